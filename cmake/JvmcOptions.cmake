@@ -1,0 +1,50 @@
+# Options, language level, warnings, sanitizers and the third-party packages.
+
+option(JVMC_BUILD_TESTS "Build the tests" ON)
+option(JVMC_BUILD_BENCHMARKS "Build the benchmarks" ON)
+option(JVMC_SEEDED_FAULTS "Compile in the seeded faults that the fault tests switch on one at a time" OFF)
+option(JVMC_WERROR "Treat warnings as errors" OFF)
+set(JVMC_SANITIZE "" CACHE STRING "Sanitizers, as given to -fsanitize= (address,undefined or thread)")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(JVMC_CCACHE ccache)
+if(JVMC_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER "${JVMC_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${JVMC_CCACHE}")
+endif()
+
+find_package(Threads REQUIRED)
+find_package(LLVM 19.1 REQUIRED CONFIG)      # "19" alone means 19.0 and is refused
+find_package(CapnProto 0.9 REQUIRED CONFIG)
+find_package(TBB 2021.8 REQUIRED CONFIG)
+find_package(Boost 1.81 REQUIRED COMPONENTS context)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_library(JVMC_XXHASH xxhash REQUIRED)
+
+# Floating point must give the same bits on every node: never contract to fused multiply-add.
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -Werror=attributes -ffp-contract=off -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)  # false findings of g++ 12 at -O2 and up
+endif()
+if(JVMC_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(JVMC_SANITIZE)
+  add_compile_options(-fsanitize=${JVMC_SANITIZE} -fno-sanitize-recover=all -g1)
+  add_link_options(-fsanitize=${JVMC_SANITIZE})
+endif()
+if(JVMC_SEEDED_FAULTS)
+  add_compile_definitions(JVMC_SEEDED_FAULTS=1)
+endif()
