@@ -1,0 +1,44 @@
+// The port between the runtime and whoever makes machine code. The runtime owns cells and frames; the provider fills cells.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ir/module.h"
+#include "runtime/abi/calling_convention.h"
+#include "runtime/abi/layout.h"
+
+namespace jvmc::rt {
+
+struct CodeOptions {
+  bool checked = false;     ///< the program has peers: coherence checks are compiled in
+  bool synchronous = false; ///< mode `jit`: nothing is ever interpreted; a function that cannot be compiled is fatal
+  uint64_t passSeed = 0;    ///< non-zero: a random subset of passes for each function
+  uint32_t compileThreads = 1;
+  bool perfMap = false;     ///< write /tmp/perf-PID.map
+};
+
+struct CodeStats {
+  uint64_t functions = 0, continuations = 0, codeBytes = 0, compileNanos = 0, failures = 0;
+};
+
+/// Compiles functions and continuations and installs them into cells. One per VM. All methods are thread-safe.
+class CodeProvider {
+ public:
+  virtual ~CodeProvider() = default;
+
+  /// Makes `function` compiled: at once (synchronous mode, returns when cell.enter is set) or in the background.
+  /// Asking again is cheap. Never collects, never unwinds; a worker may call it while holding no lock.
+  virtual void requestFunction(ir::FunctionId function) = 0;
+
+  /// Code that goes on at `resumePoint` of the baseline function, or null if it is not there yet (then it is being
+  /// compiled; background mode only). Cost when present: a hash look-up.
+  virtual ContinuationFn requestContinuation(ir::FunctionId function, uint32_t resumePoint) = 0;
+
+  virtual CodeStats stats() const = 0;
+
+  /// The function whose compiled code or continuation contains `pc`; invalid if none. For profilers and crash reports.
+  virtual ir::FunctionId functionAt(uint64_t pc) const = 0;
+};
+
+}  // namespace jvmc::rt

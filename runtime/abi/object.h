@@ -1,0 +1,65 @@
+// Objects in memory. A reference is the plain 64-bit address of the object, the same on every node; 0 is null.
+//
+//      0        epoch (48 bits) | writer (16 bits)
+//      8        class index (24 bits) | flags (8 bits)
+//     12        lock word (32 bits)
+//     16        fields, or for arrays:
+//     16        length (32 bits)
+//     20        reserved, zero (32 bits)
+//     24        elements
+//
+// `epoch` says how far this copy may be trusted (docs/internals/object_space.md): a thread may use the object when
+// epochWord >= ctx.epoch. Special values lie above every stamp; 0 is invalid, which is what untouched memory holds.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace jvmc::rt {
+
+using ObjectRef = uint64_t;
+inline constexpr ObjectRef kNullRef = 0;
+
+struct ObjectHeader {
+  std::atomic<uint64_t> epochWord;
+  std::atomic<uint32_t> classWord;
+  std::atomic<uint32_t> lockWord;
+};
+
+inline constexpr uint32_t kHeaderBytes = 16;
+inline constexpr uint32_t kArrayLengthOffset = 16;
+inline constexpr uint32_t kArrayElementsOffset = 24;
+inline constexpr uint32_t kObjectAlignment = 8;
+static_assert(sizeof(ObjectHeader) == kHeaderBytes);
+static_assert(offsetof(ObjectHeader, epochWord) == 0);
+static_assert(offsetof(ObjectHeader, classWord) == 8);
+static_assert(offsetof(ObjectHeader, lockWord) == 12);
+
+// Epoch words are compared whole: the epoch sits in the high 48 bits, the writer slot in the low 16.
+inline constexpr int kEpochShift = 16;
+inline constexpr uint64_t kWriterMask = (1u << kEpochShift) - 1;
+inline constexpr uint64_t kEpochStep = 1u << kEpochShift;                       ///< one tick of a node clock
+inline constexpr uint64_t kEpochInvalid = 0;
+inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;       ///< this node is the object's home
+inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 2) << kEpochShift;  ///< a copy that never goes stale
+inline constexpr uint64_t kEpochLease = ((1ull << 48) - 3) << kEpochShift;      ///< a copy kept fresh by its home
+inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 4) << kEpochShift;
+
+inline bool isHomeEpoch(uint64_t epochWord) { return epochWord >= kEpochHome; }
+
+inline constexpr uint32_t kClassMask = (1u << 24) - 1;
+enum ObjectFlags : uint32_t {
+  kFlagFrozen = 1u << 24,    ///< `freeze` was done: copies are immutable
+  kFlagExported = 1u << 25,  ///< its address has left the node: a root of the local collector
+};
+
+// Lock word: 0 free; thin: owner thread (24 bits) and recursion (7 bits); or inflated: the state lies in the home's
+// SyncTable. The owner is a cluster-wide thread id, so a held lock survives a move of the thread. Thread ids of
+// 2^24 and more always inflate.
+inline constexpr uint32_t kLockInflated = 1u << 31;
+inline constexpr int kLockOwnerShift = 7;
+inline constexpr uint32_t kLockCountMask = (1u << kLockOwnerShift) - 1;  ///< recursion beyond the first entry
+inline constexpr uint64_t kLockMaxThinThread = (1u << 24) - 1;
+
+}  // namespace jvmc::rt
