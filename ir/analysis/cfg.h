@@ -11,6 +11,14 @@
 
 namespace jvmc::ir {
 
+/// Calls `visit(ValueId)` for each value that `instr` reads: its operands and the arguments of its targets.
+template <class Visit>
+void forEachUse(const Instr& instr, Visit visit) {
+  for (ValueId v : instr.operands) visit(v);
+  for (const BlockCall& target : instr.targets)
+    for (ValueId v : target.args) visit(v);
+}
+
 struct Loop {
   BlockId header;
   std::vector<BlockId> blocks;  ///< sorted; the header included
@@ -20,6 +28,7 @@ struct Loop {
 
 class Cfg {
  public:
+  /// `body` must outlive this and have at least one block; its block ids must be in range. O(edges).
   explicit Cfg(const FunctionBody& body);
 
   /// Successors of b by its terminator, without the handler; and the handler, if any.
@@ -31,6 +40,7 @@ class Cfg {
   const std::vector<BlockId>& reversePostOrder() const { return rpo_; }
   bool reachable(BlockId b) const { return rpoIndex_[b.index()] != kUnreachable; }
 
+  // Everything "is available" in an unreachable block; nothing of an unreachable block is available in a reachable one.
   /// The parameters of `a` are available everywhere in `b`.
   bool entryDominates(BlockId a, BlockId b) const;
   /// The instruction results of `a` are available at the start of `b` (a != b).
@@ -40,7 +50,9 @@ class Cfg {
   const std::vector<Loop>& loops() const { return loops_; }
   /// Index of the innermost loop of `b`, -1 if none.
   int loopOf(BlockId b) const { return loopOf_[b.index()]; }
-  bool isLoopHeader(BlockId b) const;
+  bool isLoopHeader(BlockId b) const { return isHeader_[b.index()]; }
+  /// Targets of retreating edges that do not dominate their source: entries of cycles that are no natural loop.
+  const std::vector<BlockId>& irreducible() const { return irreducible_; }
   /// Back edge: goes to a block that dominates its source, or (irreducible) to one not later in reverse post-order.
   bool isBackEdge(BlockId from, BlockId to) const;
 
@@ -55,20 +67,24 @@ class Cfg {
 
  private:
   static constexpr uint32_t kUnreachable = ~0u;
-  uint32_t entryNode(BlockId b) const { return 2 * b.index(); }
-  uint32_t exitNode(BlockId b) const { return 2 * b.index() + 1; }
+  static uint32_t entryNode(BlockId b) { return 2 * b.index(); }
+  static uint32_t exitNode(BlockId b) { return 2 * b.index() + 1; }
   bool nodeDominates(uint32_t a, uint32_t b) const;
-  void computeOrder();
-  void computeDominators();
+  void computeEdges();
+  std::vector<uint32_t> computeOrder();
+  void computeDominators(const std::vector<uint32_t>& nodeOrder);
   void computeLoops();
+  void addLoop(BlockId header, const std::vector<BlockId>& latches);
 
   const FunctionBody& body_;
   std::vector<std::vector<BlockId>> successors_, predecessors_;
   std::vector<BlockId> rpo_;
   std::vector<uint32_t> rpoIndex_;
-  std::vector<uint32_t> idom_, nodeOrder_, domDepth_;  // per node
+  std::vector<uint32_t> domIn_, domOut_;  // per node: interval in a walk of the dominator tree; domIn_ 0 is unreachable
   std::vector<Loop> loops_;
   std::vector<int> loopOf_;
+  std::vector<bool> isHeader_;
+  std::vector<BlockId> irreducible_;
   std::vector<uint32_t> firstInstr_;
   uint32_t instrCount_ = 0;
 };
