@@ -11,7 +11,8 @@
 //   i2c adapter  per signature; what `enter` holds once compiled: unpacks slots and calls cell->entry
 //   continuation per function and resume point: `void c(ctx, const uint64_t* slots, uint64_t* result)` goes on there.
 //                `slots` are the portable frame's; at an `after` point the callee's result follows as one more slot
-//                (if it has one), and the continuation looks at ctx->unwinding first: Exception goes to the handler.
+//                (if it has one). Every continuation looks at ctx->unwinding first: Exception goes to the handler (at a
+//                `before` point too: a class initialiser failed).
 //
 // After a call: `if (ctx->unwinding != None)` -> cold block. Exception: addTraceFrame(ctx, function, flat index), then the
 // handler or return. Capture: captureFrame() for each frame of the FrameState chain, innermost first, then return.

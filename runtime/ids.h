@@ -1,0 +1,21 @@
+// Ids and references that mean the same on every node of a program.
+#pragma once
+
+#include "ir/support/ids.h"
+#include "runtime/abi/object.h"
+
+namespace jvmc::rt {
+
+using NodeId = Id<struct NodeTag>;
+
+/// Names a guest thread for its whole life, wherever it runs. Never reused. 0 is no thread.
+using ThreadId = uint64_t;
+
+/// A thread and its Thread object; the object's home knows the thread's node, so mail always finds the way.
+struct ThreadRef {
+  ThreadId id = 0;
+  ObjectRef object = kNullRef;
+  friend bool operator==(const ThreadRef&, const ThreadRef&) = default;
+};
+
+}  // namespace jvmc::rt

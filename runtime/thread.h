@@ -1,0 +1,142 @@
+// A guest thread as data: what it is while it does not run, and all that moves when it moves.
+//
+//   New -> Ready -> Running -> { Ready, Parked, Shipped, Ended }
+//                    Parked -> { Ready, Shipped }
+//
+// A running thread has a ThreadContext on a fiber (see runtime/fiber). A parked one is only frames: *park is capture*.
+// While a marker's slow path waits for a remote object the fiber is suspended and the thread counts as Running.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/abi/context.h"
+#include "runtime/abi/helpers.h"
+#include "runtime/ids.h"
+
+namespace jvmc::rt {
+
+// ---------------------------------------------------------------- frames
+
+/// One portable frame in memory: the header, then `slotCount` slots (order and liveness: ir/analysis/liveness.h).
+/// Functions are named by FunctionId inside a node and by content hash on the wire (runtime/frames/codec.h).
+struct FrameHeader {
+  uint32_t function;  ///< FunctionId, or a RuntimeFrame
+  uint32_t resumePoint;
+  uint32_t slotCount;
+  uint32_t reserved;
+};
+static_assert(sizeof(FrameHeader) == 16);
+
+/// Frames of the runtime itself, between guest frames. They have no function; `slots` are theirs to define.
+enum RuntimeFrame : uint32_t {
+  /// A class initialiser runs above it. Slots: ClassId. When the initialiser ends, initialisation is finished (or failed)
+  /// and the frame below goes on at its `before` point.
+  kFrameClassInit = 0xFFFF'FF00,
+};
+inline bool isRuntimeFrame(uint32_t function) { return function >= 0xFFFF'FF00; }
+
+/// Frames as data, outermost first. Contiguous; the top can be taken off without touching the rest.
+class FrameStack {
+ public:
+  bool empty() const { return starts_.empty(); }
+  size_t depth() const { return starts_.size(); }
+  const FrameHeader& header(size_t i) const { return *reinterpret_cast<const FrameHeader*>(&words_[starts_[i]]); }
+  const uint64_t* slots(size_t i) const { return &words_[starts_[i] + 2]; }
+  uint64_t* slots(size_t i) { return &words_[starts_[i] + 2]; }
+  const FrameHeader& top() const { return header(depth() - 1); }
+
+  /// Pushes a frame with uninitialised slots and returns them. The pointer is void at the next push.
+  uint64_t* push(uint32_t function, uint32_t resumePoint, uint32_t slotCount);
+  void pop();
+  void clear();
+  size_t bytes() const { return words_.size() * 8; }
+
+ private:
+  std::vector<uint64_t> words_;
+  std::vector<uint32_t> starts_;
+};
+
+// ---------------------------------------------------------------- waiting
+
+enum class WaitKind : uint8_t { None, Sleep, MonitorEnter, MonitorWait, Join, Park, ClassInit, Outside, Access, Yield };
+
+/// How the innermost frame goes on: with a value, or with an exception.
+struct Resumption {
+  enum class Kind : uint8_t { Value, Throw, ThrowObject } kind = Kind::Value;
+  uint64_t value = 0;                           ///< Value: slot (ignored if the instruction has no result)
+  BuiltinThrow builtin = BuiltinThrow::Arithmetic;  ///< Throw
+  int32_t detail = 0;
+  ObjectRef exception = kNullRef;  ///< ThrowObject
+  bool acquire = false;            ///< the thread's epoch must be renewed before it goes on
+  bool remote = false;             ///< the answer came from another node: renewing ticks the clock
+};
+
+/// What a parked thread waits for. `ticket` grows with every wait, so an answer to an earlier wait is recognised.
+struct WaitState {
+  WaitKind kind = WaitKind::None;
+  uint64_t ticket = 0;
+  ObjectRef object = kNullRef;
+  int64_t remainingNanos = 0;  ///< timed waits, valid while the thread is detached from a node's timer; 0 = for ever
+  bool interruptible = false;
+};
+
+/// Requests to a thread, set by anyone, handled by the thread at its next poll or by the scheduler while it is parked.
+enum ThreadRequest : uint32_t {
+  kRequestPreempt = 1u << 0,  ///< time slice is over
+  kRequestMigrate = 1u << 1,  ///< move to `migrateTarget`
+  kRequestCapture = 1u << 2,  ///< unwind into frames and go on (tests, mode switches)
+  kRequestStop = 1u << 3,     ///< the program ends: unwind and never run again
+  kRequestDump = 1u << 4,     ///< capture so that the frames can be inspected, then go on
+};
+
+enum class ThreadState : uint8_t { New, Ready, Running, Parked, Shipped, Ended };
+
+/// Why the thread gave up its native stack; set together with Unwinding::Capture.
+enum class CaptureReason : uint8_t { None, Park, Preempt, Migrate, Request, StackFull, Zeal, Stop };
+
+struct ThreadStats {
+  uint64_t cpuNanosInterpreter = 0, cpuNanosCompiled = 0;
+  uint64_t captures = 0, capturedFrames = 0, capturedCompiledFrames = 0, moves = 0;
+};
+
+/// A guest thread. Owned by exactly one node's Scheduler at every moment, or by a transfer in flight.
+class GuestThread {
+ public:
+  ThreadRef ref;
+  uint32_t incarnation = 0;  ///< grows with every move
+  std::string name;
+
+  // What moves. Touched by the running thread itself, or by the scheduler under `mutex` while it is not running.
+  FrameStack frames;
+  Resumption resumption;  ///< consumed when the innermost frame goes on
+  WaitState wait;
+  uint64_t outsideCalls = 0;  ///< number of the next `outside` call
+  bool interrupted = false;
+  bool parkPermit = false;
+  bool pinned = false;        ///< may not move now (a flush of its writes is in flight, or pinned by the program)
+  int64_t guestClockFloor = 0;  ///< the guest's monotonic clock never goes below this, nanoseconds
+  std::vector<uint64_t> trace;  ///< frames passed by the pending exception: function << 32 | flat index
+
+  // What does not.
+  std::mutex mutex;
+  ThreadState state = ThreadState::New;
+  std::optional<Resumption> earlyAnswer;  ///< arrived for `wait.ticket` before the thread had finished parking
+  std::atomic<uint32_t> requests{0};
+  NodeId migrateTarget;
+  std::atomic<ThreadContext*> context{nullptr};  ///< while it has a fiber
+  CaptureReason captureReason = CaptureReason::None;
+  uint64_t epoch = 0;       ///< T.epoch while it has no context, as an epoch word
+  uint64_t writerSlot = 0;  ///< lease, 0 = none
+  void* writeSet = nullptr;  ///< the object space's, see ObjectSpace
+  ThreadStats stats;
+
+  /// Sets a request bit and makes the next poll take its slow path. Any thread; never blocks.
+  void request(ThreadRequest bit);
+};
+
+}  // namespace jvmc::rt
