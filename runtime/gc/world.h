@@ -1,0 +1,52 @@
+// Stopping the world: which fibers may touch guest memory now, and how to make them all stand still.
+//
+// A context is *in guest code* from enter() to leave(). Stopping sets every such context's poll limit and waits until each
+// has called safepoint() or leave(). A suspended fiber (waiting inside a marker's slow path) has left, with its stack
+// scannable. Runtime threads that touch guest memory (I/O threads applying a diff) use GuestAccess.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "runtime/abi/context.h"
+
+namespace jvmc::rt {
+
+class World {
+ public:
+  static std::unique_ptr<World> create();
+  virtual ~World() = default;
+
+  /// Waits while the world is stopped.
+  virtual void enter(ThreadContext&) = 0;
+  virtual void leave(ThreadContext&) = 0;
+  /// Stands still while the world is stopped. Called by poll's slow path and by allocation; registers are spilled and
+  /// the caller's stack is scannable meanwhile.
+  virtual void safepoint(ThreadContext&) = 0;
+
+  /// Runs `body` while no context is in guest code (the caller's own counts as standing still). One at a time: a
+  /// second caller first obeys the stop of the first. `self` may be null (a runtime thread).
+  virtual void stop(ThreadContext* self, const std::function<void()>& body) = 0;
+  /// Inside `body` of stop: every context that has a fiber, in guest code or suspended.
+  virtual void forEachContext(const std::function<void(ThreadContext&)>& visit) = 0;
+
+  /// Sets the poll limit of every context (for a handshake that needs no stop).
+  virtual void pollAll() = 0;
+
+  /// Guest memory access by a runtime thread: the world is not stopped while one exists.
+  class GuestAccess {
+   public:
+    explicit GuestAccess(World& world);
+    ~GuestAccess();
+    GuestAccess(const GuestAccess&) = delete;
+
+   private:
+    World& world_;
+  };
+
+ protected:
+  virtual void enterRuntimeThread() = 0;
+  virtual void leaveRuntimeThread() = 0;
+};
+
+}  // namespace jvmc::rt

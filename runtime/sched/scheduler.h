@@ -1,0 +1,70 @@
+// Runs guest threads of one node: a TBB task is one dispatch of one thread on a fiber; it runs until the thread parks, is
+// preempted or ends, and then returns. Owns every GuestThread of the node. Design: docs/internals/threads.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "runtime/object_space.h"
+#include "runtime/outside.h"
+
+namespace jvmc::rt {
+
+class Vm;
+
+struct SchedulerOptions {
+  uint32_t workers = 1;
+  int64_t timeSliceNanos = 10'000'000;
+};
+
+/// What a view of the node shows about a thread.
+struct ThreadSnapshot {
+  ThreadRef ref;
+  std::string name;
+  ThreadState state;
+  WaitState wait;
+  uint32_t incarnation;
+  ThreadStats stats;
+  uint64_t cpuNanosRecent;  ///< CPU in the last 100 ms window, for the balancer
+  size_t frameBytes;
+  bool pinned;
+};
+
+class Scheduler : public ThreadPost {
+ public:
+  static std::unique_ptr<Scheduler> create(Vm& vm, SchedulerOptions options);
+  ~Scheduler() override = default;
+
+  /// Takes a new or arrived thread. New: Ready. Arrived while waiting: re-arms its timer, stays Parked; mail that came
+  /// before it is delivered now. False if a thread of this id and incarnation (or a later one) is or was here.
+  virtual bool adopt(std::unique_ptr<GuestThread> thread) = 0;
+
+  /// ThreadPost for threads on this node. Returns false if the thread is not (or no longer) here.
+  virtual bool deliver(const ThreadRef& to, const ThreadMail& mail) = 0;
+  void send(const ThreadRef& to, const ThreadMail& mail) override { deliver(to, mail); }
+  /// Answer of an outside call, as deliver().
+  virtual bool completeOutside(const ThreadRef& to, uint64_t ticket, OutsideResult result) = 0;
+
+  /// Called on a fiber inside a marker's slow path: suspends it until `resume` of the given token is called, once, from
+  /// any thread, perhaps before suspend() has finished.
+  struct Suspension;
+  virtual std::shared_ptr<Suspension> prepareSuspend(ThreadContext&) = 0;
+  virtual void suspend(ThreadContext&, Suspension&) = 0;
+  virtual void resume(Suspension&) = 0;
+
+  /// Starts a wait that ends by timer if nothing else ends it: sleep, timed park (answer value 0).
+  virtual void armTimer(GuestThread& thread, int64_t nanos) = 0;
+
+  virtual std::vector<ThreadSnapshot> snapshot() const = 0;
+  virtual size_t threadCount() const = 0;
+  /// Waits until no thread is left on this node or stopAll was called.
+  virtual void waitIdle() = 0;
+  /// Every thread unwinds and is discarded; returns when no guest code runs any more.
+  virtual void stopAll() = 0;
+  /// Visits references in data frames, resumptions and waits of all threads. World stopped.
+  virtual void visitRoots(const std::function<void(ObjectRef)>& visit) = 0;
+};
+
+}  // namespace jvmc::rt

@@ -1,0 +1,91 @@
+// One VM: everything a node needs to run one program. A composition root without logic of its own; parts arrive from
+// outside (object space, outside world, code provider) or are made here (heap, scheduler, class table).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ir/module.h"
+#include "runtime/abi/code_provider.h"
+#include "runtime/class_table.h"
+#include "runtime/fiber/fiber.h"
+#include "runtime/gc/world.h"
+#include "runtime/heap/heap.h"
+#include "runtime/object_space.h"
+#include "runtime/outside.h"
+#include "runtime/sched/scheduler.h"
+
+namespace jvmc::rt {
+
+enum class RunMode : uint8_t { Interp, Jit, Auto };
+
+/// Forced events that make rare paths common. 0 = off.
+struct Zeal {
+  uint64_t captureEvery = 0;  ///< every K-th safepoint captures and resumes in place
+  uint64_t migrateEvery = 0;  ///< every K-th safepoint moves the thread to the next node
+  uint64_t collectEvery = 0;  ///< every K-th allocation collects
+  uint64_t outsideEvery = 0;  ///< every K-th request to and answer from the launcher is dropped and repeated
+  bool any() const { return captureEvery || migrateEvery || collectEvery || outsideEvery; }
+};
+
+struct VmOptions {
+  RunMode mode = RunMode::Auto;
+  Zeal zeal;
+  uint32_t workers = 1;
+  NodeId node{0};
+  uint32_t nodeCount = 1;            ///< stride of thread ids
+  AddressPlan plan;
+  HeapOptions heap;
+  uint32_t guestDepthLimit = 16384;  ///< frames of functions that may recurse
+  uint64_t tierUpHeat = 2000;        ///< calls plus back-edges before a function is compiled (mode auto)
+  std::vector<std::string> arguments;
+};
+
+/// What the cluster layer supplies; in a node alone the local implementations.
+struct VmPorts {
+  ObjectSpace* space = nullptr;
+  ThreadPost* post = nullptr;      ///< null: the scheduler itself
+  ThreadShipper* shipper = nullptr;  ///< null: threads never leave
+  RegionSource* regions = nullptr;
+  OutsideWorld* outside = nullptr;
+};
+
+using MakeCodeProvider =
+    std::function<std::unique_ptr<CodeProvider>(const ModuleLayout&, FunctionCell*, const ClassInfo* const*, CodeOptions)>;
+
+/// Statistics for --stats: what was captured where, by which tier.
+struct CaptureStats;
+
+class Vm {
+ public:
+  virtual ~Vm() = default;
+  /// `makePorts` is called once the heap and scheduler exist (they need each other); see LocalNode in runtime/local_node.h.
+  static std::unique_ptr<Vm> create(const ir::Module& module, VmOptions options, MakeCodeProvider makeCode,
+                                    std::function<VmPorts(Vm&)> makePorts);
+
+  virtual const ir::Module& module() const = 0;
+  virtual const ModuleLayout& layout() const = 0;
+  virtual const VmOptions& options() const = 0;
+  virtual ClassTable& classes() = 0;
+  virtual Heap& heap() = 0;
+  virtual World& world() = 0;
+  virtual FiberPool& fibers() = 0;
+  virtual Scheduler& scheduler() = 0;
+  virtual ObjectSpace& space() = 0;
+  virtual ThreadPost& post() = 0;
+  virtual ThreadShipper* shipper() = 0;
+  virtual OutsideWorld& outside() = 0;
+  virtual CodeProvider* code() = 0;  ///< null in mode interp; loads the JIT on first use
+  virtual CaptureStats& captureStats() = 0;
+  virtual std::atomic<uint64_t>& clock() = 0;  ///< node clock as an epoch word, starts at kEpochStep
+
+  /// Creates the main thread (running the module's entry) and hands it to the scheduler.
+  virtual void startMain() = 0;
+  virtual ThreadId newThreadId() = 0;
+  /// Called once when a thread ends by an uncaught exception (text: class, message, trace) or main returns.
+  virtual void onThreadEnd(GuestThread& thread, bool uncaught) = 0;
+};
+
+}  // namespace jvmc::rt
