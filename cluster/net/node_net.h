@@ -1,0 +1,58 @@
+// Messages between the nodes of one program: the port that object space, thread migration and balancer use. The real
+// implementation speaks Cap'n Proto RPC (cluster/net/rpc_*.cpp); tests put delays and reordering in between.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ir/support/result.h"
+#include "runtime/ids.h"
+
+namespace jvmc::cluster {
+
+using rt::NodeId;
+using Bytes = std::vector<uint8_t>;
+
+/// Who handles a message at the receiver. Payload encodings belong to the handler (each documented at its codec).
+enum class Channel : uint8_t {
+  Objects,  ///< fetch, flush, synchronisation requests (cluster/objects)
+  Threads,  ///< thread images, mail, location updates (cluster/migration)
+  Control,  ///< load reports, region leases, commands (cluster/membership, cluster/balance)
+};
+
+/// Answers one request, once. May be kept and used later, from any thread. Dropping it answers with an error.
+class Responder {
+ public:
+  virtual ~Responder() = default;
+  virtual void reply(Bytes payload) = 0;
+  virtual void fail(Error error) = 0;
+};
+
+class NodeNet {
+ public:
+  virtual ~NodeNet() = default;
+
+  virtual NodeId self() const = 0;
+  /// All nodes of the program's current view, self included, ascending.
+  virtual std::vector<NodeId> nodes() const = 0;
+
+  /// Sends a request; `done` runs once on the I/O thread with the reply, or with an error if the peer is lost or refuses.
+  /// Callable from any thread; never blocks. No order is kept between two requests. A message to oneself is delivered too.
+  virtual void request(NodeId to, Channel channel, Bytes payload, std::function<void(Result<Bytes>)> done) = 0;
+  /// As request, when no reply is wanted. Lost only if the peer is lost.
+  virtual void notify(NodeId to, Channel channel, Bytes payload) = 0;
+
+  /// Handlers run on the I/O thread, must not block or wait for guest code, and keep `responder` if they answer later.
+  using Handler = std::function<void(NodeId from, Bytes payload, std::shared_ptr<Responder> responder)>;
+  virtual void setHandler(Channel channel, Handler handler) = 0;
+
+  /// Runs `task` on the I/O thread soon; any thread may call it.
+  virtual void post(std::function<void()> task) = 0;
+  /// Runs `task` on the I/O thread after `nanos`.
+  virtual void postAfter(int64_t nanos, std::function<void()> task) = 0;
+};
+
+}  // namespace jvmc::cluster
