@@ -16,6 +16,7 @@
 #include "runtime/object_space.h"
 #include "runtime/outside.h"
 #include "runtime/sched/scheduler.h"
+#include "runtime/thread_events.h"
 
 namespace jvmc::rt {
 
@@ -50,6 +51,7 @@ struct VmPorts {
   ThreadShipper* shipper = nullptr;  ///< null: threads never leave
   RegionSource* regions = nullptr;
   OutsideWorld* outside = nullptr;
+  ThreadEvents* events = nullptr;  ///< null: nobody asks
 };
 
 using MakeCodeProvider =
@@ -84,7 +86,7 @@ class Vm {
   /// Creates the main thread (running the module's entry) and hands it to the scheduler.
   virtual void startMain() = 0;
   virtual ThreadId newThreadId() = 0;
-  /// Called once when a thread ends by an uncaught exception (text: class, message, trace) or main returns.
+  /// Called by the scheduler once for each thread that ends on this node; tells VmPorts::events.
   virtual void onThreadEnd(GuestThread& thread, bool uncaught) = 0;
 };
 
