@@ -18,10 +18,11 @@ class ClassTable {
   ClassInfo& info(ClassIndex i) { return *owned_[i]; }
   const ClassInfo& operator[](ClassIndex i) const { return *owned_[i]; }
   FunctionCell* cells() { return cells_.get(); }
-  /// A cell for "no implementation": entering it throws AbstractMethodError.
+  /// A cell for "no implementation": entering it throws AbstractMethodError. Its `function` is FunctionId::kNone.
   FunctionCell* abstractCell() { return &cells_[cellCount_ - 1]; }
 
  private:
+  class Builder;
   std::vector<std::unique_ptr<ClassInfo>> owned_;
   std::vector<const ClassInfo*> pointers_;
   std::unique_ptr<FunctionCell[]> cells_;  // one per function, and the abstract cell last
