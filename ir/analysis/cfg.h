@@ -19,6 +19,19 @@ void forEachUse(const Instr& instr, Visit visit) {
     for (ValueId v : target.args) visit(v);
 }
 
+/// Calls `visit(ValueId)` for each value of the FrameState chain `id` (which may be invalid: none).
+template <class Visit>
+void forEachStateValue(const FunctionBody& body, FrameStateId id, Visit visit) {
+  auto visitAll = [&](const std::vector<SlotSource>& sources) {
+    for (const SlotSource& s : sources)
+      if (s.kind == SlotSource::Kind::Value) visit(s.value);
+  };
+  for (; id.valid(); id = body.frameStates[id.index()].outer) {
+    visitAll(body.frameStates[id.index()].slots);
+    for (const VirtualObject& object : body.frameStates[id.index()].virtuals) visitAll(object.fields);
+  }
+}
+
 struct Loop {
   BlockId header;
   std::vector<BlockId> blocks;  ///< sorted; the header included

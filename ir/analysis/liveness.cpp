@@ -28,6 +28,7 @@ void Liveness::addUse(ValueId v, BitSet& live) const {
 void Liveness::transfer(const Instr& instr, BitSet& live) const {
   if (instr.result.valid()) erase(live, instr.result);
   forEachUse(instr, [&](ValueId v) { addUse(v, live); });
+  forEachStateValue(body_, instr.frameState, [&](ValueId v) { addUse(v, live); });
 }
 
 // What the target reads that is not one of its parameters. (The arguments are uses of the branch.)

@@ -1,0 +1,168 @@
+// Cycles by Tarjan's algorithm, without recursion of its own.
+#include "ir/analysis/call_graph.h"
+
+#include <algorithm>
+
+#include "ir/analysis/cfg.h"
+#include "ir/analysis/safepoints.h"
+
+namespace jvmc::ir {
+namespace {
+
+void sortUnique(std::vector<FunctionId>& list) {
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+}
+
+bool isVirtual(Opcode op) { return op == Opcode::kCallVirtual || op == Opcode::kCallInterface; }
+
+// What the instruction may do by itself, callees aside.
+bool pollsOrThrowsItself(const Module& module, const FunctionBody& body, const Instr& instr) {
+  if (instr.op == Opcode::kCall) return false;
+  if (instr.op == Opcode::kCallNative) return module[instr.symbol.native()].effect != NativeEffect::Pure;
+  return mayThrow(body, instr) || safepointKind(module, instr) != SafepointKind::None;
+}
+
+}  // namespace
+
+CallGraph::CallGraph(const Module& module)
+    : module_(module),
+      subclasses_(module.classes.size()),
+      callees_(module.functions.size()),
+      recursive_(module.functions.size()),
+      pollsOrThrows_(module.functions.size()) {
+  for (uint32_t c = 0; c < module.classes.size(); ++c) {
+    const ClassDecl& decl = module.classes[c];
+    if (decl.super.valid()) subclasses_[decl.super.index()].push_back(ClassId(c));
+    for (ClassId i : decl.interfaces) subclasses_[i.index()].push_back(ClassId(c));
+  }
+  for (uint32_t f = 0; f < module.functions.size(); ++f) collect(FunctionId(f));
+  findCycles();
+  spread();
+}
+
+void CallGraph::collect(FunctionId function) {
+  auto loaded = module_.body(function);
+  if (!loaded.ok()) {
+    recursive_[function.index()] = pollsOrThrows_[function.index()] = true;
+    return;
+  }
+  const FunctionBody& body = **loaded;
+  auto& callees = callees_[function.index()];
+  bool pollsOrThrows = false;
+  for (const Block& block : body.blocks) {
+    for (const Instr& instr : block.instrs) {
+      if (instr.op == Opcode::kCall) callees.push_back(instr.symbol.function());
+      if (isVirtual(instr.op))
+        for (FunctionId f : implementations(instr.symbol)) callees.push_back(f);
+      pollsOrThrows = pollsOrThrows || pollsOrThrowsItself(module_, body, instr);
+    }
+  }
+  sortUnique(callees);
+  if (!pollsOrThrows) {
+    Cfg cfg(body);
+    pollsOrThrows = !cfg.loops().empty() || !cfg.irreducible().empty();
+  }
+  pollsOrThrows_[function.index()] = pollsOrThrows;
+}
+
+std::vector<FunctionId> CallGraph::implementations(const SymbolRef& method) const {
+  const MethodDecl& named = module_.method(method);
+  std::vector<FunctionId> found;
+  // The nearest implementation at or above the named class, then every override below it.
+  for (ClassId c = method.owner; c.valid() && found.empty(); c = module_[c].super)
+    for (const MethodDecl& m : module_[c].methods)
+      if (m.name == named.name && m.params == named.params && m.implementation.valid())
+        found.push_back(m.implementation);
+  std::vector<ClassId> work{method.owner};
+  std::vector<bool> seen(module_.classes.size());
+  while (!work.empty()) {
+    ClassId c = work.back();
+    work.pop_back();
+    if (seen[c.index()]) continue;
+    seen[c.index()] = true;
+    for (const MethodDecl& m : module_[c].methods)
+      if (m.name == named.name && m.params == named.params && m.implementation.valid())
+        found.push_back(m.implementation);
+    // A class may implement an interface by a method that it inherits from a superclass outside this tree.
+    if (module_[method.owner].isInterface)
+      for (ClassId s = module_[c].super; s.valid(); s = module_[s].super)
+        for (const MethodDecl& m : module_[s].methods)
+          if (m.name == named.name && m.params == named.params && m.implementation.valid())
+            found.push_back(m.implementation);
+    for (ClassId sub : subclasses_[c.index()]) work.push_back(sub);
+  }
+  sortUnique(found);
+  return found;
+}
+
+FunctionId CallGraph::uniqueImplementation(const SymbolRef& method) const {
+  auto all = implementations(method);
+  return all.size() == 1 ? all[0] : FunctionId();
+}
+
+void CallGraph::findCycles() {
+  struct Visit {
+    uint32_t function;
+    size_t next;
+  };
+  size_t count = callees_.size();
+  std::vector<uint32_t> number(count, 0), low(count, 0), component;
+  std::vector<bool> onStack(count);
+  std::vector<Visit> stack;
+  uint32_t counter = 0;
+  auto enter = [&](uint32_t f) {
+    number[f] = low[f] = ++counter;
+    onStack[f] = true;
+    component.push_back(f);
+    stack.push_back({f, 0});
+  };
+  for (uint32_t root = 0; root < count; ++root) {
+    if (number[root] != 0) continue;
+    enter(root);
+    while (!stack.empty()) {
+      uint32_t f = stack.back().function;
+      if (stack.back().next < callees_[f].size()) {
+        uint32_t g = callees_[f][stack.back().next++].index();
+        if (g == f) recursive_[f] = true;
+        if (number[g] == 0)
+          enter(g);
+        else if (onStack[g])
+          low[f] = std::min(low[f], number[g]);
+        continue;
+      }
+      stack.pop_back();
+      if (!stack.empty()) low[stack.back().function] = std::min(low[stack.back().function], low[f]);
+      if (low[f] != number[f]) continue;
+      bool isCycle = component.back() != f;
+      for (uint32_t g = ~0u; g != f;) {
+        g = component.back();
+        component.pop_back();
+        onStack[g] = false;
+        if (isCycle) recursive_[g] = true;
+      }
+    }
+  }
+}
+
+// Callers of what polls or throws do so too; so does what recurses, since it polls on entry.
+void CallGraph::spread() {
+  std::vector<std::vector<uint32_t>> callers(callees_.size());
+  std::vector<uint32_t> work;
+  for (uint32_t f = 0; f < callees_.size(); ++f) {
+    for (FunctionId g : callees_[f]) callers[g.index()].push_back(f);
+    if (recursive_[f]) pollsOrThrows_[f] = true;
+    if (pollsOrThrows_[f]) work.push_back(f);
+  }
+  while (!work.empty()) {
+    uint32_t f = work.back();
+    work.pop_back();
+    for (uint32_t caller : callers[f]) {
+      if (pollsOrThrows_[caller]) continue;
+      pollsOrThrows_[caller] = true;
+      work.push_back(caller);
+    }
+  }
+}
+
+}  // namespace jvmc::ir

@@ -1,0 +1,99 @@
+// Code that runs with peers: an object it touches may be a cached copy of one that lives elsewhere. Before an access
+// stands a check, which makes the copy valid for the thread's current epoch; the access uses the check's result, so that
+// it cannot move above. The epoch, the *token*, is read on entry and again wherever the thread may have acquired: after
+// calls, polls, volatile accesses, class initialisation, and where an exception arrives.
+//
+// A check of null gives null and does nothing, and a check of an element outside the array checks its header only: the
+// access that follows throws. Checks of an object stand also before what reads its class or length, since of an object
+// that was never fetched not even those are there. Whether one must be executed each time is left to LLVM, which sees
+// the markers as pure functions and hoists and merges them.
+#include "ir/analysis/safepoints.h"
+#include "ir/passes/edit.h"
+#include "ir/passes/passes.h"
+#include "ir/passes/ssa.h"
+
+namespace jvmc::ir {
+namespace {
+
+class Coherence {
+ public:
+  Coherence(const PassContext& context, FunctionBody& body) : context_(context), editor_(body), body_(body) {}
+
+  void run() {
+    // One variable with many definitions; rebuildSsa gives each block the token that reaches it.
+    token_ = ValueId(uint32_t(body_.values.size()));
+    body_.values.push_back({Value::Kind::Result, kI64, BlockId(0), 0, "token"});
+    std::vector<bool> receivesExceptions(body_.blocks.size());
+    for (const Block& block : body_.blocks)
+      if (block.handler) receivesExceptions[block.handler->block.index()] = true;
+    for (uint32_t b = 0; b < body_.blocks.size(); ++b) {
+      Block& block = body_.blocks[b];
+      out_.clear();
+      if (b == 0 || receivesExceptions[b]) readToken(block.loc);
+      for (Instr& instr : block.instrs) instrument(BlockId(b), std::move(instr));
+      block.instrs = std::move(out_);
+    }
+    rebuildSsa(body_);
+  }
+
+ private:
+  void readToken(SourceLoc loc) {
+    Instr instr;
+    instr.op = Opcode::kCoherenceToken;
+    instr.result = token_;
+    instr.loc = loc;
+    out_.push_back(std::move(instr));
+  }
+
+  bool mayAcquire(const Instr& instr) const {
+    if (instr.op == Opcode::kCall) return context_.calls.mayPollOrThrow(instr.symbol.function());
+    return safepointKind(context_.module, instr) != SafepointKind::None;
+  }
+
+  void instrument(BlockId block, Instr instr) {
+    switch (instr.op) {
+      case Opcode::kLoadField:
+      case Opcode::kStoreField:
+        if (!isVolatileAccess(context_.module, instr))
+          check(block, instr, instr.op == Opcode::kLoadField ? Opcode::kCheckRead : Opcode::kCheckWrite);
+        break;
+      case Opcode::kArrayLength:
+      case Opcode::kInstanceOf:
+      case Opcode::kCheckCast:
+      case Opcode::kCallVirtual:
+      case Opcode::kCallInterface: check(block, instr, Opcode::kCheckRead); break;
+      case Opcode::kLoadElem: check(block, instr, Opcode::kCheckElemRead); break;
+      case Opcode::kStoreElem: check(block, instr, Opcode::kCheckElemWrite); break;
+      default: break;
+    }
+    bool acquires = mayAcquire(instr);
+    SourceLoc loc = instr.loc;
+    out_.push_back(std::move(instr));
+    if (acquires) readToken(loc);
+  }
+
+  void check(BlockId block, Instr& access, Opcode op) {
+    ValueId object = access.operands[0];
+    if (body_[object].kind == Value::Kind::Const) return;  // null
+    bool isElement = op == Opcode::kCheckElemRead || op == Opcode::kCheckElemWrite;
+    std::vector<ValueId> operands{object};
+    if (isElement) operands.push_back(access.operands[1]);
+    operands.push_back(token_);
+    Instr check = editor_.make(block, op, std::move(operands), TypeId(), body_[object].type, access.loc);
+    check.flags = access.flags & kNoNullCheck;
+    access.operands[0] = check.result;
+    out_.push_back(std::move(check));
+  }
+
+  const PassContext& context_;
+  BodyEditor editor_;
+  FunctionBody& body_;
+  ValueId token_;
+  std::vector<Instr> out_;
+};
+
+}  // namespace
+
+void runCoherence(const PassContext& context, FunctionBody& body) { Coherence(context, body).run(); }
+
+}  // namespace jvmc::ir

@@ -1,0 +1,16 @@
+// Entry points of the passes, one file each; pipeline.cpp lists them with what they do.
+#pragma once
+
+#include "ir/passes/pass.h"
+
+namespace jvmc::ir {
+
+void runFrameStates(const PassContext& context, FunctionBody& body);
+void runPollInsertion(const PassContext& context, FunctionBody& body);
+void runCoherence(const PassContext& context, FunctionBody& body);
+void runCleanup(const PassContext& context, FunctionBody& body);
+
+/// Not in the list of passes: turns the body after poll insertion into the continuation at `resumePoint` (pipeline.h).
+void makeContinuation(const PassContext& context, FunctionBody& body, uint32_t resumePoint);
+
+}  // namespace jvmc::ir
