@@ -111,6 +111,9 @@ struct VirtualObject {
 
 /// The frame of one *baseline* function at one of its resume points: one source for each live baseline slot, in slot
 /// order (see analysis/liveness.h). `outer` is the frame it was inlined into.
+///
+/// On an instruction that may throw but is no safepoint the state has no slots: it only names the place for the stack
+/// trace, with `outer` as the places it was inlined at (see passes/pass.h).
 struct FrameState {
   FunctionId function;
   uint32_t resumePoint = 0;

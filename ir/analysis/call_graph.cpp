@@ -14,7 +14,9 @@ void sortUnique(std::vector<FunctionId>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
-bool isVirtual(Opcode op) { return op == Opcode::kCallVirtual || op == Opcode::kCallInterface; }
+bool isVirtual(Opcode op) {
+  return op == Opcode::kCallVirtual || op == Opcode::kCallInterface;
+}
 
 // What the instruction may do by itself, callees aside.
 bool pollsOrThrowsItself(const Module& module, const FunctionBody& body, const Instr& instr) {

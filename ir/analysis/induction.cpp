@@ -5,26 +5,39 @@
 namespace jvmc::ir {
 namespace {
 
-bool contains(const Loop& loop, BlockId b) { return std::binary_search(loop.blocks.begin(), loop.blocks.end(), b); }
+bool contains(const Loop& loop, BlockId b) {
+  return std::binary_search(loop.blocks.begin(), loop.blocks.end(), b);
+}
 
 Opcode negated(Opcode op) {
   switch (op) {
-    case Opcode::kLt: return Opcode::kGe;
-    case Opcode::kLe: return Opcode::kGt;
-    case Opcode::kGt: return Opcode::kLe;
-    case Opcode::kGe: return Opcode::kLt;
-    case Opcode::kEq: return Opcode::kNe;
-    default: return Opcode::kEq;  // of kNe
+    case Opcode::kLt:
+      return Opcode::kGe;
+    case Opcode::kLe:
+      return Opcode::kGt;
+    case Opcode::kGt:
+      return Opcode::kLe;
+    case Opcode::kGe:
+      return Opcode::kLt;
+    case Opcode::kEq:
+      return Opcode::kNe;
+    default:
+      return Opcode::kEq;  // of kNe
   }
 }
 
 Opcode swapped(Opcode op) {
   switch (op) {
-    case Opcode::kLt: return Opcode::kGt;
-    case Opcode::kLe: return Opcode::kGe;
-    case Opcode::kGt: return Opcode::kLt;
-    case Opcode::kGe: return Opcode::kLe;
-    default: return op;
+    case Opcode::kLt:
+      return Opcode::kGt;
+    case Opcode::kLe:
+      return Opcode::kGe;
+    case Opcode::kGt:
+      return Opcode::kLt;
+    case Opcode::kGe:
+      return Opcode::kLe;
+    default:
+      return op;
   }
 }
 

@@ -22,16 +22,16 @@ std::optional<int64_t> integerConstant(const FunctionBody& body, ValueId v);
 
 struct CountedLoop {
   BlockId header;
-  BlockId exiting;        ///< the block whose br_if is the test: the header, or a block with the only back edge
-  uint32_t paramIndex = 0;///< of the induction variable in the header's parameters
-  ValueId induction;      ///< that parameter
-  ValueId initial;        ///< its value on entry; invalid if entries differ
-  int64_t step = 0;       ///< added on every back edge; not 0
-  TypeId type;            ///< i32 or i64
-  bool testsNext = false; ///< the test reads induction + step, not induction
+  BlockId exiting;            ///< the block whose br_if is the test: the header, or a block with the only back edge
+  uint32_t paramIndex = 0;    ///< of the induction variable in the header's parameters
+  ValueId induction;          ///< that parameter
+  ValueId initial;            ///< its value on entry; invalid if entries differ
+  int64_t step = 0;           ///< added on every back edge; not 0
+  TypeId type;                ///< i32 or i64
+  bool testsNext = false;     ///< the test reads induction + step, not induction
   Opcode stay = Opcode::kLt;  ///< the loop goes on while `tested stay limit`: lt, le, gt, ge or ne
-  ValueId limit;          ///< constant or defined outside the loop
-  uint32_t stayTarget = 0;///< which target of the br_if goes on: 0 or 1
+  ValueId limit;              ///< constant or defined outside the loop
+  uint32_t stayTarget = 0;    ///< which target of the br_if goes on: 0 or 1
 
   bool isTopTested() const { return exiting == header; }
 };

@@ -7,8 +7,8 @@
 // A value is live at a point if some path from there reads it. Passing it as a branch argument reads it, even if the
 // target ignores that parameter: every tier can then copy arguments without asking what the target does with them.
 //
-// In an optimised body the values of an instruction's FrameState are read by it too. (That is for passes; portable slots
-// are always those of the stored body.)
+// In an optimised body the values of an instruction's FrameState are read by it too. (That is for passes; portable
+// slots are always those of the stored body.)
 #pragma once
 
 #include <vector>

@@ -5,14 +5,19 @@ namespace jvmc::ir {
 bool isVolatileAccess(const Module& module, const Instr& instr) {
   switch (instr.op) {
     case Opcode::kLoadField:
-    case Opcode::kStoreField: return module.field(instr.symbol).isVolatile;
+    case Opcode::kStoreField:
+      return module.field(instr.symbol).isVolatile;
     case Opcode::kLoadStatic:
-    case Opcode::kStoreStatic: return module.staticField(instr.symbol).isVolatile;
-    default: return false;
+    case Opcode::kStoreStatic:
+      return module.staticField(instr.symbol).isVolatile;
+    default:
+      return false;
   }
 }
 
-bool mayInitialise(const Instr& instr) { return instr.info().has(kInit) && !(instr.flags & kNoInitCheck); }
+bool mayInitialise(const Instr& instr) {
+  return instr.info().has(kInit) && !(instr.flags & kNoInitCheck);
+}
 
 SafepointKind safepointKind(const Module& module, const Instr& instr) {
   if (instr.info().has(kCall) || isVolatileAccess(module, instr)) return SafepointKind::After;
@@ -30,16 +35,20 @@ bool mayThrow(const FunctionBody& body, const Instr& instr) {
     }
     case Opcode::kLoadField:
     case Opcode::kStoreField:
-    case Opcode::kArrayLength: return !nonNull;
-    case Opcode::kLoadElem: return !nonNull || !inBounds;
+    case Opcode::kArrayLength:
+      return !nonNull;
+    case Opcode::kLoadElem:
+      return !nonNull || !inBounds;
     case Opcode::kStoreElem: {
       bool storesReference = body[instr.operands[2]].type.index() >= kNull.index();
       return !nonNull || !inBounds || (storesReference && !(instr.flags & kNoStoreCheck));
     }
     case Opcode::kLoadStatic:
     case Opcode::kStoreStatic:
-    case Opcode::kInitClass: return mayInitialise(instr);
-    default: return true;
+    case Opcode::kInitClass:
+      return mayInitialise(instr);
+    default:
+      return true;
   }
 }
 

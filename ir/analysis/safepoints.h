@@ -8,7 +8,8 @@ namespace jvmc::ir {
 enum class SafepointKind : uint8_t {
   None,
   Before,  ///< executed again after resuming: it may run a class initialiser
-  After,   ///< call-like: the callee or the runtime supplies the result. (A poll has no baseline instruction of its own.)
+  After,   ///< call-like: the callee or the runtime supplies the result. (A poll has no baseline instruction of its
+           ///< own.)
 };
 
 /// `instr` reads or writes a field or static that is declared volatile.

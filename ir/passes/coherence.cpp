@@ -1,7 +1,7 @@
 // Code that runs with peers: an object it touches may be a cached copy of one that lives elsewhere. Before an access
-// stands a check, which makes the copy valid for the thread's current epoch; the access uses the check's result, so that
-// it cannot move above. The epoch, the *token*, is read on entry and again wherever the thread may have acquired: after
-// calls, polls, volatile accesses, class initialisation, and where an exception arrives.
+// stands a check, which makes the copy valid for the thread's current epoch; the access uses the check's result, so
+// that it cannot move above. The epoch, the *token*, is read on entry and again wherever the thread may have acquired:
+// after calls, polls, volatile accesses, class initialisation, and where an exception arrives.
 //
 // A check of null gives null and does nothing, and a check of an element outside the array checks its header only: the
 // access that follows throws. Checks of an object stand also before what reads its class or length, since of an object
@@ -61,10 +61,17 @@ class Coherence {
       case Opcode::kInstanceOf:
       case Opcode::kCheckCast:
       case Opcode::kCallVirtual:
-      case Opcode::kCallInterface: check(block, instr, Opcode::kCheckRead); break;
-      case Opcode::kLoadElem: check(block, instr, Opcode::kCheckElemRead); break;
-      case Opcode::kStoreElem: check(block, instr, Opcode::kCheckElemWrite); break;
-      default: break;
+      case Opcode::kCallInterface:
+        check(block, instr, Opcode::kCheckRead);
+        break;
+      case Opcode::kLoadElem:
+        check(block, instr, Opcode::kCheckElemRead);
+        break;
+      case Opcode::kStoreElem:
+        check(block, instr, Opcode::kCheckElemWrite);
+        break;
+      default:
+        break;
     }
     bool acquires = mayAcquire(instr);
     SourceLoc loc = instr.loc;
@@ -94,6 +101,8 @@ class Coherence {
 
 }  // namespace
 
-void runCoherence(const PassContext& context, FunctionBody& body) { Coherence(context, body).run(); }
+void runCoherence(const PassContext& context, FunctionBody& body) {
+  Coherence(context, body).run();
+}
 
 }  // namespace jvmc::ir

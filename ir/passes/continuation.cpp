@@ -4,8 +4,8 @@
 //
 //     for i { A; for j { B; <point>; C }; D }     becomes     C; for j { B; C }; D; for i { A; for j { B; C }; D }
 //
-// A copy is named (block, level). The level says how many of the loops around the point, outermost first, are still in the
-// iteration in which the point lies: an edge to the header of loop number j <= level begins its next iteration, in
+// A copy is named (block, level). The level says how many of the loops around the point, outermost first, are still in
+// the iteration in which the point lies: an edge to the header of loop number j <= level begins its next iteration, in
 // (header, j - 1); an edge that leaves loops lowers the level to the loops it stays in. Level 0 is the original.
 //
 // Copies keep their ValueIds; the new entry defines the slots; rebuildSsa() makes SSA of it.
@@ -27,7 +27,8 @@ class ContinuationMaker {
     auto position = baselineCfg_.position(point / 2);
     block_ = position.block;
     start_ = startIndex(position.index, point % 2 != 0);
-    for (int l = cfg_.loopOf(block_); l >= 0; l = cfg_.loops()[size_t(l)].parent) loops_.push_back(&cfg_.loops()[size_t(l)]);
+    for (int l = cfg_.loopOf(block_); l >= 0; l = cfg_.loops()[size_t(l)].parent)
+      loops_.push_back(&cfg_.loops()[size_t(l)]);
     std::reverse(loops_.begin(), loops_.end());
   }
 
@@ -75,7 +76,8 @@ class ContinuationMaker {
       entry.instrs.push_back(branchTo(copyOf({block_, loops_.size() - 1}), headerArguments(entry.params), from.loc));
       return entry;
     }
-    for (size_t i = start_; i < from.instrs.size(); ++i) entry.instrs.push_back(copyInstr(from.instrs[i], loops_.size()));
+    for (size_t i = start_; i < from.instrs.size(); ++i)
+      entry.instrs.push_back(copyInstr(from.instrs[i], loops_.size()));
     return entry;
   }
 

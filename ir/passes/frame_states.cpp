@@ -14,10 +14,7 @@ namespace {
 class FrameStates {
  public:
   FrameStates(const PassContext& context, FunctionBody& body)
-      : context_(context),
-        body_(body),
-        cfg_(context.baseline),
-        liveness_(context.baseline, cfg_) {}
+      : context_(context), body_(body), cfg_(context.baseline), liveness_(context.baseline, cfg_) {}
 
   void run() {
     body_.optimised = true;
@@ -32,7 +29,9 @@ class FrameStates {
  private:
   void annotate(Instr instr, uint32_t flat, std::vector<Instr>& out) {
     switch (safepointKind(context_.module, instr)) {
-      case SafepointKind::Before: instr.frameState = stateAt(pointBefore(flat)); break;
+      case SafepointKind::Before:
+        instr.frameState = stateAt(pointBefore(flat));
+        break;
       case SafepointKind::After:
         if (mayInitialise(instr)) {
           out.push_back(initialise(instr, flat));
@@ -79,6 +78,8 @@ class FrameStates {
 
 }  // namespace
 
-void runFrameStates(const PassContext& context, FunctionBody& body) { FrameStates(context, body).run(); }
+void runFrameStates(const PassContext& context, FunctionBody& body) {
+  FrameStates(context, body).run();
+}
 
 }  // namespace jvmc::ir

@@ -1,7 +1,8 @@
 // A pass changes the code of one function, never its frames: it keeps the FrameState of every safepoint.
 //
 // What a pass finds, and must leave (verifyBody checks most of it):
-//   - A safepoint has a FrameState: its chain, innermost frame first, is what capture writes there. Call instructions and
+//   - A safepoint has a FrameState: its chain, innermost frame first, is what capture writes there. Call instructions
+//   and
 //     volatile accesses name their `after` point, instructions that may run a class initialiser their `before` point, a
 //     poll the `before` point of the baseline instruction that comes next.
 //   - Any other instruction that may throw has a state *without slots*: it only names the place for the stack trace

@@ -13,8 +13,8 @@ namespace {
 using Need = Pass::Need;
 
 constexpr Pass kPasses[] = {
-    {"frame_states", "Each safepoint learns the portable frame it captures, each other throw its place.", Need::Required,
-     runFrameStates},
+    {"frame_states", "Each safepoint learns the portable frame it captures, each other throw its place.",
+     Need::Required, runFrameStates},
     {"poll_insertion", "A poll on each loop's back edge and on entry of functions that may recurse.", Need::Required,
      runPollInsertion},
     {"coherence", "Checks in front of the accesses to objects that may be cached copies.", Need::WhenChecked,
@@ -26,7 +26,8 @@ constexpr Pass kPasses[] = {
 /// The passes after which code still stands block for block as in the baseline; a continuation is made there.
 constexpr std::string_view kLastStructural = "poll_insertion";
 
-Result<std::vector<const Pass*>> choosePasses(const Module& module, FunctionId function, const PipelineOptions& options) {
+Result<std::vector<const Pass*>> choosePasses(const Module& module, FunctionId function,
+                                              const PipelineOptions& options) {
   if (options.passes) {
     for (const std::string& name : *options.passes) {
       bool known = std::any_of(std::begin(kPasses), std::end(kPasses), [&](const Pass& p) { return p.name == name; });
@@ -37,8 +38,8 @@ Result<std::vector<const Pass*>> choosePasses(const Module& module, FunctionId f
   std::vector<const Pass*> chosen;
   for (const Pass& pass : kPasses) {
     bool coin = prng.next() % 2 != 0;  // drawn for each pass, so that the list of names does not shift the choices
-    bool wanted = !options.passes || std::find(options.passes->begin(), options.passes->end(), pass.name) !=
-                                         options.passes->end();
+    bool wanted = !options.passes ||
+                  std::find(options.passes->begin(), options.passes->end(), pass.name) != options.passes->end();
     if (options.seed != 0 && pass.need == Need::Optional && !coin) wanted = false;
     if (pass.need == Need::Required) wanted = true;
     if (pass.need == Need::WhenChecked) wanted = options.checked;
@@ -75,7 +76,9 @@ void runCleanup(const PassContext&, FunctionBody& body) {
   compact(body);
 }
 
-std::span<const Pass> allPasses() { return kPasses; }
+std::span<const Pass> allPasses() {
+  return kPasses;
+}
 
 Result<FunctionBody> runPipeline(const Module& module, const CallGraph& calls, FunctionId function,
                                  const PipelineOptions& options) {

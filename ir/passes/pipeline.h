@@ -13,7 +13,7 @@ namespace jvmc::ir {
 struct PipelineOptions {
   bool checked = false;  ///< the program has peers: coherence markers go in
   /// Optional passes to run, by name; none given means all. Required ones always run. Unknown names are an error.
-  std::optional<std::vector<std::string>> passes;
+  std::optional<std::vector<std::string>> passes{};
   uint64_t seed = 0;  ///< non-zero: of those, a random subset that depends on the seed and the function's name only
 };
 
@@ -27,12 +27,12 @@ Result<FunctionBody> runPipeline(const Module& module, const CallGraph& calls, F
 
 /// A *continuation*: the optimised body of what `function` does from `resumePoint` on. Its entry parameters are the
 /// slots of that point in slot order and, at an `after` point of an instruction with a result, that result.
-/// Code around the point is copied so that every loop keeps its natural header: the rest of an iteration runs in copies,
-/// the next one in the loop proper. A poll that the frame may come from is not repeated, so that each resume makes
-/// progress. Its frame states name the function itself, so a continuation can be captured again.
+/// Code around the point is copied so that every loop keeps its natural header: the rest of an iteration runs in
+/// copies, the next one in the loop proper. A poll that the frame may come from is not repeated, so that each resume
+/// makes progress. Its frame states name the function itself, so a continuation can be captured again.
 ///
-/// If it is entered with an exception instead, that goes where an exception of the entry block goes: the entry block has
-/// the handler of the block that `resumePoint` is in, or none.
+/// If it is entered with an exception instead, that goes where an exception of the entry block goes: the entry block
+/// has the handler of the block that `resumePoint` is in, or none.
 Result<FunctionBody> runContinuationPipeline(const Module& module, const CallGraph& calls, FunctionId function,
                                              uint32_t resumePoint, const PipelineOptions& options = {});
 

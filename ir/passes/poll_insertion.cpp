@@ -3,8 +3,8 @@
 //
 // The back edges of a loop are gathered in one new block, its *latch*: `latch(params): poll; br header(params)`. The
 // state is the frame before the header's first instruction, with the values that the edge passes. A poll on the edge
-// rather than in the header leaves the way into the loop free of it, and lets a continuation enter at the header without
-// polling again, so that a thread stopped at every poll still gets on.
+// rather than in the header leaves the way into the loop free of it, and lets a continuation enter at the header
+// without polling again, so that a thread stopped at every poll still gets on.
 //
 // No poll in a loop that runs a small constant number of times and calls nothing: in nbody that alone is 1.58x against
 // 1.00x, as it stops LLVM from unrolling. The product over a nest of such loops is bounded too.
@@ -115,6 +115,8 @@ class PollInsertion {
 
 }  // namespace
 
-void runPollInsertion(const PassContext& context, FunctionBody& body) { PollInsertion(context, body).run(); }
+void runPollInsertion(const PassContext& context, FunctionBody& body) {
+  PollInsertion(context, body).run();
+}
 
 }  // namespace jvmc::ir

@@ -1,6 +1,6 @@
-// Maximal SSA, then pruning: a parameter for each live variable of each block is too many, but removeTrivialParams takes
-// the superfluous ones away (all of them, in reducible code), and the two steps together are shorter and easier to trust
-// than placing parameters by dominance frontiers.
+// Maximal SSA, then pruning: a parameter for each live variable of each block is too many, but removeTrivialParams
+// takes the superfluous ones away (all of them, in reducible code), and the two steps together are shorter and easier
+// to trust than placing parameters by dominance frontiers.
 #include "ir/passes/ssa.h"
 
 #include <algorithm>
@@ -50,8 +50,7 @@ class Rebuilder {
     for (uint32_t b = 0; b < body_.blocks.size(); ++b) {
       const auto& params = body_.blocks[b].params;
       for (ValueId v : liveness.liveIn(BlockId(b)))
-        if (isVariable(v) && std::find(params.begin(), params.end(), v) == params.end())
-          liveVariables_[b].push_back(v);
+        if (isVariable(v) && std::find(params.begin(), params.end(), v) == params.end()) liveVariables_[b].push_back(v);
     }
     JVMC_CHECK(liveVariables_[0].empty(), "a variable is read before it is defined");
   }
@@ -173,9 +172,12 @@ bool isRemovable(const Instr& instr) {
     case Opcode::kCheckRangeRead:
     case Opcode::kCheckRangeWrite:
     case Opcode::kCheckElemRead:
-    case Opcode::kCheckElemWrite: return true;
-    case Opcode::kArrayLength: return instr.flags & kNoNullCheck;
-    default: return instr.info().has(kPure);
+    case Opcode::kCheckElemWrite:
+      return true;
+    case Opcode::kArrayLength:
+      return instr.flags & kNoNullCheck;
+    default:
+      return instr.info().has(kPure);
   }
 }
 

@@ -1,7 +1,8 @@
 // Making and tidying SSA form.
 //
-// Passes that copy code (continuations, loop versioning, strip-mining, inlining of loops) use one trick: they copy blocks
-// *with the same ValueIds*, so that a ValueId with several definitions is a variable, and let rebuildSsa() sort it out.
+// Passes that copy code (continuations, loop versioning, strip-mining, inlining of loops) use one trick: they copy
+// blocks *with the same ValueIds*, so that a ValueId with several definitions is a variable, and let rebuildSsa() sort
+// it out.
 #pragma once
 
 #include "ir/module.h"
