@@ -9,7 +9,9 @@ namespace jvmc::ir {
 
 // ---------------------------------------------------------------- declarations
 
-ModuleBuilder::ModuleBuilder(std::string name) : module_(std::make_unique<Module>()) { module_->name = std::move(name); }
+ModuleBuilder::ModuleBuilder(std::string name) : module_(std::make_unique<Module>()) {
+  module_->name = std::move(name);
+}
 
 ClassId ModuleBuilder::addClass(std::string name, ClassOptions options) {
   ClassDecl decl;
@@ -45,7 +47,8 @@ FunctionId ModuleBuilder::declareFunction(std::string name, std::vector<TypeId> 
   return module_->addFunction({std::move(name), std::move(params), result, {}});
 }
 
-NativeId ModuleBuilder::declareNative(std::string name, std::vector<TypeId> params, TypeId result, NativeEffect effect) {
+NativeId ModuleBuilder::declareNative(std::string name, std::vector<TypeId> params, TypeId result,
+                                      NativeEffect effect) {
   return module_->addNative({std::move(name), std::move(params), result, effect, {}});
 }
 
@@ -85,8 +88,12 @@ bool FunctionBuilder::isTerminated() const {
   return !instrs.empty() && instrs.back().info().has(kTerminator);
 }
 
-ValueId FunctionBuilder::f32(float value) { return constant(kF32, std::bit_cast<uint32_t>(value)); }
-ValueId FunctionBuilder::f64(double value) { return constant(kF64, std::bit_cast<uint64_t>(value)); }
+ValueId FunctionBuilder::f32(float value) {
+  return constant(kF32, std::bit_cast<uint32_t>(value));
+}
+ValueId FunctionBuilder::f64(double value) {
+  return constant(kF64, std::bit_cast<uint64_t>(value));
+}
 
 ValueId FunctionBuilder::constant(TypeId type, uint64_t bits) {
   auto [it, isNew] = constants_.try_emplace({type.value, bits}, ValueId(uint32_t(body_.values.size())));
@@ -101,7 +108,8 @@ ValueId FunctionBuilder::emit(Opcode op, TypeId suffix, SymbolRef symbol, std::s
   instr.symbol = symbol;
   instr.operands.assign(operands.begin(), operands.end());
   TypeId firstType = operands.empty() ? TypeId() : body_[operands[0]].type;
-  if (std::optional<Type> type = resultType(module_, instr, firstType)) instr.result = declareResult(internType(module_, *type));
+  if (std::optional<Type> type = resultType(module_, instr, firstType))
+    instr.result = declareResult(internType(module_, *type));
   ValueId result = instr.result;
   appendChecked(std::move(instr));
   return result;
@@ -145,7 +153,8 @@ ValueId FunctionBuilder::declareResult(TypeId type, std::string name) {
 void FunctionBuilder::appendChecked(Instr instr) {
   JVMC_CHECK(!isTerminated(), module_[function_].name, body_[current_].name);
   for (ValueId operand : instr.operands) JVMC_CHECK(operand.index() < body_.values.size(), instr.info().mnemonic);
-  for (const BlockCall& target : instr.targets) JVMC_CHECK(target.block.index() < body_.blocks.size(), instr.info().mnemonic);
+  for (const BlockCall& target : instr.targets)
+    JVMC_CHECK(target.block.index() < body_.blocks.size(), instr.info().mnemonic);
   append(std::move(instr));
 }
 
@@ -206,6 +215,8 @@ FunctionBody FunctionBuilder::take() {
   return std::move(body_);
 }
 
-void FunctionBuilder::finish() { module_.setBody(function_, take()); }
+void FunctionBuilder::finish() {
+  module_.setBody(function_, take());
+}
 
 }  // namespace jvmc::ir

@@ -75,12 +75,12 @@ namespace detail {
 template <Opcode op>
 struct OpShape;
 #define JVMC_OP(name, mnemonic, suffix_, operands_, result_, symbol_, flags_) \
-  template <>                                                                \
-  struct OpShape<Opcode::k##name> {                                          \
-    static constexpr bool kSuffix = Suffix::suffix_ != Suffix::None;         \
-    static constexpr std::string_view kOperands = operands_;                 \
-    static constexpr bool kResult = result_[0] != '-';                       \
-    static constexpr Symbol kSymbol = Symbol::symbol_;                       \
+  template <>                                                                 \
+  struct OpShape<Opcode::k##name> {                                           \
+    static constexpr bool kSuffix = Suffix::suffix_ != Suffix::None;          \
+    static constexpr std::string_view kOperands = operands_;                  \
+    static constexpr bool kResult = result_[0] != '-';                        \
+    static constexpr Symbol kSymbol = Symbol::symbol_;                        \
   };
 #include "ir/opcodes.def"
 
@@ -112,7 +112,8 @@ struct SymbolArgument<Symbol::Native> {
 
 }  // namespace detail
 
-/// Fills in one body. Not thread-safe; several builders of one module must not run at the same time (types are interned).
+/// Fills in one body. Not thread-safe; several builders of one module must not run at the same time (types are
+/// interned).
 class FunctionBuilder {
  public:
   /// Starts the body of a declared function: the entry block has its parameters and is the current block.
@@ -149,9 +150,9 @@ class FunctionBuilder {
   /// Appends any instruction but a branch. The result is a new value of the type the table gives, invalid if none.
   ValueId emit(Opcode op, TypeId suffix, SymbolRef symbol, std::span<const ValueId> operands);
 
-#define JVMC_OP(name, ...)                              \
-  template <class... Args>                              \
-  auto emit##name(Args&&... args) {                     \
+#define JVMC_OP(name, ...)                                       \
+  template <class... Args>                                       \
+  auto emit##name(Args&&... args) {                              \
     return emitOp<Opcode::k##name>(std::forward<Args>(args)...); \
   }
 #include "ir/opcodes.def"
@@ -160,7 +161,9 @@ class FunctionBuilder {
   void emitBr(BlockId target, std::vector<ValueId> args = {});
   void emitBrIf(ValueId condition, BlockId thenBlock, std::vector<ValueId> thenArgs, BlockId elseBlock,
                 std::vector<ValueId> elseArgs);
-  void emitBrIf(ValueId condition, BlockId thenBlock, BlockId elseBlock) { emitBrIf(condition, thenBlock, {}, elseBlock, {}); }
+  void emitBrIf(ValueId condition, BlockId thenBlock, BlockId elseBlock) {
+    emitBrIf(condition, thenBlock, {}, elseBlock, {});
+  }
   struct Case {
     int32_t value;
     BlockCall target;
@@ -209,8 +212,9 @@ class FunctionBuilder {
         operands.insert(operands.end(), argument.begin(), argument.end());
       }
     };
-    [&]<size_t... i>(std::index_sequence<i...>) { (add(std::get<kLeading + i>(all)), ...); }
-    (std::make_index_sequence<sizeof...(Args) - kLeading>());
+    [&]<size_t... i>(std::index_sequence<i...>) {
+      (add(std::get<kLeading + i>(all)), ...);
+    }(std::make_index_sequence<sizeof...(Args) - kLeading>());
     constexpr bool kOpen = Shape::kOperands.ends_with('*');
     static_assert(kOpen || sizeof...(Args) - kLeading == Shape::kOperands.size(), "wrong number of operands");
     ValueId result = emit(op, suffix, symbol, operands);

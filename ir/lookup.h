@@ -1,5 +1,6 @@
-// `Class.member` as Java resolves it: the class itself, its superclasses, then the interfaces of all of them. The result
-// names the class that declares the member. Safe on modules that are not verified (cyclic hierarchies, ids out of range).
+// `Class.member` as Java resolves it: the class itself, its superclasses, then the interfaces of all of them. The
+// result names the class that declares the member. Safe on modules that are not verified (cyclic hierarchies, ids out
+// of range).
 #pragma once
 
 #include <optional>

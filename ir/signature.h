@@ -1,5 +1,5 @@
-// The typing rules of opcodes.def as functions: what an instruction asks of each operand and what its result is. Builder,
-// parser and verifier all use these, so that they cannot disagree.
+// The typing rules of opcodes.def as functions: what an instruction asks of each operand and what its result is.
+// Builder, parser and verifier all use these, so that they cannot disagree.
 #pragma once
 
 #include <optional>
@@ -28,7 +28,8 @@ size_t operandCount(const Module& module, const Instr& instr, TypeId functionRes
 
 /// The rule for operand `index` < operandCount(). `firstType` is the type of operand 0 (invalid if there is none or it
 /// is not known); it matters for element operands. Suffix and symbol must be in range.
-OperandRule operandRule(const Module& module, const Instr& instr, size_t index, TypeId firstType, TypeId functionResult);
+OperandRule operandRule(const Module& module, const Instr& instr, size_t index, TypeId firstType,
+                        TypeId functionResult);
 
 /// The structure of the result type; nothing if there is no result, or if it depends on a first operand whose type does
 /// not give one. (A Type, not a TypeId: it may not be in the type table of a const module yet.)
@@ -40,8 +41,8 @@ bool hasResult(const Module& module, const Instr& instr);
 /// The id of `type`, entered into the table if it is new.
 TypeId internType(Module& module, const Type& type);
 
-/// The instruction may suspend, move or end its thread: it needs a frame state in optimised code. Calls (natives only if
-/// their effect is `outside`), class initialisation unless it is known to be done, volatile access, polls.
+/// The instruction may suspend, move or end its thread: it needs a frame state in optimised code. Calls (natives only
+/// if their effect is `outside`), class initialisation unless it is known to be done, volatile access, polls.
 bool isSafepoint(const Module& module, const Instr& instr);
 
 /// load_field, store_field, load_static, store_static of a volatile field.

@@ -59,7 +59,7 @@ struct Case {
 
 struct Instr {
   std::optional<Name> result;
-  Name mnemonic;  ///< with its suffix
+  Name mnemonic;             ///< with its suffix
   std::optional<Opcode> op;  ///< none if the mnemonic is unknown: reported already
   std::optional<Type> suffix;
   uint8_t flags = 0;

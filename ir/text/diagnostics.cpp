@@ -60,7 +60,9 @@ class Renderer {
     out_ += fmt::format("{} {} {}: {}\n", std::string(gutter_, ' '), paint(kBlue, "="), paint(tint, kind), text);
   }
 
-  void bar(std::string_view rest) { out_ += fmt::format("{} {}{}\n", std::string(gutter_, ' '), paint(kBlue, "|"), rest); }
+  void bar(std::string_view rest) {
+    out_ += fmt::format("{} {}{}\n", std::string(gutter_, ' '), paint(kBlue, "|"), rest);
+  }
 
   void snippet(const Span& span, std::string_view tint) {
     const SourceText& source = sources_[span.source];
@@ -129,7 +131,8 @@ size_t editDistance(std::string_view a, std::string_view b) {
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], beforeLast[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], beforeLast[j - 2] + 1);
     }
     beforeLast.swap(last);
     last.swap(row);
@@ -139,12 +142,14 @@ size_t editDistance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string codeText(Code code) { return fmt::format("IR{:04}", static_cast<unsigned>(code)); }
+std::string codeText(Code code) {
+  return fmt::format("IR{:04}", static_cast<unsigned>(code));
+}
 
 std::string_view codeSummary(Code code) {
   switch (code) {
 #define JVMC_DIAGNOSTIC(name, number, summary) \
-  case Code::k##name:                          \
+  case Code::name:                             \
     return summary;
 #include "ir/text/diagnostics.def"
   }
@@ -188,7 +193,8 @@ std::optional<std::string> nearestName(std::string_view name, const std::vector<
   size_t best = std::max<size_t>(1, name.size() / 3) + 1;
   std::optional<std::string> found;
   for (std::string_view candidate : candidates) {
-    size_t difference = candidate.size() > name.size() ? candidate.size() - name.size() : name.size() - candidate.size();
+    size_t difference =
+        candidate.size() > name.size() ? candidate.size() - name.size() : name.size() - candidate.size();
     if (difference >= best || candidate == name) continue;
     size_t distance = editDistance(name, candidate);
     if (distance >= best) continue;

@@ -23,7 +23,7 @@ enum class Severity { Error, Warning };
 
 /// What a diagnostic is about; the code shown is stable. `docs/reference/ir.md` lists them.
 enum class Code : uint16_t {
-#define JVMC_DIAGNOSTIC(name, number, summary) k##name = number,
+#define JVMC_DIAGNOSTIC(name, number, summary) name = number,
 #include "ir/text/diagnostics.def"
 };
 
@@ -42,8 +42,8 @@ struct Diagnostic {
   Code code{};
   std::string message;
   std::optional<Span> span = std::nullopt;
-  std::string place = {};       ///< shown where there is no span: "out.irm, function '@f', instruction 3"
-  std::string invariant = {};   ///< name of the broken invariant of ir/verifier.h, if it is one
+  std::string place = {};      ///< shown where there is no span: "out.irm, function '@f', instruction 3"
+  std::string invariant = {};  ///< name of the broken invariant of ir/verifier.h, if it is one
   std::vector<Note> notes = {};
   std::vector<std::string> helps = {};
 };
@@ -72,8 +72,8 @@ class DiagnosticSink {
 std::string renderDiagnostic(const SourceSet& sources, const Diagnostic& diagnostic, bool color);
 /// All of them, separated by blank lines, and a last line that counts the errors (also those over the limit).
 std::string renderDiagnostics(const SourceSet& sources, const DiagnosticSink& sink, bool color);
-/// One JSON object on one line: severity, code, message, file, line, column, endLine, endColumn, place, invariant, notes,
-/// helps. Members that do not apply are left out.
+/// One JSON object on one line: severity, code, message, file, line, column, endLine, endColumn, place, invariant,
+/// notes, helps. Members that do not apply are left out.
 std::string diagnosticJson(const SourceSet& sources, const Diagnostic& diagnostic);
 
 /// The candidate nearest to `name` by edit distance, if it is near enough to be a typing error.

@@ -10,10 +10,18 @@
 namespace jvmc::ir::text {
 namespace {
 
-bool isDigit(char c) { return c >= '0' && c <= '9'; }
-bool isNameStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$'; }
-bool isValueChar(char c) { return isNameStart(c) || isDigit(c) || c == '.'; }
-bool isNameChar(char c) { return isValueChar(c) || c == '/'; }
+bool isDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool isNameStart(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$';
+}
+bool isValueChar(char c) {
+  return isNameStart(c) || isDigit(c) || c == '.';
+}
+bool isNameChar(char c) {
+  return isValueChar(c) || c == '/';
+}
 
 class Lexer {
  public:
@@ -57,7 +65,9 @@ class Lexer {
     startsLine_ = false;
   }
 
-  void error(Code code, Span span, std::string message) { sink_.add({.code = code, .message = std::move(message), .span = span}); }
+  void error(Code code, Span span, std::string message) {
+    sink_.add({.code = code, .message = std::move(message), .span = span});
+  }
 
   void token() {
     size_t start = at_;
@@ -93,7 +103,8 @@ class Lexer {
       while (isValueChar(peek())) ++at_;
     }
     if (at_ == nameStart) return error(Code::Syntax, spanFrom(start), fmt::format("a name must follow '{}'", sigil));
-    push(sigil == '@' ? TokenKind::Global : TokenKind::Local, start, std::string(text_.substr(nameStart, at_ - nameStart)));
+    push(sigil == '@' ? TokenKind::Global : TokenKind::Local, start,
+         std::string(text_.substr(nameStart, at_ - nameStart)));
   }
 
   /// The decoded string at at_; skips it and reports if it is bad.
@@ -122,7 +133,8 @@ class Lexer {
     bool isHex = peek() == '0' && (peek(1) == 'x' || peek(1) == 'X');
     for (; at_ < text_.size(); ++at_) {
       char c = peek(), before = text_[at_ - (at_ > start ? 1 : 0)];
-      bool isExponentSign = (c == '-' || c == '+') && (before == 'p' || before == 'P' || (!isHex && (before == 'e' || before == 'E')));
+      bool isExponentSign =
+          (c == '-' || c == '+') && (before == 'p' || before == 'P' || (!isHex && (before == 'e' || before == 'E')));
       if (!isValueChar(c) && !isExponentSign) break;
     }
     push(TokenKind::Number, start, std::string(text_.substr(start, at_ - start)));
@@ -159,24 +171,42 @@ class Lexer {
 
 std::string_view tokenKindText(TokenKind kind) {
   switch (kind) {
-    case TokenKind::End: return "the end of the file";
-    case TokenKind::Ident: return "a name";
-    case TokenKind::String: return "a string";
-    case TokenKind::Global: return "a function name (@name)";
-    case TokenKind::Local: return "a value (%name)";
-    case TokenKind::Number: return "a number";
-    case TokenKind::LParen: return "'('";
-    case TokenKind::RParen: return "')'";
-    case TokenKind::LBrace: return "'{'";
-    case TokenKind::RBrace: return "'}'";
-    case TokenKind::LBracket: return "'['";
-    case TokenKind::RBracket: return "']'";
-    case TokenKind::Comma: return "','";
-    case TokenKind::Colon: return "':'";
-    case TokenKind::Equal: return "'='";
-    case TokenKind::Arrow: return "'->'";
-    case TokenKind::Bang: return "'!'";
-    case TokenKind::Hash: return "'#'";
+    case TokenKind::End:
+      return "the end of the file";
+    case TokenKind::Ident:
+      return "a name";
+    case TokenKind::String:
+      return "a string";
+    case TokenKind::Global:
+      return "a function name (@name)";
+    case TokenKind::Local:
+      return "a value (%name)";
+    case TokenKind::Number:
+      return "a number";
+    case TokenKind::LParen:
+      return "'('";
+    case TokenKind::RParen:
+      return "')'";
+    case TokenKind::LBrace:
+      return "'{'";
+    case TokenKind::RBrace:
+      return "'}'";
+    case TokenKind::LBracket:
+      return "'['";
+    case TokenKind::RBracket:
+      return "']'";
+    case TokenKind::Comma:
+      return "','";
+    case TokenKind::Colon:
+      return "':'";
+    case TokenKind::Equal:
+      return "'='";
+    case TokenKind::Arrow:
+      return "'->'";
+    case TokenKind::Bang:
+      return "'!'";
+    case TokenKind::Hash:
+      return "'#'";
   }
   return "?";
 }
@@ -190,7 +220,9 @@ bool isPlainName(std::string_view name) {
          name.find("//") == name.npos;
 }
 
-bool isValueName(std::string_view name) { return !name.empty() && std::all_of(name.begin(), name.end(), isValueChar); }
+bool isValueName(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), isValueChar);
+}
 
 bool isLabelName(std::string_view name) {
   return isPlainName(name) && name.find_first_of("./") == name.npos;

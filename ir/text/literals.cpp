@@ -18,7 +18,9 @@ std::optional<T> fromChars(std::string_view text, int base) {
   return value;
 }
 
-bool startsHex(std::string_view text) { return text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == 'x'; }
+bool startsHex(std::string_view text) {
+  return text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == 'x';
+}
 
 template <class Signed, class Unsigned>
 std::optional<uint64_t> parseInteger(std::string_view text) {
@@ -97,24 +99,35 @@ size_t utf8Length(std::string_view text) {
 
 std::optional<uint64_t> parseLiteral(std::string_view text, TypeKind type) {
   switch (type) {
-    case TypeKind::I32: return parseInteger<int32_t, uint32_t>(text);
-    case TypeKind::I64: return parseInteger<int64_t, uint64_t>(text);
-    case TypeKind::F32: return parseFloat<float, uint32_t>(text);
-    case TypeKind::F64: return parseFloat<double, uint64_t>(text);
+    case TypeKind::I32:
+      return parseInteger<int32_t, uint32_t>(text);
+    case TypeKind::I64:
+      return parseInteger<int64_t, uint64_t>(text);
+    case TypeKind::F32:
+      return parseFloat<float, uint32_t>(text);
+    case TypeKind::F64:
+      return parseFloat<double, uint64_t>(text);
     case TypeKind::Null:
     case TypeKind::Ref:
-    case TypeKind::Array: return text == "null" ? std::optional<uint64_t>(0) : std::nullopt;
-    default: return std::nullopt;
+    case TypeKind::Array:
+      return text == "null" ? std::optional<uint64_t>(0) : std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
 std::string literalText(uint64_t bits, TypeKind type) {
   switch (type) {
-    case TypeKind::I32: return fmt::format("{}", int32_t(uint32_t(bits)));
-    case TypeKind::I64: return fmt::format("{}", int64_t(bits));
-    case TypeKind::F32: return floatText<float>(uint32_t(bits));
-    case TypeKind::F64: return floatText<double>(bits);
-    default: return "null";
+    case TypeKind::I32:
+      return fmt::format("{}", int32_t(uint32_t(bits)));
+    case TypeKind::I64:
+      return fmt::format("{}", int64_t(bits));
+    case TypeKind::F32:
+      return floatText<float>(uint32_t(bits));
+    case TypeKind::F64:
+      return floatText<double>(bits);
+    default:
+      return "null";
   }
 }
 
@@ -135,13 +148,24 @@ bool unescapeString(std::string_view raw, std::string& decoded, size_t& badAt) {
     int high = kind == 'x' && i + 1 < raw.size() ? hexDigit(raw[i + 1]) : -1;
     int low = kind == 'x' && i + 2 < raw.size() ? hexDigit(raw[i + 2]) : -1;
     switch (kind) {
-      case 'n': decoded += '\n'; continue;
-      case 't': decoded += '\t'; continue;
-      case 'r': decoded += '\r'; continue;
-      case '0': decoded += '\0'; continue;
+      case 'n':
+        decoded += '\n';
+        continue;
+      case 't':
+        decoded += '\t';
+        continue;
+      case 'r':
+        decoded += '\r';
+        continue;
+      case '0':
+        decoded += '\0';
+        continue;
       case '\\':
-      case '"': decoded += kind; continue;
-      default: break;
+      case '"':
+        decoded += kind;
+        continue;
+      default:
+        break;
     }
     if (high >= 0 && low >= 0) {
       decoded += char(high * 16 + low);
@@ -160,13 +184,26 @@ std::string quoteString(std::string_view bytes) {
     char c = bytes[i];
     size_t length = utf8Length(bytes.substr(i));
     switch (c) {
-      case '\n': out += "\\n"; continue;
-      case '\t': out += "\\t"; continue;
-      case '\r': out += "\\r"; continue;
-      case '\0': out += "\\0"; continue;
-      case '\\': out += "\\\\"; continue;
-      case '"': out += "\\\""; continue;
-      default: break;
+      case '\n':
+        out += "\\n";
+        continue;
+      case '\t':
+        out += "\\t";
+        continue;
+      case '\r':
+        out += "\\r";
+        continue;
+      case '\0':
+        out += "\\0";
+        continue;
+      case '\\':
+        out += "\\\\";
+        continue;
+      case '"':
+        out += "\\\"";
+        continue;
+      default:
+        break;
     }
     if (length == 0 || (length == 1 && (static_cast<unsigned char>(c) < 0x20 || c == 0x7F))) {
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));

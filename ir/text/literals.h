@@ -12,8 +12,8 @@
 namespace jvmc::ir::text {
 
 /// The bits of literal `text` as a constant of `type` (i32, i64, f32, f64 or a reference type), or nothing if it does
-/// not fit: as Value::constant. Decimal integers must fit the signed type; 0x... may fill all bits. Floats: decimal with
-/// or without point and exponent, 0x1.8p3, inf, -inf, nan, nan(0xBITS).
+/// not fit: as Value::constant. Decimal integers must fit the signed type; 0x... may fill all bits. Floats: decimal
+/// with or without point and exponent, 0x1.8p3, inf, -inf, nan, nan(0xBITS).
 std::optional<uint64_t> parseLiteral(std::string_view text, TypeKind type);
 /// The text that parseLiteral reads back to the same bits.
 std::string literalText(uint64_t bits, TypeKind type);

@@ -17,7 +17,7 @@ class BodyParser {
   bool run() {
     function_.blocks.push_back({});
     function_.blocks[0].label = {"entry", function_.place.span};
-    function_.blocks[0].place = {function_.place.span, std::nullopt, currentFile_};
+    function_.blocks[0].place = function_.place;
     while (!in_.accept(TokenKind::RBrace)) {
       if (in_.atEnd() || isItemStart(in_)) {
         in_.expected(fmt::format("'}}' that ends function '@{}'", function_.name.text));
@@ -36,7 +36,8 @@ class BodyParser {
     const Token& token = in_.peek();
     if (in_.atWord("framestate") && in_.peek(1).kind == TokenKind::Hash) return frameState();
     if (in_.atWord("virtual") && in_.peek(1).kind == TokenKind::Number) return virtualObject();
-    if (in_.atWord("entry") && in_.peek(1).kind == TokenKind::Ident && in_.peek(1).text == "handler") return entryHandler();
+    if (in_.atWord("entry") && in_.peek(1).kind == TokenKind::Ident && in_.peek(1).text == "handler")
+      return entryHandler();
     if (token.kind == TokenKind::Ident && isLabel()) return label();
     if (token.kind == TokenKind::Ident || token.kind == TokenKind::Local) return instruction();
     in_.expected("an instruction, a block label or '}'");
@@ -66,8 +67,7 @@ class BodyParser {
       return false;
     }
     entry.handler = in_.blockCall();
-    return entry.handler && in_.expect(TokenKind::Colon, "after the handler") && in_.location(entry.place.given) &&
-           in_.endOfLine();
+    return entry.handler && in_.expect(TokenKind::Colon, "after the handler") && in_.endOfLine();
   }
 
   bool label() {
@@ -109,7 +109,8 @@ class BodyParser {
     if (!instr.op) {
       std::vector<std::string_view> all;
       for (size_t i = 0; i < kOpcodeCount; ++i) all.push_back(opInfo(Opcode(i)).mnemonic);
-      in_.error(Code::UnknownInstruction, word->span, fmt::format("unknown instruction '{}'", base), didYouMean(base, all));
+      in_.error(Code::UnknownInstruction, word->span, fmt::format("unknown instruction '{}'", base),
+                didYouMean(base, all));
       return false;
     }
     return suffix(instr, dot == std::string::npos ? "" : word->text.substr(dot + 1));
@@ -157,14 +158,21 @@ class BodyParser {
     if (!flags(instr)) return false;
     bool ok = true;
     switch (*instr.op) {
-      case Opcode::kBr: ok = target(instr); break;
+      case Opcode::kBr:
+        ok = target(instr);
+        break;
       case Opcode::kBrIf:
         ok = oneOperand(instr) && in_.expect(TokenKind::Comma, "and the block for true") && target(instr) &&
              in_.expect(TokenKind::Comma, "and the block for false") && target(instr);
         break;
-      case Opcode::kSwitch: ok = switchCases(instr); break;
-      case Opcode::kReturn: ok = in_.atNewLine() || in_.at(TokenKind::Bang) || in_.at(TokenKind::RBrace) || oneOperand(instr); break;
-      default: ok = plain(instr, info);
+      case Opcode::kSwitch:
+        ok = switchCases(instr);
+        break;
+      case Opcode::kReturn:
+        ok = in_.atNewLine() || in_.at(TokenKind::Bang) || in_.at(TokenKind::RBrace) || oneOperand(instr);
+        break;
+      default:
+        ok = plain(instr, info);
     }
     return ok && frameStateNumber(instr) && in_.location(instr.place.given) && in_.endOfMember();
   }
@@ -174,11 +182,13 @@ class BodyParser {
     do {
       auto word = in_.name(TokenKind::Ident, "an instruction flag");
       if (!word) return false;
-      auto row = std::find_if(kFlagNames.begin(), kFlagNames.end(), [&](const auto& r) { return r.first == word->text; });
+      auto row =
+          std::find_if(kFlagNames.begin(), kFlagNames.end(), [&](const auto& r) { return r.first == word->text; });
       if (row == kFlagNames.end()) {
         std::vector<std::string_view> all;
         for (const auto& r : kFlagNames) all.push_back(r.first);
-        in_.error(Code::UnknownFlag, word->span, fmt::format("unknown instruction flag '{}'", word->text), didYouMean(word->text, all));
+        in_.error(Code::UnknownFlag, word->span, fmt::format("unknown instruction flag '{}'", word->text),
+                  didYouMean(word->text, all));
         return false;
       }
       instr.flags |= row->second;
@@ -245,15 +255,32 @@ class BodyParser {
 
   bool symbol(ast::Instr& instr, const OpInfo& info) {
     switch (info.symbol) {
-      case Symbol::Type: instr.symbolType = in_.type(); return instr.symbolType.has_value();
-      case Symbol::Class: instr.symbol = in_.className("a class name"); break;
-      case Symbol::Field: instr.symbol = in_.className("a field (Class.field)"); break;
-      case Symbol::Static: instr.symbol = in_.className("a static field (Class.field)"); break;
-      case Symbol::Method: instr.symbol = in_.className("a method (Class.method)"); break;
-      case Symbol::Function: instr.symbol = in_.name(TokenKind::Global, "a function (@name)"); break;
-      case Symbol::Native: instr.symbol = in_.name(TokenKind::Global, "a native (@name)"); break;
-      case Symbol::Bytes: instr.symbol = in_.name(TokenKind::String, "a string"); break;
-      case Symbol::None: break;
+      case Symbol::Type:
+        instr.symbolType = in_.type();
+        return instr.symbolType.has_value();
+      case Symbol::Class:
+        instr.symbol = in_.className("a class name");
+        break;
+      case Symbol::Field:
+        instr.symbol = in_.className("a field (Class.field)");
+        break;
+      case Symbol::Static:
+        instr.symbol = in_.className("a static field (Class.field)");
+        break;
+      case Symbol::Method:
+        instr.symbol = in_.className("a method (Class.method)");
+        break;
+      case Symbol::Function:
+        instr.symbol = in_.name(TokenKind::Global, "a function (@name)");
+        break;
+      case Symbol::Native:
+        instr.symbol = in_.name(TokenKind::Global, "a native (@name)");
+        break;
+      case Symbol::Bytes:
+        instr.symbol = in_.name(TokenKind::String, "a string");
+        break;
+      case Symbol::None:
+        break;
     }
     return instr.symbol.has_value();
   }
@@ -279,7 +306,8 @@ class BodyParser {
                 fmt::format("frame states are numbered in order: this must be #{}", function_.frameStates.size()));
       return false;
     }
-    auto function = in_.expect(TokenKind::Equal, "after the number") ? in_.name(TokenKind::Global, "a function (@name)") : std::nullopt;
+    auto function = in_.expect(TokenKind::Equal, "after the number") ? in_.name(TokenKind::Global, "a function (@name)")
+                                                                     : std::nullopt;
     if (!function || !word("point")) return false;
     state.function = std::move(*function);
     auto point = in_.count("a resume point");
@@ -353,7 +381,9 @@ class BodyParser {
     if (operand->kind == ast::Operand::Kind::Literal) {
       slot.kind = ast::Slot::Kind::Literal;
       if (slot.text != "null") {
-        auto type = in_.expect(TokenKind::Colon, "and the type of the literal") ? in_.name(TokenKind::Ident, "i32, i64, f32 or f64") : std::nullopt;
+        auto type = in_.expect(TokenKind::Colon, "and the type of the literal")
+                        ? in_.name(TokenKind::Ident, "i32, i64, f32 or f64")
+                        : std::nullopt;
         if (!type) return false;
         slot.literalType = std::move(type->text);
       }

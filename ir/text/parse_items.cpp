@@ -202,7 +202,8 @@ class ItemParser {
 }  // namespace
 
 bool isItemStart(const TokenReader& in) {
-  static constexpr std::string_view kKeywords[] = {"func", "optimised", "class", "interface", "native", "module", "file"};
+  static constexpr std::string_view kKeywords[] = {"func",   "optimised", "class", "interface",
+                                                   "native", "module",    "file"};
   const Token& token = in.peek();
   const Token& following = in.peek(1);
   if (!token.startsLine || token.kind != TokenKind::Ident) return false;

@@ -32,7 +32,7 @@ class ModuleResolver {
 
  private:
   template <class Item, class Action>
-  void forEach(std::vector<Item> ast::File::*items, Action action) {
+  void forEach(std::vector<Item> ast::File::* items, Action action) {
     for (const ast::File& file : files_)
       for (const Item& item : file.*items) action(item);
   }
@@ -43,8 +43,9 @@ class ModuleResolver {
       std::vector<Note> notes;
       if (auto span = parsed_.map.classes[existing.index()].name) notes.push_back({"first declared here", span});
       names_.error(Code::Redefinition, source.name.span,
-                   fmt::format(notes.empty() ? "'{}' is a builtin class" : "class '{}' is declared twice", source.name.text), {},
-                   std::move(notes));
+                   notes.empty() ? fmt::format("'{}' is a builtin class", source.name.text)
+                                 : fmt::format("class '{}' is declared twice", source.name.text),
+                   {}, notes);
       return;
     }
     ClassDecl decl;
@@ -61,7 +62,8 @@ class ModuleResolver {
     auto params = names_.types(source.params);
     auto result = names_.resultType(source.result);
     if (!params || !result) return;
-    NativeDecl decl{source.name.text, std::move(*params), *result, effect(source.effect), names_.location(source.place)};
+    NativeDecl decl{source.name.text, std::move(*params), *result, effect(source.effect),
+                    names_.location(source.place)};
     NativeId existing = module_->findNative(decl.name);
     if (!existing.valid()) {
       module_->addNative(std::move(decl));
@@ -70,8 +72,9 @@ class ModuleResolver {
     }
     const NativeDecl& first = (*module_)[existing];
     if (first.params == decl.params && first.result == decl.result && first.effect == decl.effect) return;
-    names_.error(Code::NativeMismatch, source.name.span, fmt::format("native '@{}' is declared differently elsewhere", decl.name),
-                 {}, {{"first declared here", parsed_.map.natives[existing.index()]}});
+    names_.error(Code::NativeMismatch, source.name.span,
+                 fmt::format("native '@{}' is declared differently elsewhere", decl.name), {},
+                 {{"first declared here", parsed_.map.natives[existing.index()]}});
   }
 
   static NativeEffect effect(std::string_view word) {
@@ -145,7 +148,8 @@ class ModuleResolver {
   void defineOptimised(const ast::Function& source) {
     FunctionId baseline = module_->findFunction(source.name.text);
     if (!baseline.valid()) {
-      names_.error(Code::NoBaseline, source.name.span, fmt::format("there is no function '@{}' that this is optimised from", source.name.text),
+      names_.error(Code::NoBaseline, source.name.span,
+                   fmt::format("there is no function '@{}' that this is optimised from", source.name.text),
                    {fmt::format("declare 'func @{}' in one of the sources", source.name.text)});
       return;
     }
@@ -154,8 +158,9 @@ class ModuleResolver {
     for (const ast::Param& param : source.params)
       if (auto type = names_.type(param.type)) params.push_back(*type);
     if (params != decl.params || names_.resultType(source.result) != decl.result) {
-      names_.error(Code::NoBaseline, source.name.span, fmt::format("the optimised '@{}' has another signature than the function itself", decl.name),
-                   {}, {{"the function is defined here", parsed_.map.functions[baseline.index()]}});
+      names_.error(Code::NoBaseline, source.name.span,
+                   fmt::format("the optimised '@{}' has another signature than the function itself", decl.name), {},
+                   {{"the function is defined here", parsed_.map.functions[baseline.index()]}});
       return;
     }
     OptimisedBody out{baseline, {}, {}};

@@ -1,8 +1,8 @@
-// Text to module. Several sources become one module: names are global over all of them, items may stand in any order, and
-// natives that are declared alike in two sources are one native.
+// Text to module. Several sources become one module: names are global over all of them, items may stand in any order,
+// and natives that are declared alike in two sources are one native.
 //
-// Parsing finds what is wrong with the *text*: grammar, unknown and doubled names, literals. Types and structure are the
-// verifier's subject; checkModule() runs it and shows its findings at their place in the text.
+// Parsing finds what is wrong with the *text*: grammar, unknown and doubled names, literals. Types and structure are
+// the verifier's subject; checkModule() runs it and shows its findings at their place in the text.
 #pragma once
 
 #include <memory>

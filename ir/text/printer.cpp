@@ -17,7 +17,9 @@ std::string nameText(const std::string& name) {
   return plain ? name : quoteString(name);
 }
 
-std::string globalText(const std::string& name) { return "@" + (isPlainName(name) ? name : quoteString(name)); }
+std::string globalText(const std::string& name) {
+  return "@" + (isPlainName(name) ? name : quoteString(name));
+}
 
 template <class Items, class ToText>
 std::string joined(const Items& items, ToText toText) {
@@ -61,7 +63,8 @@ class Printer {
     for (const FieldDecl& field : decl.statics) member("static", field);
     for (const MethodDecl& method : decl.methods) {
       std::string body = method.implementation.valid() ? " = " + globalText(module_[method.implementation].name) : "";
-      line("  method {}({}){}{}{}", nameText(method.name), types(method.params), arrow(method.result), body, at(method.loc));
+      line("  method {}({}){}{}{}", nameText(method.name), types(method.params), arrow(method.result), body,
+           at(method.loc));
     }
     if (decl.initializer.valid()) line("  init {}", globalText(module_[decl.initializer].name));
     line("}}");
@@ -74,7 +77,8 @@ class Printer {
     body_ = &body;
     names_ = &names;
     std::string params = joined(body.blocks[0].params, [&](ValueId v) { return param(v); });
-    line("{}func {}({}){}{} {{", body.optimised ? "optimised " : "", globalText(decl.name), params, arrow(decl.result), at(decl.loc));
+    line("{}func {}({}){}{} {{", body.optimised ? "optimised " : "", globalText(decl.name), params, arrow(decl.result),
+         at(decl.loc));
     for (size_t b = 0; b < body.blocks.size(); ++b) block(BlockId(uint32_t(b)));
     for (size_t s = 0; s < body.frameStates.size(); ++s) frameState(s, body.frameStates[s]);
     line("}}");
@@ -128,8 +132,8 @@ class Printer {
   }
 
   void member(std::string_view kind, const FieldDecl& field) {
-    line("  {}{}{} {}: {}{}", kind, field.isFinal ? " final" : "", field.isVolatile ? " volatile" : "", nameText(field.name),
-         typeText(module_, field.type), at(field.loc));
+    line("  {}{}{} {}: {}{}", kind, field.isFinal ? " final" : "", field.isVolatile ? " volatile" : "",
+         nameText(field.name), typeText(module_, field.type), at(field.loc));
   }
 
   std::string types(const std::vector<TypeId>& list) const {
@@ -139,7 +143,9 @@ class Printer {
 
   // -- bodies
 
-  std::string param(ValueId v) const { return fmt::format("%{}: {}", names_->value(v), typeText(module_, (*body_)[v].type)); }
+  std::string param(ValueId v) const {
+    return fmt::format("%{}: {}", names_->value(v), typeText(module_, (*body_)[v].type));
+  }
 
   std::string operand(ValueId v) const {
     if (v.index() < body_->values.size() && (*body_)[v].kind == Value::Kind::Const)
@@ -162,9 +168,7 @@ class Printer {
     const Block& block = (*body_)[id];
     std::string handler = block.handler ? " handler " + call(*block.handler) : "";
     if (id.index() == 0) {
-      // The label of the entry is written only if it says something.
-      bool ownLocation = options_.locations && block.loc.line && block.loc != SourceLoc{} && !sameAsFunction(block.loc);
-      if (!handler.empty() || ownLocation) line("entry{}:{}", handler, at(block.loc));
+      if (!handler.empty()) line("entry{}:", handler);  // its location is the function's
     } else {
       std::string params = joined(block.params, [&](ValueId v) { return param(v); });
       if (!params.empty() || !handler.empty()) params = "(" + params + ")";
@@ -172,8 +176,6 @@ class Printer {
     }
     for (const Instr& instr : block.instrs) this->instr(instr);
   }
-
-  bool sameAsFunction(const SourceLoc&) const { return true; }
 
   void instr(const Instr& instr) {
     const OpInfo& info = instr.info();
@@ -219,22 +221,29 @@ class Printer {
 
   std::string symbol(const Instr& instr, const OpInfo& info) const {
     switch (info.symbol) {
-      case Symbol::Type: return typeText(module_, instr.symbol.type);
-      case Symbol::Class: return nameText(module_[instr.symbol.owner].name);
-      case Symbol::Function: return globalText(module_[instr.symbol.function()].name);
-      case Symbol::Native: return globalText(module_[instr.symbol.native()].name);
-      case Symbol::Bytes: return quoteString(module_.byteLiterals[instr.symbol.member]);
-      default: return memberText(module_, instr.symbol, info.symbol);
+      case Symbol::Type:
+        return typeText(module_, instr.symbol.type);
+      case Symbol::Class:
+        return nameText(module_[instr.symbol.owner].name);
+      case Symbol::Function:
+        return globalText(module_[instr.symbol.function()].name);
+      case Symbol::Native:
+        return globalText(module_[instr.symbol.native()].name);
+      case Symbol::Bytes:
+        return quoteString(module_.byteLiterals[instr.symbol.member]);
+      default:
+        return memberText(module_, instr.symbol, info.symbol);
     }
   }
 
   void frameState(size_t index, const FrameState& state) {
     std::string outer = state.outer.valid() ? fmt::format(" outer #{}", state.outer.value) : "";
-    line("  framestate #{} = {} point {} slots [{}]{}", index, globalText(module_[state.function].name), state.resumePoint,
-         slots(state.slots), outer);
+    line("  framestate #{} = {} point {} slots [{}]{}", index, globalText(module_[state.function].name),
+         state.resumePoint, slots(state.slots), outer);
     for (size_t i = 0; i < state.virtuals.size(); ++i) {
       const VirtualObject& object = state.virtuals[i];
-      line("    virtual {} = {} locks {} [{}]", i, nameText(module_[object.cls].name), object.elidedLocks, slots(object.fields));
+      line("    virtual {} = {} locks {} [{}]", i, nameText(module_[object.cls].name), object.elidedLocks,
+           slots(object.fields));
     }
   }
 
@@ -269,12 +278,17 @@ std::string typeText(const Module& module, const Type& type) {
     t = module.types[t.element()];
   }
   switch (t.kind) {
-    case TypeKind::Void: out += "void"; break;
-    case TypeKind::Null: out += "null"; break;
+    case TypeKind::Void:
+      out += "void";
+      break;
+    case TypeKind::Null:
+      out += "null";
+      break;
     case TypeKind::Ref:
       out += "ref(" + (t.classId().index() < module.classes.size() ? nameText(module[t.classId()].name) : "?") + ")";
       break;
-    default: out += kPrimitiveNames[static_cast<size_t>(t.kind) - static_cast<size_t>(TypeKind::I8)].first;
+    default:
+      out += kPrimitiveNames[static_cast<size_t>(t.kind) - static_cast<size_t>(TypeKind::I8)].first;
   }
   return out + close;
 }
@@ -305,7 +319,8 @@ Result<std::string> printModule(const Module& module, const PrintOptions& option
   return printer.take();
 }
 
-std::string printFunction(const Module& module, FunctionId function, const FunctionBody& body, const PrintOptions& options) {
+std::string printFunction(const Module& module, FunctionId function, const FunctionBody& body,
+                          const PrintOptions& options) {
   Printer printer(module, options);
   printer.function(function, body);
   return printer.take();

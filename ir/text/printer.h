@@ -16,8 +16,8 @@ struct PrintOptions {
 
 /// The whole module. Fails if a body cannot be loaded.
 Result<std::string> printModule(const Module& module, const PrintOptions& options = {});
-/// One function with its `file` line; `body` may be optimised (then flags and frame states are shown). Beside the text of
-/// the module this can be parsed again.
+/// One function with its `file` line; `body` may be optimised (then flags and frame states are shown). Beside the text
+/// of the module this can be parsed again.
 std::string printFunction(const Module& module, FunctionId function, const FunctionBody& body,
                           const PrintOptions& options = {});
 

@@ -14,12 +14,18 @@
 namespace jvmc::ir::text {
 namespace {
 
-bool isNumber(const std::string& name) { return parseCount(name).has_value(); }
+bool isNumber(const std::string& name) {
+  return parseCount(name).has_value();
+}
 
 class BodyResolver {
  public:
   BodyResolver(NameResolver& names, FunctionId function, const ast::Function& decl, BodySpans& spans)
-      : names_(names), module_(names.module()), decl_(decl), spans_(spans), builder_(module_, function),
+      : names_(names),
+        module_(names.module()),
+        decl_(decl),
+        spans_(spans),
+        builder_(module_, function),
         result_(module_[function].result) {}
 
   std::optional<FunctionBody> run() {
@@ -46,11 +52,12 @@ class BodyResolver {
   static constexpr uint32_t kNoDefinition = ~0u;
   struct NamedValue {
     Span span;
-    ValueId value;                       ///< invalid: not typed yet, or poisoned by an error
-    uint32_t definition = kNoDefinition; ///< index in definitions_; none for parameters
+    ValueId value;                        ///< invalid: not typed yet, or poisoned by an error
+    uint32_t definition = kNoDefinition;  ///< index in definitions_; none for parameters
   };
 
-  void error(Code code, Span span, std::string message, std::vector<std::string> helps = {}, std::vector<Note> notes = {}) {
+  void error(Code code, Span span, std::string message, std::vector<std::string> helps = {},
+             std::vector<Note> notes = {}) {
     ok_ = false;
     names_.error(code, span, std::move(message), std::move(helps), std::move(notes));
   }
@@ -118,15 +125,23 @@ class BodyResolver {
       instr.type = *type;
     }
     switch (instr.info().symbol) {
-      case Symbol::None: return true;
-      case Symbol::Type: return assign(names_.type(*source.symbolType, true), instr.symbol.type);
-      case Symbol::Class: return assign(names_.classNamed(*source.symbol), instr.symbol.owner);
+      case Symbol::None:
+        return true;
+      case Symbol::Type:
+        return assign(names_.type(*source.symbolType, true), instr.symbol.type);
+      case Symbol::Class:
+        return assign(names_.classNamed(*source.symbol), instr.symbol.owner);
       case Symbol::Field:
       case Symbol::Static:
-      case Symbol::Method: return assign(names_.member(*source.symbol, instr.info().symbol), instr.symbol);
-      case Symbol::Function: return assignIndex(names_.functionNamed(*source.symbol), instr.symbol.member);
-      case Symbol::Native: return assignIndex(names_.nativeNamed(*source.symbol), instr.symbol.member);
-      case Symbol::Bytes: instr.symbol.member = byteLiteral(source.symbol->text); return true;
+      case Symbol::Method:
+        return assign(names_.member(*source.symbol, instr.info().symbol), instr.symbol);
+      case Symbol::Function:
+        return assignIndex(names_.functionNamed(*source.symbol), instr.symbol.member);
+      case Symbol::Native:
+        return assignIndex(names_.nativeNamed(*source.symbol), instr.symbol.member);
+      case Symbol::Bytes:
+        instr.symbol.member = byteLiteral(source.symbol->text);
+        return true;
     }
     return false;
   }
@@ -200,12 +215,14 @@ class BodyResolver {
     std::optional<Type> type = resultType(module_, d.instr, firstType);
     const std::optional<ast::Name>& name = d.source->result;
     if (!type && hasResult(module_, d.instr)) {
-      // An element of something that is no array. Unless that is poisoned itself, say so here: the verifier, which would
-      // say it better, needs a type.
+      // An element of something that is no array. Unless that is poisoned itself, say so here: the verifier, which
+      // would say it better, needs a type.
       d.usable = false;
-      bool poisoned = !firstType.valid() && !d.source->operands.empty() && d.source->operands[0].kind == ast::Operand::Kind::Value;
+      bool poisoned =
+          !firstType.valid() && !d.source->operands.empty() && d.source->operands[0].kind == ast::Operand::Kind::Value;
       if (!poisoned)
-        error(Code::UntypedLiteral, d.source->place.span, fmt::format("the first operand of '{}' must be an array", d.instr.info().mnemonic));
+        error(Code::UntypedLiteral, d.source->place.span,
+              fmt::format("the first operand of '{}' must be an array", d.instr.info().mnemonic));
       ok_ = false;
       return;
     }
@@ -214,7 +231,8 @@ class BodyResolver {
       return;
     }
     builder_.switchTo(BlockId(d.block));
-    d.instr.result = builder_.declareResult(internType(module_, *type), name && !isNumber(name->text) ? name->text : "");
+    d.instr.result =
+        builder_.declareResult(internType(module_, *type), name && !isNumber(name->text) ? name->text : "");
     if (name) values_[name->text].value = d.instr.result;
   }
 
@@ -249,7 +267,8 @@ class BodyResolver {
     if (operand.text == "null") return builder_.null();  // the verifier says if null does not fit
     TypeKind kind = module_.types[type].kind;
     if (auto bits = parseLiteral(operand.text, kind)) return builder_.constant(type, *bits);
-    error(Code::BadLiteral, operand.span, fmt::format("'{}' is not a literal of type {}", operand.text, typeText(kind)));
+    error(Code::BadLiteral, operand.span,
+          fmt::format("'{}' is not a literal of type {}", operand.text, typeText(kind)));
     return {};
   }
 
@@ -275,7 +294,8 @@ class BodyResolver {
       bool isNumberLiteral = operand.kind == ast::Operand::Kind::Literal && operand.text != "null";
       if (isNumberLiteral && rule.kind == OperandRule::Kind::Unknown) {
         if (firstType.valid())
-          error(Code::UntypedLiteral, operand.span, "nothing gives this literal a type: the first operand is not an array");
+          error(Code::UntypedLiteral, operand.span,
+                "nothing gives this literal a type: the first operand is not an array");
         ok_ = false;
         continue;
       }
@@ -289,7 +309,8 @@ class BodyResolver {
       std::vector<std::string_view> all;
       for (const auto& [known, index] : blocks_) all.push_back(known);
       std::sort(all.begin(), all.end());
-      error(Code::UnknownBlock, call.block.span, fmt::format("unknown block '{}'", call.block.text), didYouMean(call.block.text, all));
+      error(Code::UnknownBlock, call.block.span, fmt::format("unknown block '{}'", call.block.text),
+            didYouMean(call.block.text, all));
       return std::nullopt;
     }
     BlockCall out{BlockId(uint32_t(it->second)), {}};
@@ -310,7 +331,8 @@ class BodyResolver {
     builder_.switchTo(id);
     spans_.instrs.emplace_back();
     if (block.handler)
-      if (auto handler = resolveTarget(*block.handler, true)) builder_.setHandler(id, handler->block, std::move(handler->args));
+      if (auto handler = resolveTarget(*block.handler, true))
+        builder_.setHandler(id, handler->block, std::move(handler->args));
     if (block.instrs.empty() && ok_)
       error(Code::EmptyBlock, block.label.span,
             index == 0 ? fmt::format("function '@{}' begins without an instruction", decl_.name.text)
@@ -398,7 +420,8 @@ class BodyResolver {
 
 }  // namespace
 
-std::optional<FunctionBody> resolveBody(NameResolver& names, FunctionId function, const ast::Function& decl, BodySpans& spans) {
+std::optional<FunctionBody> resolveBody(NameResolver& names, FunctionId function, const ast::Function& decl,
+                                        BodySpans& spans) {
   return BodyResolver(names, function, decl, spans).run();
 }
 

@@ -35,13 +35,19 @@ std::vector<std::string> didYouMean(std::string_view name, const std::vector<std
   return {fmt::format("did you mean '{}{}'?", sigil, *nearest)};
 }
 
-void NameResolver::error(Code code, Span span, std::string message, std::vector<std::string> helps, std::vector<Note> notes) {
-  sink_.add({.code = code, .message = std::move(message), .span = span, .notes = std::move(notes), .helps = std::move(helps)});
+void NameResolver::error(Code code, Span span, std::string message, std::vector<std::string> helps,
+                         std::vector<Note> notes) {
+  sink_.add({.code = code,
+             .message = std::move(message),
+             .span = span,
+             .notes = std::move(notes),
+             .helps = std::move(helps)});
 }
 
 void NameResolver::unknown(Code code, const ast::Name& name, std::string_view kind, std::string_view sigil,
                            const std::vector<std::string_view>& candidates) {
-  error(code, name.span, fmt::format("unknown {} '{}{}'", kind, sigil, name.text), didYouMean(name.text, candidates, sigil));
+  error(code, name.span, fmt::format("unknown {} '{}{}'", kind, sigil, name.text),
+        didYouMean(name.text, candidates, sigil));
 }
 
 std::optional<ClassId> NameResolver::classNamed(const ast::Name& name) {
@@ -55,7 +61,8 @@ std::optional<FunctionId> NameResolver::functionNamed(const ast::Name& name) {
   FunctionId id = module_.findFunction(name.text);
   if (id.valid()) return id;
   if (module_.findNative(name.text).valid()) {
-    error(Code::UnknownFunction, name.span, fmt::format("'@{}' is a native, not a function", name.text), {"natives are called with call_native"});
+    error(Code::UnknownFunction, name.span, fmt::format("'@{}' is a native, not a function", name.text),
+          {"natives are called with call_native"});
     return std::nullopt;
   }
   unknown(Code::UnknownFunction, name, "function", "@", namesOf(module_.functions));
@@ -108,8 +115,9 @@ std::optional<TypeId> NameResolver::resultType(const std::optional<ast::Type>& r
 std::optional<SymbolRef> NameResolver::member(const ast::Name& name, Symbol kind) {
   size_t dot = name.text.rfind('.');
   if (dot == std::string::npos || dot == 0) {
-    error(Code::UnknownMember, name.span, fmt::format("expected a {} as Class.{}, found '{}'", memberKind(kind),
-                                                      kind == Symbol::Method ? "method" : "field", name.text));
+    error(Code::UnknownMember, name.span,
+          fmt::format("expected a {} as Class.{}, found '{}'", memberKind(kind),
+                      kind == Symbol::Method ? "method" : "field", name.text));
     return std::nullopt;
   }
   auto cls = classNamed({name.text.substr(0, dot), name.span});
@@ -128,7 +136,8 @@ void NameResolver::unknownMember(const ast::Name& name, ClassId cls, std::string
   std::vector<std::string_view> candidates;
   for (ClassId c : supertypes(module_, cls)) {
     const ClassDecl& decl = module_[c];
-    auto members = kind == Symbol::Method ? namesOf(decl.methods) : namesOf(kind == Symbol::Field ? decl.fields : decl.statics);
+    auto members =
+        kind == Symbol::Method ? namesOf(decl.methods) : namesOf(kind == Symbol::Field ? decl.fields : decl.statics);
     candidates.insert(candidates.end(), members.begin(), members.end());
   }
   if (helps.empty()) helps = didYouMean(memberName, candidates);
@@ -138,7 +147,9 @@ void NameResolver::unknownMember(const ast::Name& name, ClassId cls, std::string
 
 SourceLoc NameResolver::location(const ast::Place& place) {
   if (place.given) {
-    const std::string* file = place.given->file ? &*place.given->file : place.currentFile ? &*place.currentFile : nullptr;
+    const std::string* file = place.given->file   ? &*place.given->file
+                              : place.currentFile ? &*place.currentFile
+                                                  : nullptr;
     const std::string& name = file ? *file : sources_[place.span.source].name();
     return {module_.addFile(name), place.given->line, place.given->column};
   }

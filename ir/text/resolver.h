@@ -17,7 +17,8 @@ class NameResolver {
       : sources_(sources), module_(module), sink_(sink) {}
 
   Module& module() { return module_; }
-  void error(Code code, Span span, std::string message, std::vector<std::string> helps = {}, std::vector<Note> notes = {});
+  void error(Code code, Span span, std::string message, std::vector<std::string> helps = {},
+             std::vector<Note> notes = {});
 
   std::optional<ClassId> classNamed(const ast::Name& name);
   std::optional<FunctionId> functionNamed(const ast::Name& name);
@@ -45,6 +46,7 @@ std::vector<std::string> didYouMean(std::string_view name, const std::vector<std
                                     std::string_view sigil = "");
 
 /// Builds the body of `decl`, declared as `function`; nothing if something in it could not be resolved (reported).
-std::optional<FunctionBody> resolveBody(NameResolver& names, FunctionId function, const ast::Function& decl, BodySpans& spans);
+std::optional<FunctionBody> resolveBody(NameResolver& names, FunctionId function, const ast::Function& decl,
+                                        BodySpans& spans);
 
 }  // namespace jvmc::ir::text

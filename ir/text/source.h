@@ -1,5 +1,5 @@
-// The texts a run reads, and positions in them. A Span names bytes of one text; line and column are worked out only when
-// a diagnostic is shown or a debug location is made, so that the lexer stays a plain loop over bytes.
+// The texts a run reads, and positions in them. A Span names bytes of one text; line and column are worked out only
+// when a diagnostic is shown or a debug location is made, so that the lexer stays a plain loop over bytes.
 #pragma once
 
 #include <cstdint>

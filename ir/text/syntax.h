@@ -38,8 +38,8 @@ inline constexpr uint32_t kMaxArrayDepth = 255;
 /// Operands written before the symbol: the object of a field or method, the reference of a cast. All others follow it.
 inline size_t operandsBeforeSymbol(const OpInfo& info) {
   if (info.symbol == Symbol::Method) return 1;
-  bool objectFirst = info.symbol != Symbol::None && !info.operands.empty() &&
-                     (info.operands[0] == 'o' || info.operands[0] == 'r');
+  bool objectFirst =
+      info.symbol != Symbol::None && !info.operands.empty() && (info.operands[0] == 'o' || info.operands[0] == 'r');
   return objectFirst ? 1 : 0;
 }
 
@@ -49,7 +49,9 @@ inline bool takesArgumentList(const OpInfo& info) {
 }
 
 /// The mnemonic is followed by a type: `add.i32`.
-inline bool hasSuffix(const OpInfo& info) { return info.suffix != Suffix::None; }
+inline bool hasSuffix(const OpInfo& info) {
+  return info.suffix != Suffix::None;
+}
 
 /// Text to tree; every syntax error of the source goes to `sink`.
 ast::File parseSyntax(const SourceSet& sources, uint32_t source, DiagnosticSink& sink);

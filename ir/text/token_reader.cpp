@@ -44,7 +44,8 @@ void TokenReader::expected(std::string_view what) {
           fmt::format("expected {}, found {}", what, atEnd() ? "the end of the file" : "the end of the line"));
     return;
   }
-  std::string found = token.kind == TokenKind::Ident ? fmt::format("'{}'", token.text) : std::string(tokenKindText(token.kind));
+  std::string found =
+      token.kind == TokenKind::Ident ? fmt::format("'{}'", token.text) : std::string(tokenKindText(token.kind));
   error(Code::Syntax, token.span, fmt::format("expected {}, found {}", what, found));
 }
 
