@@ -65,6 +65,10 @@ class ObjectSpace {
   /// thread has finished parking. The thread may move meanwhile.
   virtual std::optional<Resumption> submit(ThreadContext&, const SyncRequest& request) = 0;
 
+  /// Carries out a request that releases nothing and awaits no answer at once (CancelWait), on behalf of a thread that does
+  /// not run. Any thread; never blocks; answers come as mail.
+  virtual void post(const SyncRequest& request) = 0;
+
   /// Makes the thread see what was released before: renews ctx.epoch (`remote`: ticks the node clock first).
   virtual void acquire(ThreadContext&, bool remote) = 0;
 

@@ -116,8 +116,8 @@ class GuestThread {
   Resumption resumption;  ///< consumed when the innermost frame goes on
   WaitState wait;
   uint64_t outsideCalls = 0;  ///< number of the next `outside` call
-  bool interrupted = false;
-  bool parkPermit = false;
+  bool interrupted = false;   ///< under `mutex`, always
+  bool parkPermit = false;    ///< under `mutex`, always
   bool pinned = false;        ///< may not move now (a flush of its writes is in flight, or pinned by the program)
   int64_t guestClockFloor = 0;  ///< the guest's monotonic clock never goes below this, nanoseconds
   std::vector<uint64_t> trace;  ///< frames passed by the pending exception: function << 32 | flat index
@@ -137,6 +137,18 @@ class GuestThread {
 
   /// Sets a request bit and makes the next poll take its slow path. Any thread; never blocks.
   void request(ThreadRequest bit);
+
+  // -- called by the running thread itself; each takes `mutex`, because mail may arrive at the same time.
+
+  /// Announces a wait and returns its ticket. From now on an Answer with this ticket ends the wait, even before the thread
+  /// has been captured. The thread then either captures with reason Park, or calls endWait().
+  /// An interruptible wait need not look at `interrupted` first: the scheduler ends it at once.
+  uint64_t beginWait(WaitKind kind, ObjectRef object, bool interruptible);
+  /// The wait was answered at once: nothing is awaited any more.
+  void endWait();
+  /// Gives the interrupt flag or the unpark permit and clears it.
+  bool takeInterrupted();
+  bool takeParkPermit();
 };
 
 }  // namespace jvmc::rt
