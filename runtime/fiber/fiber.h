@@ -25,13 +25,13 @@ class Fiber {
   /// True: `body` has returned; false: it is suspended and resume() continues it, perhaps on another worker.
   virtual bool start(std::function<void()> body) = 0;
   virtual bool resume() = 0;
-  /// Called on the fiber: gives control back to the worker. Registers of the caller are saved on the fiber's stack, so a
-  /// conservative scan of [savedStackPointer(), stackTop) sees every reference.
+  /// Called on the fiber: gives control back to the worker. Registers of the caller are saved on the fiber's stack, so
+  /// a conservative scan of [savedStackPointer(), stackTop) sees every reference.
   virtual void suspend() = 0;
 
   virtual uint64_t savedStackPointer() const = 0;  ///< while suspended
   virtual uint64_t stackTop() const = 0;
-  virtual uint64_t* interpreterStack() = 0;        ///< base of the interpreter's frame area
+  virtual uint64_t* interpreterStack() = 0;  ///< base of the interpreter's frame area
   virtual size_t interpreterWords() const = 0;
 };
 

@@ -1,0 +1,48 @@
+// The part of a native stack that a conservative scan must look at, taken where a context stands still.
+//
+//      low | ... frames of the world's own functions ... | cfa | frames of guest code and helpers ... | stackTop
+//            ^ callee-saved registers of the guest lie here, so these words are copied
+//
+// The copy matters for leave(): it returns, its frame goes away, and the registers it had saved are registers again.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "ir/support/check.h"
+
+namespace jvmc::rt {
+
+struct SavedStack {
+  static constexpr size_t kMaxCopied = 256;
+  const uint64_t* low = nullptr;  ///< null: nothing to scan
+  const uint64_t* high = nullptr;
+  std::array<uint64_t, kMaxCopied> copied;
+  size_t copiedCount = 0;
+
+  void clear() {
+    low = high = nullptr;
+    copiedCount = 0;
+  }
+
+  /// Use JVMC_SAVE_STACK. `cfa` is the end of the frame of the function that saves.
+  [[gnu::noinline, gnu::no_sanitize("address", "thread", "undefined")]] void save(const void* cfa, uint64_t stackTop) {
+    const auto* from = static_cast<const volatile uint64_t*>(__builtin_frame_address(0));
+    const auto* end = static_cast<const uint64_t*>(cfa);
+    copiedCount = size_t(end - const_cast<const uint64_t*>(from));
+    JVMC_CHECK(copiedCount <= kMaxCopied, copiedCount);
+    for (size_t i = 0; i < copiedCount; ++i) copied[i] = from[i];
+    low = stackTop ? end : nullptr;  // a context without a stack of its own (tests) has nothing to scan
+    high = reinterpret_cast<const uint64_t*>(stackTop);
+  }
+};
+
+/// Saves the stack of the *calling* function's caller. The function must not be inlined.
+#define JVMC_SAVE_STACK(saved, stackTop)            \
+  do {                                              \
+    __builtin_unwind_init(); /* spills registers */ \
+    (saved).save(__builtin_dwarf_cfa(), stackTop);  \
+  } while (0)
+
+}  // namespace jvmc::rt
