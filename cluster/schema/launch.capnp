@@ -1,0 +1,107 @@
+# How a launcher runs a program on VM processes.
+#
+# Roles. The *launcher* is the process a user started (`jvmcluster run`). It owns stdio, files, arguments and exit code of
+# the program; it is no node. A *VM process* is one node of one program. The launcher calls each of them (role launcher)
+# and offers `Launcher` as its own bootstrap capability on that connection.
+#
+# States of a VM process:
+#
+#     empty --prepare--> preparing --> ready --begin (first node only)--> running --finish--> finished --> process ends
+#       any state --connection to the launcher lost--> process ends at once
+#
+# `prepare` returns when the module is verified, the VM stands and all peers are connected, so the launcher sends it to all
+# nodes at the same time and calls `begin` when all have answered.
+#
+# End of the program. The first node sees that every thread has ended and calls `programEnded`; or a thread calls `exit`,
+# which the launcher carries out; or the launcher is told to stop. The launcher then calls `finish` on every node, collects
+# the statistics, and closes the connections.
+#
+# Ids. `program` is made by the launcher, random, and never used again. Thread ids are counter * nodeCount + node + 1.
+# Region numbers are leased by the first node and never given back.
+#
+# Disconnect. A launcher that is lost ends the program: its VM processes exit. A VM process that is lost ends the program
+# with an error that names what was on it.
+@0xd3a1c0de5f7b1003;
+
+using Cxx = import "/capnp/c++.capnp";
+using Hello = import "hello.capnp";
+$Cxx.namespace("jvmc::cluster::schema");
+
+struct StartRequest {
+  module @0 :Data;              # a binary module (.irm)
+  peers @1 :List(Text);         # address of each node, by id: "unix:PATH" or "HOST:PORT"
+  arguments @2 :List(Data);
+  mode @3 :Text;                # interp, jit, auto
+  workers @4 :UInt32;
+  balance @5 :Text;             # policy, as the balancer names it
+  plan @6 :Hello.AddressPlan;
+  heapBytes @7 :UInt64;         # 0: the default
+  captureEvery @8 :UInt64;      # zeal, 0 = off
+  migrateEvery @9 :UInt64;
+  collectEvery @10 :UInt64;
+  outsideEvery @11 :UInt64;
+}
+
+# A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer
+# when it is asked again.
+struct OutsideCall {
+  thread @0 :UInt64;
+  number @1 :UInt64;
+  native @2 :Text;
+  scalars @3 :List(UInt64);
+  bytes @4 :List(Data);
+}
+
+struct OutsideResult {
+  union {
+    value @0 :UInt64;
+    bytes @1 :Data;
+    null @2 :Void;
+    ioError @3 :Text;
+  }
+}
+
+struct ThreadInfo {
+  id @0 :UInt64;
+  name @1 :Text;
+  node @2 :UInt32;
+  state @3 :Text;       # new, ready, running, parked
+  wait @4 :Text;        # what a parked thread waits for: sleep, monitor, ...
+  moves @5 :UInt64;
+  cpuNanos @6 :UInt64;
+  pinned @7 :Bool;
+}
+
+struct NodeInfo {
+  node @0 :UInt32;
+  pid @1 :UInt32;
+  address @2 :Text;
+  threads @3 :UInt32;
+  cpuNanos @4 :UInt64;   # of the process
+  heapBytes @5 :UInt64;  # live after the last collection plus allocated since
+  rssBytes @6 :UInt64;
+  state @7 :Text;
+}
+
+interface VmProcess {
+  prepare @0 (request :StartRequest) -> ();
+  begin @1 () -> ();
+  # Ends all guest threads. `stats` is a JSON object, this node's part of --stats.
+  finish @2 () -> (stats :Text);
+  threads @3 () -> (threads :List(ThreadInfo));
+  info @4 () -> (info :NodeInfo);
+  # Asks a thread on this node to move. found is false if it is not here.
+  migrate @5 (thread :UInt64, target :UInt32) -> (found :Bool);
+}
+
+interface Launcher {
+  outside @0 (call :OutsideCall) -> (result :OutsideResult);
+  # From the first node, once: all threads have ended.
+  programEnded @1 (exitCode :Int32) -> ();
+  # A thread ended by an exception that nothing handled; `report` goes to stderr.
+  uncaught @2 (thread :UInt64, report :Text) -> ();
+  # The caller has lost its connection to another node.
+  peerLost @3 (node :UInt32, reason :Text) -> ();
+  # Sent twice a second: what would be lost with this node.
+  alive @4 (node :UInt32, threads :UInt32, names :List(Text)) -> ();
+}
