@@ -1,5 +1,7 @@
 #include "ir/module.h"
 
+#include <algorithm>
+
 #include "ir/binary/hash.h"
 #include "ir/verifier.h"
 
@@ -132,10 +134,19 @@ FunctionHash Module::hash(FunctionId function) const {
 }
 
 bool Module::isSubclass(ClassId sub, ClassId super) const {
-  for (ClassId c = sub; c.valid(); c = classes[c.index()].super) {
+  for (ClassId c = sub; c.valid(); c = classes[c.index()].super)
     if (c == super) return true;
-    for (ClassId i : classes[c.index()].interfaces)
-      if (isSubclass(i, super)) return true;
+  if (!classes[super.index()].isInterface) return false;
+  // Interfaces form a graph in which one may be reached on very many paths: each is looked at once.
+  std::vector<ClassId> found;
+  auto addAll = [&](const std::vector<ClassId>& interfaces) {
+    for (ClassId i : interfaces)
+      if (std::find(found.begin(), found.end(), i) == found.end()) found.push_back(i);
+  };
+  for (ClassId c = sub; c.valid(); c = classes[c.index()].super) addAll(classes[c.index()].interfaces);
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (found[i] == super) return true;
+    addAll(classes[found[i].index()].interfaces);
   }
   return false;
 }

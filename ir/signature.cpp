@@ -177,27 +177,6 @@ TypeId internType(Module& module, const Type& type) {
   }
 }
 
-bool isVolatileAccess(const Module& module, const Instr& instr) {
-  switch (instr.op) {
-    case Opcode::kLoadField:
-    case Opcode::kStoreField:
-      return module.field(instr.symbol).isVolatile;
-    case Opcode::kLoadStatic:
-    case Opcode::kStoreStatic:
-      return module.staticField(instr.symbol).isVolatile;
-    default:
-      return false;
-  }
-}
-
-bool isSafepoint(const Module& module, const Instr& instr) {
-  const OpInfo& info = instr.info();
-  if (instr.op == Opcode::kCallNative) return module[instr.symbol.native()].effect == NativeEffect::Outside;
-  if (info.has(kCall)) return true;
-  if (info.has(kInit) && !(instr.flags & kNoInitCheck)) return true;
-  return isVolatileAccess(module, instr);
-}
-
 static_assert(static_cast<uint32_t>(TypeKind::Null) == kNull.value &&
               static_cast<uint32_t>(TypeKind::F64) == kF64.value);
 

@@ -41,11 +41,4 @@ bool hasResult(const Module& module, const Instr& instr);
 /// The id of `type`, entered into the table if it is new.
 TypeId internType(Module& module, const Type& type);
 
-/// The instruction may suspend, move or end its thread: it needs a frame state in optimised code. Calls (natives only
-/// if their effect is `outside`), class initialisation unless it is known to be done, volatile access, polls.
-bool isSafepoint(const Module& module, const Instr& instr);
-
-/// load_field, store_field, load_static, store_static of a volatile field.
-bool isVolatileAccess(const Module& module, const Instr& instr);
-
 }  // namespace jvmc::ir
