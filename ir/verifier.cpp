@@ -56,9 +56,8 @@ Status verifyStoredBody(const Module& module, FunctionId function, const Functio
   verify::checkBody(module, function, body, false, report);
   std::vector<VerifyError> errors = report.take();
   if (errors.empty()) return Unit{};
-  return Error{ErrorCode::kInvalidInput,
-               fmt::format("function '@{}' is not valid: {} ({})", module[function].name, errors[0].message,
-                           invariantName(errors[0].invariant))};
+  return Error{ErrorCode::kInvalidInput, fmt::format("function '@{}' is not valid: {} ({})", module[function].name,
+                                                     errors[0].message, invariantName(errors[0].invariant))};
 }
 
 }  // namespace jvmc::ir

@@ -27,10 +27,14 @@ std::optional<Span> declarationSpan(const SourceMap& map, const VerifyPlace& pla
   if (place.kind == Kind::Module || place.cls.index() >= map.classes.size()) return std::nullopt;
   const SourceMap::ClassSpans& cls = map.classes[place.cls.index()];
   switch (place.kind) {
-    case Kind::Field: return at(cls.fields, place.index);
-    case Kind::Static: return at(cls.statics, place.index);
-    case Kind::Method: return at(cls.methods, place.index);
-    default: return cls.name;
+    case Kind::Field:
+      return at(cls.fields, place.index);
+    case Kind::Static:
+      return at(cls.statics, place.index);
+    case Kind::Method:
+      return at(cls.methods, place.index);
+    default:
+      return cls.name;
   }
 }
 
@@ -40,9 +44,12 @@ Diagnostic toDiagnostic(const ParsedModule& parsed, const VerifyError& error, co
   d.message = error.message;
   d.invariant = invariantName(error.invariant);
   uint32_t function = error.place.function.value;
-  bool inBody = error.place.kind == Kind::Block || error.place.kind == Kind::Instr || error.place.kind == Kind::FrameState;
+  bool inBody =
+      error.place.kind == Kind::Block || error.place.kind == Kind::Instr || error.place.kind == Kind::FrameState;
   if (inBody) {
-    const BodySpans* spans = optimised ? &optimised->spans : function < parsed.map.bodies.size() ? &parsed.map.bodies[function] : nullptr;
+    const BodySpans* spans = optimised                             ? &optimised->spans
+                             : function < parsed.map.bodies.size() ? &parsed.map.bodies[function]
+                                                                   : nullptr;
     if (spans) d.span = bodySpan(*spans, error.place);
   } else if (error.place.kind == Kind::Function) {
     d.span = at(parsed.map.functions, function);
@@ -55,19 +62,30 @@ Diagnostic toDiagnostic(const ParsedModule& parsed, const VerifyError& error, co
 
 std::string placeText(const Module& module, const VerifyPlace& place) {
   auto className = [&] { return place.cls.index() < module.classes.size() ? module[place.cls].name : "?"; };
-  auto functionName = [&] { return place.function.index() < module.functions.size() ? module[place.function].name : "?"; };
+  auto functionName = [&] {
+    return place.function.index() < module.functions.size() ? module[place.function].name : "?";
+  };
   switch (place.kind) {
-    case Kind::Module: return "";
-    case Kind::Class: return fmt::format("class '{}'", className());
-    case Kind::Field: return fmt::format("field {} of class '{}'", place.index, className());
-    case Kind::Static: return fmt::format("static field {} of class '{}'", place.index, className());
-    case Kind::Method: return fmt::format("method {} of class '{}'", place.index, className());
-    case Kind::Native: return fmt::format("native {}", place.index);
-    case Kind::Function: return fmt::format("function '@{}'", functionName());
-    case Kind::Block: return fmt::format("function '@{}', block {}", functionName(), place.block.value);
+    case Kind::Module:
+      return "";
+    case Kind::Class:
+      return fmt::format("class '{}'", className());
+    case Kind::Field:
+      return fmt::format("field {} of class '{}'", place.index, className());
+    case Kind::Static:
+      return fmt::format("static field {} of class '{}'", place.index, className());
+    case Kind::Method:
+      return fmt::format("method {} of class '{}'", place.index, className());
+    case Kind::Native:
+      return fmt::format("native {}", place.index);
+    case Kind::Function:
+      return fmt::format("function '@{}'", functionName());
+    case Kind::Block:
+      return fmt::format("function '@{}', block {}", functionName(), place.block.value);
     case Kind::Instr:
       return fmt::format("function '@{}', block {}, instruction {}", functionName(), place.block.value, place.index);
-    case Kind::FrameState: return fmt::format("function '@{}', frame state {}", functionName(), place.index);
+    case Kind::FrameState:
+      return fmt::format("function '@{}', frame state {}", functionName(), place.index);
   }
   return "";
 }

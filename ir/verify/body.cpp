@@ -1,5 +1,5 @@
-// One body, in four steps, each of which may rely on the ones before: ids and shape, values, types of every instruction,
-// dominance. Frame states are checked in frame_states.cpp.
+// One body, in four steps, each of which may rely on the ones before: ids and shape, values, types of every
+// instruction, dominance. Frame states are checked in frame_states.cpp.
 #include "ir/verify/body.h"
 
 #include <fmt/format.h>
@@ -46,25 +46,33 @@ bool BodyVerifier::checkShape() {
 
 void BodyVerifier::valueEntry(ValueId v) {
   const Value& value = body_[v];
-  auto bad = [&](std::string message) { report_.add(Invariant::Values, functionPlace(), decl_.loc, std::move(message)); };
-  if (!isStackType(module_, value.type)) return bad(fmt::format("value {} has type {}, which no value has", v.value, typeText(module_, value.type)));
+  auto bad = [&](std::string message) {
+    report_.add(Invariant::Values, functionPlace(), decl_.loc, std::move(message));
+  };
+  if (!isStackType(module_, value.type))
+    return bad(fmt::format("value {} has type {}, which no value has", v.value, typeText(module_, value.type)));
   if (value.kind > Value::Kind::Const) return bad(fmt::format("value {} is of no known kind", v.value));
   if (value.kind != Value::Kind::Const) {
-    if (value.block.index() >= body_.blocks.size()) bad(fmt::format("value {} stands in a block that does not exist", v.value));
+    if (value.block.index() >= body_.blocks.size())
+      bad(fmt::format("value {} stands in a block that does not exist", v.value));
     return;
   }
   bool narrow = value.type == kI32 || value.type == kF32;
-  bool ok = narrow ? value.constant <= UINT32_MAX : value.type == kI64 || value.type == kF64 || (value.type == kNull && value.constant == 0);
+  bool ok = narrow ? value.constant <= UINT32_MAX
+                   : value.type == kI64 || value.type == kF64 || (value.type == kNull && value.constant == 0);
   if (!ok) bad(fmt::format("constant {} is not a constant of its type {}", v.value, typeText(module_, value.type)));
 }
 
 void BodyVerifier::blockIds(BlockId b) {
   const Block& block = body_[b];
-  if (block.loc.file >= module_.files.size()) error(Invariant::Locations, blockPlace(b), "the file of a location does not exist");
+  if (block.loc.file >= module_.files.size())
+    error(Invariant::Locations, blockPlace(b), "the file of a location does not exist");
   for (ValueId param : block.params) existing(param, blockPlace(b));
   if (block.handler) callIds(*block.handler, blockPlace(b));
-  if (block.instrs.empty()) return error(Invariant::Terminators, blockPlace(b), fmt::format("block '{}' has no instructions", blockName(b)));
-  for (uint32_t i = 0; i < block.instrs.size(); ++i) instrIds(block.instrs[i], instrPlace(b, i), i + 1 == block.instrs.size());
+  if (block.instrs.empty())
+    return error(Invariant::Terminators, blockPlace(b), fmt::format("block '{}' has no instructions", blockName(b)));
+  for (uint32_t i = 0; i < block.instrs.size(); ++i)
+    instrIds(block.instrs[i], instrPlace(b, i), i + 1 == block.instrs.size());
 }
 
 void BodyVerifier::existing(ValueId v, const VerifyPlace& place) {
@@ -72,7 +80,8 @@ void BodyVerifier::existing(ValueId v, const VerifyPlace& place) {
 }
 
 void BodyVerifier::callIds(const BlockCall& call, const VerifyPlace& place) {
-  if (call.block.index() >= body_.blocks.size()) return error(Invariant::Ids, place, "a block named here does not exist");
+  if (call.block.index() >= body_.blocks.size())
+    return error(Invariant::Ids, place, "a block named here does not exist");
   if (call.block.index() == 0) error(Invariant::EntryBlock, place, "the entry block cannot be a target or handler");
   for (ValueId v : call.args) existing(v, place);
 }
@@ -80,7 +89,8 @@ void BodyVerifier::callIds(const BlockCall& call, const VerifyPlace& place) {
 void BodyVerifier::instrIds(const Instr& instr, const VerifyPlace& place, bool isLast) {
   if (instr.op >= Opcode::kCount) return error(Invariant::Ids, place, "unknown opcode");
   const OpInfo& info = instr.info();
-  if (instr.loc.file >= module_.files.size()) error(Invariant::Locations, place, "the file of a location does not exist");
+  if (instr.loc.file >= module_.files.size())
+    error(Invariant::Locations, place, "the file of a location does not exist");
   if (info.has(kTerminator) != isLast)
     error(Invariant::Terminators, place,
           isLast ? fmt::format("the block ends with '{}', which is not a terminator", info.mnemonic)
@@ -88,8 +98,10 @@ void BodyVerifier::instrIds(const Instr& instr, const VerifyPlace& place, bool i
   for (ValueId v : instr.operands) existing(v, place);
   if (instr.result.valid()) existing(instr.result, place);
   for (const BlockCall& target : instr.targets) callIds(target, place);
-  if (info.suffix != Suffix::None && instr.type.index() >= module_.types.size()) error(Invariant::Ids, place, "the type named here does not exist");
-  if (!symbolExists(instr)) error(Invariant::Ids, place, fmt::format("the symbol of '{}' does not exist", info.mnemonic));
+  if (info.suffix != Suffix::None && instr.type.index() >= module_.types.size())
+    error(Invariant::Ids, place, "the type named here does not exist");
+  if (!symbolExists(instr))
+    error(Invariant::Ids, place, fmt::format("the symbol of '{}' does not exist", info.mnemonic));
   bool optimisedOnly = info.has(kMarker) || instr.flags != 0 || instr.frameState.valid();
   if (optimisedOnly && !optimised_)
     error(Invariant::StoredForm, place, "markers, flags and frame states stand only in optimised functions");
@@ -101,15 +113,24 @@ bool BodyVerifier::symbolExists(const Instr& instr) const {
   const SymbolRef& symbol = instr.symbol;
   bool ownerOk = symbol.owner.index() < module_.classes.size();
   switch (instr.info().symbol) {
-    case Symbol::None: return true;
-    case Symbol::Type: return symbol.type.index() < module_.types.size();
-    case Symbol::Class: return ownerOk;
-    case Symbol::Field: return ownerOk && symbol.member < module_[symbol.owner].fields.size();
-    case Symbol::Static: return ownerOk && symbol.member < module_[symbol.owner].statics.size();
-    case Symbol::Method: return ownerOk && symbol.member < module_[symbol.owner].methods.size();
-    case Symbol::Function: return symbol.member < module_.functions.size();
-    case Symbol::Native: return symbol.member < module_.natives.size();
-    case Symbol::Bytes: return symbol.member < module_.byteLiterals.size();
+    case Symbol::None:
+      return true;
+    case Symbol::Type:
+      return symbol.type.index() < module_.types.size();
+    case Symbol::Class:
+      return ownerOk;
+    case Symbol::Field:
+      return ownerOk && symbol.member < module_[symbol.owner].fields.size();
+    case Symbol::Static:
+      return ownerOk && symbol.member < module_[symbol.owner].statics.size();
+    case Symbol::Method:
+      return ownerOk && symbol.member < module_[symbol.owner].methods.size();
+    case Symbol::Function:
+      return symbol.member < module_.functions.size();
+    case Symbol::Native:
+      return symbol.member < module_.natives.size();
+    case Symbol::Bytes:
+      return symbol.member < module_.byteLiterals.size();
   }
   return false;
 }
@@ -119,8 +140,10 @@ void BodyVerifier::stateIds() {
     report_.add(Invariant::StoredForm, statePlace(0), decl_.loc, "frame states stand only in optimised functions");
   for (uint32_t s = 0; s < body_.frameStates.size(); ++s) {
     const FrameState& state = body_.frameStates[s];
-    if (state.function.index() >= module_.functions.size()) error(Invariant::Ids, statePlace(s), "the function of a frame state does not exist");
-    if (state.outer.valid() && state.outer.index() >= body_.frameStates.size()) error(Invariant::Ids, statePlace(s), "the outer frame state does not exist");
+    if (state.function.index() >= module_.functions.size())
+      error(Invariant::Ids, statePlace(s), "the function of a frame state does not exist");
+    if (state.outer.valid() && state.outer.index() >= body_.frameStates.size())
+      error(Invariant::Ids, statePlace(s), "the outer frame state does not exist");
     auto slotIds = [&](const std::vector<SlotSource>& slots) {
       for (const SlotSource& slot : slots) {
         if (slot.kind > SlotSource::Kind::Virtual) error(Invariant::Ids, statePlace(s), "a slot is of no known kind");
@@ -129,7 +152,8 @@ void BodyVerifier::stateIds() {
     };
     slotIds(state.slots);
     for (const VirtualObject& object : state.virtuals) {
-      if (object.cls.index() >= module_.classes.size()) error(Invariant::Ids, statePlace(s), "the class of a virtual object does not exist");
+      if (object.cls.index() >= module_.classes.size())
+        error(Invariant::Ids, statePlace(s), "the class of a virtual object does not exist");
       slotIds(object.fields);
     }
   }
@@ -149,14 +173,17 @@ void BodyVerifier::checkValues() {
   const std::vector<ValueId>& params = body_.blocks[0].params;
   bool same = params.size() == decl_.params.size();
   for (size_t i = 0; same && i < params.size(); ++i) same = body_[params[i]].type == decl_.params[i];
-  if (!same) error(Invariant::EntryBlock, functionPlace(), fmt::format("the entry block of '@{}' has other parameters than the function", decl_.name));
+  if (!same)
+    error(Invariant::EntryBlock, functionPlace(),
+          fmt::format("the entry block of '@{}' has other parameters than the function", decl_.name));
 }
 
 void BodyVerifier::define(ValueId v, Value::Kind kind, BlockId b, uint32_t index, const VerifyPlace& place) {
   Definition& d = definitions_[v.index()];
   const Value& value = body_[v];
   if (d.known) return error(Invariant::Values, place, fmt::format("value {} is defined twice", valueName(v)));
-  if (value.kind != kind || value.block != b) error(Invariant::Values, place, fmt::format("value {} is not defined where its entry says", valueName(v)));
+  if (value.kind != kind || value.block != b)
+    error(Invariant::Values, place, fmt::format("value {} is not defined where its entry says", valueName(v)));
   d = {true, b, index};
 }
 
@@ -220,18 +247,22 @@ void BodyVerifier::error(Invariant invariant, const VerifyPlace& place, std::str
 }
 
 std::string BodyVerifier::valueName(ValueId v) {
-  if (body_[v].kind == Value::Kind::Const) return text::literalText(body_[v].constant, module_.types[body_[v].type].kind);
+  if (body_[v].kind == Value::Kind::Const)
+    return text::literalText(body_[v].constant, module_.types[body_[v].type].kind);
   return "%" + names().value(v);
 }
 
-std::string BodyVerifier::blockName(BlockId b) { return names().block(b); }
+std::string BodyVerifier::blockName(BlockId b) {
+  return names().block(b);
+}
 
 const text::BodyNames& BodyVerifier::names() {
   if (!names_) names_.emplace(body_);
   return *names_;
 }
 
-void checkBody(const Module& module, FunctionId function, const FunctionBody& body, bool allowOptimised, Report& report) {
+void checkBody(const Module& module, FunctionId function, const FunctionBody& body, bool allowOptimised,
+               Report& report) {
   BodyVerifier verifier(module, function, body, allowOptimised, report);
   verifier.run();
 }

@@ -19,8 +19,12 @@ namespace jvmc::ir::verify {
 class BodyVerifier {
  public:
   BodyVerifier(const Module& module, FunctionId function, const FunctionBody& body, bool allowOptimised, Report& report)
-      : module_(module), function_(function), decl_(module[function]), body_(body),
-        optimised_(allowOptimised && body.optimised), report_(report) {}
+      : module_(module),
+        function_(function),
+        decl_(module[function]),
+        body_(body),
+        optimised_(allowOptimised && body.optimised),
+        report_(report) {}
 
   void run();
 
@@ -79,7 +83,9 @@ class BodyVerifier {
     for (uint32_t b = 0; b < body_.blocks.size() && !report_.full(); ++b) action(BlockId(b));
   }
   VerifyPlace functionPlace() const { return {.kind = VerifyPlace::Kind::Function, .function = function_}; }
-  VerifyPlace blockPlace(BlockId b) const { return {.kind = VerifyPlace::Kind::Block, .function = function_, .block = b}; }
+  VerifyPlace blockPlace(BlockId b) const {
+    return {.kind = VerifyPlace::Kind::Block, .function = function_, .block = b};
+  }
   VerifyPlace instrPlace(BlockId b, uint32_t i) const {
     return {.kind = VerifyPlace::Kind::Instr, .function = function_, .block = b, .index = i};
   }

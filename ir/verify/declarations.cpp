@@ -70,15 +70,17 @@ class DeclarationVerifier {
         fieldsSame = a.fields[i].name == b.fields[i].name && a.fields[i].isVolatile == b.fields[i].isVolatile &&
                      a.fields[i].isFinal == b.fields[i].isFinal;
       return fieldsSame && a.name == b.name && a.super == b.super && b.interfaces.empty() && b.statics.empty() &&
-             b.methods.empty() && !b.initializer.valid() && b.isBuiltin && !b.isInterface && !b.isAbstract && !b.isImmutable;
+             b.methods.empty() && !b.initializer.valid() && b.isBuiltin && !b.isInterface && !b.isAbstract &&
+             !b.isImmutable;
     };
     for (uint32_t i = 0; i < builtin::kBuiltinCount; ++i) {
       bool ok = i < module_.classes.size() && same(reference.classes[i], module_.classes[i]);
       for (size_t f = 0; ok && f < reference.classes[i].fields.size(); ++f)
-        ok = typeOk(module_.classes[i].fields[f].type) &&
-             typeText(reference, reference.classes[i].fields[f].type) == typeText(module_, module_.classes[i].fields[f].type);
+        ok = typeOk(module_.classes[i].fields[f].type) && typeText(reference, reference.classes[i].fields[f].type) ==
+                                                              typeText(module_, module_.classes[i].fields[f].type);
       if (ok) continue;
-      error(Invariant::Builtins, {}, {}, fmt::format("class {} is not the builtin class '{}'", i, reference.classes[i].name));
+      error(Invariant::Builtins, {}, {},
+            fmt::format("class {} is not the builtin class '{}'", i, reference.classes[i].name));
       return false;
     }
     for (uint32_t i = builtin::kBuiltinCount; i < module_.classes.size(); ++i) {
@@ -108,7 +110,8 @@ class DeclarationVerifier {
   }
 
   void location(const VerifyPlace& place, const SourceLoc& loc) {
-    if (loc.file >= module_.files.size()) error(Invariant::Locations, place, {}, "the file of a location does not exist");
+    if (loc.file >= module_.files.size())
+      error(Invariant::Locations, place, {}, "the file of a location does not exist");
   }
 
   template <class Decl>
@@ -123,7 +126,8 @@ class DeclarationVerifier {
     auto classOk = [&](ClassId id) { return id.index() < module_.classes.size(); };
     auto functionOk = [&](FunctionId id) { return !id.valid() || id.index() < module_.functions.size(); };
     location(classPlace(c), decl.loc);
-    if (decl.super.valid() ? !classOk(decl.super) : c != builtin::kObject) missing(classPlace(c), decl.loc, "superclass");
+    if (decl.super.valid() ? !classOk(decl.super) : c != builtin::kObject)
+      missing(classPlace(c), decl.loc, "superclass");
     for (ClassId interface : decl.interfaces)
       if (!classOk(interface)) missing(classPlace(c), decl.loc, "interface");
     if (!functionOk(decl.initializer)) missing(classPlace(c), decl.loc, "class initialiser");
@@ -168,7 +172,8 @@ class DeclarationVerifier {
         ClassId p = parent(c, next++);
         if (!p.valid() || marks[p.index()] == Mark::Done) continue;
         if (marks[p.index()] == Mark::OnPath) {
-          error(Invariant::Hierarchy, classPlace(p), module_[p].loc, fmt::format("class '{}' inherits from itself", module_[p].name));
+          error(Invariant::Hierarchy, classPlace(p), module_[p].loc,
+                fmt::format("class '{}' inherits from itself", module_[p].name));
           return false;
         }
         marks[p.index()] = Mark::OnPath;
@@ -179,7 +184,8 @@ class DeclarationVerifier {
   }
 
   bool tooDeep(ClassId c) {
-    error(Invariant::Hierarchy, classPlace(c), module_[c].loc, fmt::format("more than {} classes inherit from each other", kMaxDepth));
+    error(Invariant::Hierarchy, classPlace(c), module_[c].loc,
+          fmt::format("more than {} classes inherit from each other", kMaxDepth));
     return false;
   }
 
@@ -236,12 +242,15 @@ class DeclarationVerifier {
 
   void kinds(ClassId c, const ClassDecl& decl) {
     if (decl.super.valid() && module_[decl.super].isInterface)
-      error(Invariant::Hierarchy, classPlace(c), decl.loc, fmt::format("the superclass '{}' is an interface", module_[decl.super].name));
+      error(Invariant::Hierarchy, classPlace(c), decl.loc,
+            fmt::format("the superclass '{}' is an interface", module_[decl.super].name));
     if (decl.isInterface && decl.super != builtin::kObject)
-      error(Invariant::Hierarchy, classPlace(c), decl.loc, fmt::format("interface '{}' has a superclass other than Object", decl.name));
+      error(Invariant::Hierarchy, classPlace(c), decl.loc,
+            fmt::format("interface '{}' has a superclass other than Object", decl.name));
     for (ClassId interface : decl.interfaces)
       if (!module_[interface].isInterface)
-        error(Invariant::Hierarchy, classPlace(c), decl.loc, fmt::format("'{}' is not an interface", module_[interface].name));
+        error(Invariant::Hierarchy, classPlace(c), decl.loc,
+              fmt::format("'{}' is not an interface", module_[interface].name));
   }
 
   void fields(ClassId c, const ClassDecl& decl) {
@@ -264,7 +273,8 @@ class DeclarationVerifier {
       VerifyPlace place = memberPlace(kind, c, i);
       if (list[i].type == kVoid || list[i].type == kNull) badType(place, list[i].loc, "a field", list[i].type);
       if (list[i].isFinal && list[i].isVolatile)
-        error(Invariant::FieldModifiers, place, list[i].loc, fmt::format("field '{}' is both final and volatile", list[i].name));
+        error(Invariant::FieldModifiers, place, list[i].loc,
+              fmt::format("field '{}' is both final and volatile", list[i].name));
     }
   }
 
@@ -280,9 +290,10 @@ class DeclarationVerifier {
                 std::vector<TypeId>(function.params.begin() + 1, function.params.end()) == decl.params;
     if (same) return;
     error(Invariant::Implementations, place, decl.loc,
-          fmt::format("'@{}' does not fit method '{}.{}': it must take ref({}) and then the method's parameters, and give {}",
-                      function.name, module_[c].name, decl.name, module_[c].name,
-                      decl.result == kVoid ? "nothing" : typeText(module_, decl.result)));
+          fmt::format(
+              "'@{}' does not fit method '{}.{}': it must take ref({}) and then the method's parameters, and give {}",
+              function.name, module_[c].name, decl.name, module_[c].name,
+              decl.result == kVoid ? "nothing" : typeText(module_, decl.result)));
   }
 
   /// Every two methods of one name among a class and its supertypes agree; only the nearest is compared with each other
@@ -327,6 +338,8 @@ class DeclarationVerifier {
 
 }  // namespace
 
-bool checkDeclarations(const Module& module, Report& report) { return DeclarationVerifier(module, report).run(); }
+bool checkDeclarations(const Module& module, Report& report) {
+  return DeclarationVerifier(module, report).run();
+}
 
 }  // namespace jvmc::ir::verify

@@ -18,7 +18,8 @@ void BodyVerifier::checkState(const Instr& instr, const VerifyPlace& place, cons
   size_t length = 0;
   const FrameState* inner = nullptr;
   for (FrameStateId id = instr.frameState; id.valid(); id = body_.frameStates[id.index()].outer) {
-    if (++length > body_.frameStates.size()) return error(Invariant::StateChain, place, "the chain of outer frame states does not end");
+    if (++length > body_.frameStates.size())
+      return error(Invariant::StateChain, place, "the chain of outer frame states does not end");
     const FrameState& state = body_.frameStates[id.index()];
     if (!checkPoint(state, place, inner == nullptr, inner)) return;
     if (isSafepoint || !state.slots.empty()) checkSlots(state, innermost, place, use);
@@ -28,7 +29,8 @@ void BodyVerifier::checkState(const Instr& instr, const VerifyPlace& place, cons
 }
 
 /// The point is one of the baseline's; an outer frame waits behind a call for what is inlined here.
-bool BodyVerifier::checkPoint(const FrameState& state, const VerifyPlace& place, bool isInnermost, const FrameState* inner) {
+bool BodyVerifier::checkPoint(const FrameState& state, const VerifyPlace& place, bool isInnermost,
+                              const FrameState* inner) {
   Baseline* base = baseline(state.function);
   const std::string& name = module_[state.function].name;
   auto bad = [&](std::string message) {
@@ -36,37 +38,46 @@ bool BodyVerifier::checkPoint(const FrameState& state, const VerifyPlace& place,
     return false;
   };
   if (!base) return bad(fmt::format("the baseline '@{}' of a frame state cannot be read", name));
-  if (state.resumePoint / 2 >= base->cfg.instrCount()) return bad(fmt::format("'@{}' has no resume point {}", name, state.resumePoint));
+  if (state.resumePoint / 2 >= base->cfg.instrCount())
+    return bad(fmt::format("'@{}' has no resume point {}", name, state.resumePoint));
   Cfg::Position at = base->cfg.position(state.resumePoint / 2);
   const Instr& instr = (*base->body)[at.block].instrs[at.index];
   bool isAfter = state.resumePoint % 2 != 0;
   if (isAfter && safepointKind(module_, instr) != SafepointKind::After)
-    return bad(fmt::format("point {} of '@{}' is behind '{}', which is not a call", state.resumePoint, name, instr.info().mnemonic));
+    return bad(fmt::format("point {} of '@{}' is behind '{}', which is not a call", state.resumePoint, name,
+                           instr.info().mnemonic));
   if (isInnermost) return true;
   Symbol symbol = instr.info().symbol;
   bool isCall = isAfter && instr.op != Opcode::kThreadStart && (symbol == Symbol::Function || symbol == Symbol::Method);
-  if (!isCall) return bad(fmt::format("an outer frame of '@{}' must wait behind a call, not at point {}", name, state.resumePoint));
+  if (!isCall)
+    return bad(
+        fmt::format("an outer frame of '@{}' must wait behind a call, not at point {}", name, state.resumePoint));
   TypeId given = module_[inner->function].result;
   std::optional<Type> wanted = resultType(module_, instr, TypeId());
-  bool resultFits = wanted ? given != kVoid && module_.isAssignable(given, module_.types.find(*wanted)) : given == kVoid;
+  bool resultFits =
+      wanted ? given != kVoid && module_.isAssignable(given, module_.types.find(*wanted)) : given == kVoid;
   bool calleeFits = symbol == Symbol::Method || instr.symbol.function() == inner->function;
   if (resultFits && calleeFits) return true;
-  return bad(fmt::format("the call at point {} of '@{}' does not call '@{}'", state.resumePoint, name, module_[inner->function].name));
+  return bad(fmt::format("the call at point {} of '@{}' does not call '@{}'", state.resumePoint, name,
+                         module_[inner->function].name));
 }
 
-void BodyVerifier::checkSlots(const FrameState& state, const FrameState& innermost, const VerifyPlace& place, const Use& use) {
+void BodyVerifier::checkSlots(const FrameState& state, const FrameState& innermost, const VerifyPlace& place,
+                              const Use& use) {
   Baseline* base = baseline(state.function);
   std::vector<ValueId> wanted = base->liveness.slots(state.resumePoint);
   const std::string& name = module_[state.function].name;
   if (wanted.size() != state.slots.size())
-    return error(Invariant::StateSlots, place, fmt::format("point {} of '@{}' has {} live slots, the frame state {}", state.resumePoint, name,
-                                                           wanted.size(), state.slots.size()));
+    return error(Invariant::StateSlots, place,
+                 fmt::format("point {} of '@{}' has {} live slots, the frame state {}", state.resumePoint, name,
+                             wanted.size(), state.slots.size()));
   for (size_t i = 0; i < wanted.size(); ++i) {
     const SlotSource& source = state.slots[i];
     if (source.kind == SlotSource::Kind::Value) use(source.value);
     if (!sourceFits(source, (*base->body)[wanted[i]].type, innermost))
-      error(Invariant::StateSlots, place, fmt::format("slot {} at point {} of '@{}' must have type {}", i, state.resumePoint, name,
-                                                      typeText(module_, (*base->body)[wanted[i]].type)));
+      error(Invariant::StateSlots, place,
+            fmt::format("slot {} at point {} of '@{}' must have type {}", i, state.resumePoint, name,
+                        typeText(module_, (*base->body)[wanted[i]].type)));
   }
 }
 
@@ -74,22 +85,28 @@ bool BodyVerifier::sourceFits(const SlotSource& source, TypeId type, const Frame
   if (source.kind == SlotSource::Kind::Value) return module_.isAssignable(typeOf(source.value), type);
   if (source.virtualIndex >= innermost.virtuals.size()) return false;
   const Type& wanted = module_.types[type];
-  return wanted.kind == TypeKind::Ref && module_.isSubclass(innermost.virtuals[source.virtualIndex].cls, wanted.classId());
+  return wanted.kind == TypeKind::Ref &&
+         module_.isSubclass(innermost.virtuals[source.virtualIndex].cls, wanted.classId());
 }
 
-void BodyVerifier::checkVirtual(const VirtualObject& object, const FrameState& innermost, const VerifyPlace& place, const Use& use) {
+void BodyVerifier::checkVirtual(const VirtualObject& object, const FrameState& innermost, const VerifyPlace& place,
+                                const Use& use) {
   const ClassDecl& cls = module_[object.cls];
   std::vector<SymbolRef> fields = instanceFields(module_, object.cls);
-  if (cls.isInterface || cls.isAbstract) return error(Invariant::VirtualObjects, place, fmt::format("'{}' has no instances", cls.name));
+  if (cls.isInterface || cls.isAbstract)
+    return error(Invariant::VirtualObjects, place, fmt::format("'{}' has no instances", cls.name));
   if (fields.size() != object.fields.size())
-    return error(Invariant::VirtualObjects, place, fmt::format("an object of class '{}' has {} fields, the virtual one {}", cls.name, fields.size(), object.fields.size()));
+    return error(Invariant::VirtualObjects, place,
+                 fmt::format("an object of class '{}' has {} fields, the virtual one {}", cls.name, fields.size(),
+                             object.fields.size()));
   for (size_t i = 0; i < fields.size(); ++i) {
     const SlotSource& source = object.fields[i];
     if (source.kind == SlotSource::Kind::Value) use(source.value);
     const FieldDecl& field = module_.field(fields[i]);
     if (!sourceFits(source, stackType(field.type), innermost))
-      error(Invariant::VirtualObjects, place, fmt::format("field '{}.{}' of a virtual object must have type {}", module_[fields[i].owner].name,
-                                                          field.name, typeText(module_, field.type)));
+      error(Invariant::VirtualObjects, place,
+            fmt::format("field '{}.{}' of a virtual object must have type {}", module_[fields[i].owner].name,
+                        field.name, typeText(module_, field.type)));
   }
 }
 

@@ -26,7 +26,8 @@ class Report {
 bool checkDeclarations(const Module& module, Report& report);
 
 /// One body. `allowOptimised` false refuses markers, flags and frame states, whatever body.optimised says.
-void checkBody(const Module& module, FunctionId function, const FunctionBody& body, bool allowOptimised, Report& report);
+void checkBody(const Module& module, FunctionId function, const FunctionBody& body, bool allowOptimised,
+               Report& report);
 
 /// The types that no value has: void, i8 and i16.
 inline bool isStackType(const Module& module, TypeId type) {

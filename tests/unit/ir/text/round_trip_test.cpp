@@ -1,6 +1,7 @@
 // The text form loses nothing: every example is parsed, verified, printed, and parsed again.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -98,7 +99,8 @@ TEST(RoundTrip, EveryInstructionOfTheTableStandsInAnExample) {
       for (const Block& block : body.blocks)
         for (const Instr& instr : block.instrs) seen.insert(instr.op);
     };
-    for (uint32_t f = 0; f < parsed.module->module->functions.size(); ++f) collect(**parsed.module->module->body(FunctionId(f)));
+    for (uint32_t f = 0; f < parsed.module->module->functions.size(); ++f)
+      collect(**parsed.module->module->body(FunctionId(f)));
     for (const OptimisedBody& optimised : parsed.module->optimised) collect(optimised.body);
   }
   for (size_t op = 0; op < kOpcodeCount; ++op)
