@@ -1,0 +1,66 @@
+// The object space of a node that has peers: home-based lazy release consistency at object granularity. Design,
+// invariants and the reason of each rule: docs/internals/object_space.md; memory model: docs/reference/memory_model.md.
+//
+// A copy of an object that is homed elsewhere lies at the object's own address and is stamped with the node clock, as
+// it was *before* the copy was asked for. A thread may use it as long as the stamp is not older than the thread's
+// epoch; acquiring renews the epoch. Writes go to the copy, and a release carries what changed to the home.
+#pragma once
+
+#include "cluster/objects/flusher.h"
+#include "cluster/objects/home_side.h"
+
+namespace jvmc::cluster {
+
+/// Thread-safe. Lives until no guest thread and no I/O callback of the node can reach it.
+class ClusterObjectSpace final : public rt::ObjectSpace {
+ public:
+  /// Takes Channel::Objects of `net`. `clock` is the node clock that contexts see.
+  ClusterObjectSpace(SpaceHost& host, NodeNet& net, const HomeMap& homes, std::atomic<uint64_t>& clock,
+                     SpaceOptions options);
+
+  void checkRead(rt::ThreadContext& ctx, ObjectRef object) override;
+  void checkWrite(rt::ThreadContext& ctx, ObjectRef object) override;
+  std::optional<rt::Resumption> submit(rt::ThreadContext& ctx, const rt::SyncRequest& request) override;
+  void post(const rt::SyncRequest& request) override;
+  void acquire(rt::ThreadContext& ctx, bool remote) override;
+  bool release(rt::ThreadContext& ctx, uint64_t ticket) override;
+  bool isHome(ObjectRef object) const override;
+  void exportReference(ObjectRef object) override;
+  void visitRoots(const std::function<void(ObjectRef)>& visit) override;
+  bool checked() const override;
+
+  /// Runs `action`, now or on the I/O thread, once no flush and no request of `thread` is on its way from this node.
+  /// Nothing of the thread's can then arrive anywhere after it has moved.
+  void whenQuiet(rt::ThreadId thread, std::function<void()> action);
+  /// The epoch with which a thread starts that has arrived from another node: what was released before is visible.
+  uint64_t arrivalEpoch();
+
+  const SpaceStats& stats() const { return core_.stats; }
+  /// One line for `inspect`.
+  std::string describe();
+
+ private:
+  void validate(rt::ThreadContext& ctx, ObjectRef object);
+  void fetch(rt::ThreadContext& ctx, ObjectRef object);
+  bool install(ObjectRef object, uint64_t stamp, Result<Bytes> reply);
+  bool installImage(ObjectRef object, uint64_t stamp, std::span<const uint8_t> reply);
+  bool describesCopy(ObjectRef object, const ObjectImage& image) const;
+  bool referencesAcceptable(const ObjectShape& shape, std::span<const uint8_t> data);
+  bool join(rt::ThreadContext& ctx, ObjectRef object);
+  WriteSet& writeSetOf(rt::ThreadContext& ctx);
+
+  void exportArguments(const rt::SyncRequest& request);
+  /// At the home, which is here. The answer, if there is one at once.
+  std::optional<rt::Resumption> carryOutHere(const rt::SyncRequest& request);
+  void sendToHome(const rt::SyncRequest& request);
+  void onHomeReply(const rt::SyncRequest& request, Result<Bytes> reply);
+  void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
+  /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
+  void submitDetached(const rt::SyncRequest& request);
+
+  SpaceCore core_;
+  Flusher flusher_;
+  HomeSide homeSide_;
+};
+
+}  // namespace jvmc::cluster

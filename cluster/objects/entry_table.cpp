@@ -1,0 +1,37 @@
+#include "cluster/objects/entry_table.h"
+
+#include <algorithm>
+
+namespace jvmc::cluster {
+
+bool Entry::hasWriter(const WriteSet* set) const {
+  return std::find(writers.begin(), writers.end(), set) != writers.end();
+}
+
+void Entry::removeWriter(const WriteSet* set) {
+  std::erase(writers, set);
+}
+
+void Entry::endTransaction(std::vector<std::function<void()>>& ready) {
+  busy = flushing = false;
+  if (writers.empty()) {
+    hasTwin = false;
+    twin = {};
+  }
+  ready.insert(ready.end(), std::make_move_iterator(waiters.begin()), std::make_move_iterator(waiters.end()));
+  waiters.clear();
+}
+
+void EntryTable::Shard::dropIfIdle(ObjectRef object) {
+  const auto found = entries.find(object);
+  if (found != entries.end() && found->second.idle()) entries.erase(found);
+}
+
+void EntryTable::forEach(const std::function<void(ObjectRef, Entry&)>& visit) {
+  for (Shard& shard : shards_) {
+    std::lock_guard lock(shard.mutex);
+    for (auto& [object, entry] : shard.entries) visit(object, entry);
+  }
+}
+
+}  // namespace jvmc::cluster

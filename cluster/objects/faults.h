@@ -1,0 +1,22 @@
+// Rules of the protocol that a test can switch off one at a time, to show that a litmus test notices
+// (tests/unit/cluster/objects/mutation_test.cpp). Only slow paths look at them. Never set outside tests.
+#pragma once
+
+#include <cstdint>
+
+namespace jvmc::cluster {
+
+enum class Fault : uint8_t {
+  None,
+  StampAtReply,           ///< a copy is stamped when it arrives, not when it is asked for
+  NoAckWait,              ///< a release does not wait until its writes are applied
+  RefreshOverwrites,      ///< a refresh replaces a dirty copy instead of merging around its fields
+  FirstFlusherDropsTwin,  ///< the twin goes with the first of several writers
+  HomeClockNotBumped,     ///< a remote release leaves the home's clock alone
+  BytewiseReferences,     ///< references are compared byte by byte
+  WideDiff,               ///< bytes are compared eight at a time
+  FetchOverlapsFlush,     ///< a fetch does not wait for a flush of the same object
+  IgnoreForeignFlush,     ///< a release does not wait for another thread's flush that carries its bytes
+};
+
+}  // namespace jvmc::cluster

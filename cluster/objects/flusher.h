@@ -1,0 +1,52 @@
+// The release side: brings a thread's writes home and tells when they are all there.
+//
+// A release takes the thread's write set. For each object it compares the copy with its twin, sends what differs to the
+// home (one message a home), and is done when every home has acknowledged (I4). An object that is busy, because another
+// thread fetches or flushes it, waits for that transaction: the other flush may carry bytes of this thread, so a
+// release that went on would publish before they have arrived.
+//
+//     Dirty --diff sent--> Flushing --ack--> Clean            busy object: Dirty --other's end--> Dirty, again
+//
+// Nothing here waits: a release that is not done at once goes on in the I/O thread's callbacks.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "cluster/objects/space_core.h"
+
+namespace jvmc::cluster {
+
+class Flusher {
+ public:
+  explicit Flusher(SpaceCore& core) : core_(core) {}
+
+  /// Takes the write set of ctx's thread. True: all its writes are home. False: `done` will be called once on the I/O
+  /// thread, inside guest access, when they are. Caller: the thread itself, in guest code.
+  bool release(rt::ThreadContext& ctx, std::function<void()> done);
+
+ private:
+  struct Job;
+  using JobPtr = std::shared_ptr<Job>;
+  /// What goes to one home in one message.
+  struct Batch {
+    ByteWriter out;
+    std::vector<ObjectRef> objects;
+  };
+  class Batches;
+
+  JobPtr start(rt::ThreadContext& ctx, std::function<void()> done);
+  void flushObjects(const JobPtr& job, std::span<const ObjectRef> objects);
+  void flushOne(const JobPtr& job, ObjectRef object, Batches& batches);
+  bool mustWait(const Entry& entry) const;
+  void send(const JobPtr& job, NodeId home, Batch batch);
+  void acknowledged(const JobPtr& job, std::span<const ObjectRef> objects);
+  void step(const JobPtr& job);
+  void finish(const JobPtr& job);
+
+  SpaceCore& core_;
+  std::mutex mutex_;
+  std::unordered_map<rt::ThreadId, JobPtr> latest_;  ///< each thread's youngest job in flight
+};
+
+}  // namespace jvmc::cluster

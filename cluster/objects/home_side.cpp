@@ -1,0 +1,131 @@
+#include "cluster/objects/home_side.h"
+
+namespace jvmc::cluster {
+
+using rt::SyncOp;
+using rt::SyncRequest;
+
+void HomeSide::handle(NodeId from, std::span<const uint8_t> payload, Responder& responder) {
+  ByteReader in(payload);
+  const auto kind = ObjectMessage(in.get<uint8_t>());
+  core_.host.accessGuest([&] {
+    switch (kind) {
+      case ObjectMessage::Fetch:
+        return fetch(in, responder);
+      case ObjectMessage::Flush:
+        return flush(in, responder);
+      case ObjectMessage::Sync:
+        return sync(from, in, responder);
+    }
+    refuse(responder);
+  });
+}
+
+void HomeSide::refuse(Responder& responder) {
+  core_.stats.refused++;
+  responder.reply({uint8_t(ReplyStatus::Refused)});
+}
+
+const rt::ClassInfo* HomeSide::classOfHomed(ObjectRef object) {
+  if (object == rt::kNullRef || !core_.acceptable(object) || !core_.homedHere(object)) return nullptr;
+  if (!rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire))) return nullptr;
+  return core_.host.classInfo(rt::classIndexOf(object));
+}
+
+void HomeSide::fetch(ByteReader& in, Responder& responder) {
+  const ObjectRef object = in.get<uint64_t>();
+  const rt::ClassInfo* info = in.finished() ? classOfHomed(object) : nullptr;
+  if (!info) return refuse(responder);
+
+  // Frozen is read first: if it is set, all stores to the object came before.
+  const uint32_t classWord = rt::header(object)->classWord.load(std::memory_order_acquire);
+  const ObjectShape shape = core_.shapeOf(object);
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Done));
+  putImage(out, {classWord & rt::kClassMask,
+                 (classWord & rt::kFlagFrozen) != 0,
+                 shape.isArray() ? uint32_t(rt::arrayLength(object)) : 0,
+                 {}});
+  uint8_t* data = out.grow(shape.dataBytes());
+  for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
+    const uint64_t word = rt::loadGuest<uint64_t>(object + offset);
+    std::memcpy(data + (offset - shape.begin()), &word, 8);
+  }
+  shape.forEachReference([&](uint64_t offset) {
+    ObjectRef reference;
+    std::memcpy(&reference, data + (offset - shape.begin()), 8);
+    core_.exportOut(reference);
+  });
+  core_.stats.servedFetches++;
+  core_.stats.servedFetchBytes += shape.dataBytes();
+  responder.reply(out.take());
+}
+
+void HomeSide::flush(ByteReader& in, Responder& responder) {
+  const uint32_t objects = in.getCount(12);
+  for (uint32_t i = 0; i < objects; ++i) {
+    if (!applyDiff(in)) return refuse(responder);
+  }
+  if (!in.finished()) return refuse(responder);
+  core_.stats.servedFlushes++;
+  responder.reply({uint8_t(ReplyStatus::Done)});
+}
+
+bool HomeSide::applyDiff(ByteReader& in) {
+  const ObjectRef object = in.get<uint64_t>();
+  const uint32_t runs = in.getCount(9);
+  const rt::ClassInfo* info = in.ok() ? classOfHomed(object) : nullptr;
+  if (!info) return false;
+  const ObjectShape shape = core_.shapeOf(object);
+  const auto beforeReference = [&](uint64_t offset, ObjectRef value) {
+    if (!core_.acceptable(value)) return false;
+    core_.host.beforeReferenceStore(object, offset, value);
+    return true;
+  };
+  for (uint32_t i = 0; i < runs; ++i) {
+    DiffRun run;
+    run.offset = in.get<uint32_t>();
+    run.data = in.getBytes();
+    if (!in.ok() || !runFits(shape, run) || !applyRun(object, shape, run, beforeReference)) return false;
+  }
+  return true;
+}
+
+void HomeSide::sync(NodeId from, ByteReader& in, Responder& responder) {
+  const SyncRequest request = getSync(in);
+  if (!in.finished() || !sensible(request)) return refuse(responder);
+  core_.stats.servedSyncs++;
+  // I6: the clock moves before the release can be seen, so that whoever acquires after it finds older copies stale.
+  if (request.isRelease() && core_.options.fault != Fault::HomeClockNotBumped) core_.tick();
+
+  const std::optional<rt::Resumption> answer = core_.host.carryOut(request, from);
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Done));
+  out.put(answer.has_value());
+  if (answer) {
+    if (request.op == SyncOp::Atomic && request.isReference && request.atomicOp != rt::AtomicOp::Cas)
+      core_.exportOut(answer->value);
+    core_.exportOut(answer->exception);
+    putResumption(out, *answer);
+  }
+  responder.reply(out.take());
+}
+
+bool HomeSide::sensible(const SyncRequest& request) {
+  const rt::ClassInfo* info = classOfHomed(request.object);
+  if (!info || !core_.acceptable(request.thread.object)) return false;
+  return request.op != SyncOp::Atomic || sensibleAtomic(request, *info);
+}
+
+bool HomeSide::sensibleAtomic(const SyncRequest& request, const rt::ClassInfo& info) {
+  const ObjectShape shape = core_.shapeOf(request.object);
+  if (request.sizeLog2 > 3) return false;
+  const uint64_t size = uint64_t(1) << request.sizeLog2;
+  const uint64_t offset = request.offset;
+  if (offset < shape.begin() || offset + size > shape.end() || offset % size != 0) return false;
+  if (core_.options.fault == Fault::None && shape.granularity(offset & ~uint64_t(7)) != request.sizeLog2) return false;
+  if (shape.isReference(offset) != request.isReference) return false;
+  return !request.isReference || (core_.acceptable(request.a) && core_.acceptable(request.b));
+}
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,99 @@
+#include "cluster/objects/messages.h"
+
+namespace jvmc::cluster {
+
+using rt::Resumption;
+using rt::SyncOp;
+using rt::SyncRequest;
+using rt::ThreadRef;
+
+Bytes encodeFetch(ObjectRef object) {
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Fetch));
+  out.put(object);
+  return out.take();
+}
+
+void putImage(ByteWriter& out, const ObjectImage& image) {
+  out.put(image.classIndex);
+  out.put(image.frozen);
+  out.put(image.length);
+  out.append(image.data);
+}
+
+ObjectImage getImage(ByteReader& in) {
+  ObjectImage image;
+  image.classIndex = in.get<uint32_t>();
+  image.frozen = in.getBool();
+  image.length = in.get<uint32_t>();
+  image.data = in.take(in.left());
+  return image;
+}
+
+void putResumption(ByteWriter& out, const Resumption& resumption) {
+  out.put(uint8_t(resumption.kind));
+  out.put(resumption.value);
+  out.put(uint8_t(resumption.builtin));
+  out.put(resumption.detail);
+  out.put(resumption.exception);
+  out.put(resumption.acquire);
+}
+
+Resumption getResumption(ByteReader& in) {
+  Resumption resumption;
+  resumption.kind = in.getEnum(Resumption::Kind::ThrowObject);
+  resumption.value = in.get<uint64_t>();
+  resumption.builtin = in.getEnum(rt::BuiltinThrow::NoClassDef);
+  resumption.detail = in.getI32();
+  resumption.exception = in.get<uint64_t>();
+  resumption.acquire = in.getBool();
+  resumption.remote = true;
+  return resumption;
+}
+
+void putThreadRef(ByteWriter& out, const ThreadRef& thread) {
+  out.put(thread.id);
+  out.put(thread.object);
+}
+
+ThreadRef getThreadRef(ByteReader& in) {
+  ThreadRef thread;
+  thread.id = in.get<uint64_t>();
+  thread.object = in.get<uint64_t>();
+  return thread;
+}
+
+Bytes encodeSync(const SyncRequest& request) {
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Sync));
+  out.put(uint8_t(request.op));
+  putThreadRef(out, request.thread);
+  out.put(request.ticket);
+  out.put(request.object);
+  out.put(request.nanos);
+  out.put(uint8_t(request.atomicOp));
+  out.put(request.offset);
+  out.put(uint8_t(request.sizeLog2));
+  out.put(request.isReference);
+  out.put(request.a);
+  out.put(request.b);
+  return out.take();
+}
+
+SyncRequest getSync(ByteReader& in) {
+  SyncRequest request;
+  request.op = in.getEnum(SyncOp::IsInterrupted);
+  request.thread = getThreadRef(in);
+  request.ticket = in.get<uint64_t>();
+  request.object = in.get<uint64_t>();
+  request.nanos = in.getI64();
+  request.atomicOp = in.getEnum(rt::AtomicOp::Swap);
+  request.offset = in.get<uint32_t>();
+  request.sizeLog2 = in.get<uint8_t>();
+  request.isReference = in.getBool();
+  request.a = in.get<uint64_t>();
+  request.b = in.get<uint64_t>();
+  return request;
+}
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,47 @@
+// The messages of the object space (Channel::Objects), all of them requests to an object's home. Little-endian, packed.
+//
+//   FETCH   u8 1 | ref u64
+//      ->   u8 status | u32 class index | u8 frozen | u32 array length | data (the rest)
+//   FLUSH   u8 2 | u32 objects | each: ref u64, u32 runs | each run: u32 offset, u32 bytes, data
+//      ->   u8 status
+//   SYNC    u8 3 | request (see encodeSync)
+//      ->   u8 status | u8 answered | resumption, if answered
+//
+// status: 0 done, 1 refused (the object is not homed at the receiver, or the message makes no sense). A receiver trusts
+// nothing: lengths, enumerators, reference ranges, offsets and classes are checked before any of it is used.
+#pragma once
+
+#include <optional>
+
+#include "cluster/net/node_net.h"
+#include "cluster/wire/bytes.h"
+#include "runtime/object_space.h"
+
+namespace jvmc::cluster {
+
+using rt::ObjectRef;
+
+enum class ObjectMessage : uint8_t { Fetch = 1, Flush = 2, Sync = 3 };
+enum class ReplyStatus : uint8_t { Done = 0, Refused = 1 };
+
+/// The copy of one object, as it travels.
+struct ObjectImage {
+  uint32_t classIndex = 0;
+  bool frozen = false;
+  uint32_t length = 0;  ///< arrays
+  std::span<const uint8_t> data;
+};
+
+Bytes encodeFetch(ObjectRef object);
+void putImage(ByteWriter& out, const ObjectImage& image);
+ObjectImage getImage(ByteReader& in);
+
+void putResumption(ByteWriter& out, const rt::Resumption& resumption);
+rt::Resumption getResumption(ByteReader& in);
+void putThreadRef(ByteWriter& out, const rt::ThreadRef& thread);
+rt::ThreadRef getThreadRef(ByteReader& in);
+
+Bytes encodeSync(const rt::SyncRequest& request);
+rt::SyncRequest getSync(ByteReader& in);
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,66 @@
+// What the parts of a node's object space share: the mutator side (cluster_object_space.h), the release side
+// (flusher.h) and the home side (home_side.h).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+#include "cluster/net/node_net.h"
+#include "cluster/objects/entry_table.h"
+#include "cluster/objects/faults.h"
+#include "cluster/objects/home_map.h"
+#include "cluster/objects/space_host.h"
+#include "cluster/objects/space_stats.h"
+#include "cluster/objects/thread_traffic.h"
+#include "runtime/abi/guest_memory.h"
+
+namespace jvmc::cluster {
+
+struct SpaceOptions {
+  /// Reference mode for differential runs: every check asks the home again.
+  bool noCache = false;
+  Fault fault = Fault::None;  ///< tests only
+};
+
+struct SpaceCore {
+  SpaceHost& host;
+  NodeNet& net;
+  const HomeMap& homes;
+  std::atomic<uint64_t>& clock;  ///< of the node, as an epoch word
+  const SpaceOptions options;
+  const NodeId self;
+  EntryTable table;
+  SlotPool slots;
+  ThreadTraffic traffic;
+  SpaceStats stats;
+
+  SpaceCore(SpaceHost& host, NodeNet& net, const HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)
+      : host(host), net(net), homes(homes), clock(clock), options(options), self(net.self()) {}
+
+  bool homedHere(ObjectRef object) const { return homes.homeOf(object) == self; }
+  uint64_t tick() { return clock.fetch_add(rt::kEpochStep) + rt::kEpochStep; }
+
+  /// A reference is about to leave in a message.
+  void exportOut(ObjectRef object) {
+    if (object != rt::kNullRef && homes.valid(object) && homedHere(object)) host.exportObject(object);
+  }
+  /// A reference that came in a message may be stored.
+  bool acceptable(ObjectRef object) {
+    return object == rt::kNullRef || (homes.valid(object) && host.plausible(object));
+  }
+  int forcedGranularity() const {
+    if (options.fault == Fault::WideDiff) return 3;
+    return options.fault == Fault::BytewiseReferences ? 0 : ObjectShape::kAsClassSays;
+  }
+  /// Of an object whose header is set.
+  ObjectShape shapeOf(ObjectRef object) {
+    return ObjectShape::of(*host.classInfo(rt::classIndexOf(object)), object, forcedGranularity());
+  }
+};
+
+inline int64_t steadyNanos() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace jvmc::cluster

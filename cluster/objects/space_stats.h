@@ -1,0 +1,59 @@
+// Counters of one node's object space. Written with relaxed atomics on slow paths, read for --stats and `inspect`.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace jvmc::cluster {
+
+using Counter = std::atomic<uint64_t>;
+
+/// Durations by powers of two: bucket i counts those of less than 2^i nanoseconds (and not less than half of that).
+class LatencyHistogram {
+ public:
+  void add(int64_t nanos) {
+    const int bucket = nanos <= 0 ? 0 : std::bit_width(uint64_t(nanos));
+    buckets_[size_t(std::min(bucket, kBuckets - 1))].fetch_add(1, std::memory_order_relaxed);
+    total_.fetch_add(uint64_t(std::max<int64_t>(nanos, 0)), std::memory_order_relaxed);
+  }
+  uint64_t count() const {
+    uint64_t sum = 0;
+    for (const Counter& bucket : buckets_) sum += bucket.load(std::memory_order_relaxed);
+    return sum;
+  }
+  uint64_t totalNanos() const { return total_.load(std::memory_order_relaxed); }
+  /// Upper bound in nanoseconds of the bucket in which the quantile (0 to 1) lies; 0 if empty.
+  uint64_t quantileBelow(double quantile) const;
+
+ private:
+  static constexpr int kBuckets = 48;
+  std::array<Counter, kBuckets> buckets_{};
+  Counter total_{0};
+};
+
+/// Receives a statistic: a name with dots ("objects.fetches") and a value. Durations are in nanoseconds.
+using StatSink = std::function<void(const std::string& name, uint64_t value)>;
+/// count, total, and bounds of median and 99th percentile, as name.count, name.nanos, name.p50, name.p99.
+void reportHistogram(const StatSink& sink, const std::string& name, const LatencyHistogram& histogram);
+
+struct SpaceStats {
+  Counter slowReads{0}, slowWrites{0};  ///< checks that left the inline path
+  Counter slowHits{0};                  ///< of these: the copy was valid all the same
+  Counter fetches{0}, fetchBytes{0};    ///< objects asked for from their homes
+  Counter busyWaits{0};                 ///< a check had to wait for another thread's fetch or flush
+  Counter joins{0}, twinBytes{0};       ///< first writes to a copy
+  Counter releases{0};                  ///< that had something to flush
+  Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
+  Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
+  Counter acquiresLocal{0}, acquiresRemote{0};
+  Counter servedFetches{0}, servedFetchBytes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};
+  LatencyHistogram fetchNanos, flushNanos, syncNanos;  ///< from sending to the reply's arrival
+
+  void report(const StatSink& sink) const;
+};
+
+}  // namespace jvmc::cluster
