@@ -10,6 +10,8 @@ class Timers {
  public:
   using Id = uint64_t;  ///< 0: no timer
 
+  // arm and cancel call nobody and may be used under any lock.
+
   /// Whoever waits for alarms. Called on the timer thread without locks; must not block.
   class Sink {
    public:
@@ -28,6 +30,8 @@ class Timers {
   /// Takes a timer back. It may go off at this very moment all the same: sinks recognise an alarm that has lost its
   /// meaning. An id that went off already, or 0, is fine.
   virtual void cancel(Id id) = 0;
+  /// Takes back all timers of `sink` and waits until none of them is going off: for the sink's destructor. Not from a sink.
+  virtual void forget(Sink& sink) = 0;
 };
 
 }  // namespace jvmc::rt

@@ -39,6 +39,7 @@ class SyncHome final : private Timers::Sink {
     std::function<void(ObjectRef object, uint32_t offset, ObjectRef value)> storeBarrier;
   };
   explicit SyncHome(Ports ports) : ports_(std::move(ports)) {}
+  ~SyncHome() { ports_.timers.forget(*this); }
 
   /// Carries out `request` on an object whose home this node is; the caller keeps it from moving meanwhile. `remote`:
   /// the request came from another node; its writes have arrived. Every operation but Unpark, Interrupt and
