@@ -9,6 +9,7 @@
 
 #include "runtime/object_space.h"
 #include "runtime/outside.h"
+#include "runtime/timers.h"
 
 namespace jvmc::rt {
 
@@ -56,6 +57,9 @@ class Scheduler : public ThreadPost {
 
   /// Starts a wait that ends by timer if nothing else ends it: sleep, timed park (answer value 0).
   virtual void armTimer(GuestThread& thread, int64_t nanos) = 0;
+
+  /// The node's alarm clock. Lives as long as the scheduler.
+  virtual Timers& timers() = 0;
 
   virtual std::vector<ThreadSnapshot> snapshot() const = 0;
   virtual size_t threadCount() const = 0;
