@@ -5,13 +5,27 @@
 
 #include "runtime/abi/object.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define JVMC_SMALL_ADDRESS_PLAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define JVMC_SMALL_ADDRESS_PLAN 1
+#endif
+#endif
+
 namespace jvmc::rt {
 
 /// Regions are leased to nodes; a region's objects have the lessee as home. Blocks are the unit of the collector.
 struct AddressPlan {
+#ifdef JVMC_SMALL_ADDRESS_PLAN
+  uint64_t base = 0x10'0000'0000;  ///< ThreadSanitizer admits program memory in a few narrow windows only
+  uint32_t regionShift = 30;
+  uint32_t regionCount = 64;
+#else
   uint64_t base = 0x1400'0000'0000;  ///< above ASan's shadow, below position-independent executables
   uint32_t regionShift = 30;         ///< 1 GiB
   uint32_t regionCount = 4096;
+#endif
 
   uint64_t bytes() const { return uint64_t(regionCount) << regionShift; }
   uint64_t end() const { return base + bytes(); }

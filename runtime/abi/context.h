@@ -53,6 +53,7 @@ struct ThreadContext {
   uint64_t stackLimit = 0;       ///< what pollLimit is restored to
   uint64_t stackTop = 0;
   void* fiber = nullptr;
+  uint64_t allocAreaEnd = 0;     ///< heap only: the allocation area reaches to here; [allocLimit, end) is not zeroed yet
 };
 
 #define JVMC_CONTEXT_OFFSET(field, offset) static_assert(offsetof(ThreadContext, field) == offset)

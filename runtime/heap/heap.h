@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "ir/support/result.h"
 #include "runtime/abi/context.h"
 #include "runtime/abi/layout.h"
 #include "runtime/gc/world.h"
@@ -13,9 +14,15 @@
 
 namespace jvmc::rt {
 
+/// What jvmc_storeBarrier counts until a collector needs more of it.
+inline constexpr uint32_t kBarrierCount = 1;
+
 struct HeapOptions {
   uint64_t limitBytes = uint64_t(4) << 30;
-  uint64_t collectEvery = 0;  ///< zeal: collect at every K-th allocation that reaches the slow path (TLABs are off then)
+  /// Zeal: collect at every K-th allocation that reaches the slow path. TLABs are off then, dead objects are filled
+  /// with 0xDB (epoch 0), and every reference that the collector meets is checked.
+  uint64_t collectEvery = 0;
+  bool countBarriers = false;  ///< tests: every reference store reports to onBarrier()
 };
 
 struct HeapStats {
@@ -30,27 +37,39 @@ using RootSource = std::function<void(const std::function<void(ObjectRef)>&)>;
 
 class Heap {
  public:
-  /// Maps the address plan. `isFirstNode`: this node is home of region 0 and creates the statics objects.
+  /// Maps the address plan. `isFirstNode`: this node is home of region 0 and creates the statics objects. All arguments
+  /// must outlive the heap. Fails with words for the user if the system refuses the mapping.
+  static Result<std::unique_ptr<Heap>> tryCreate(const ModuleLayout& layout, const ClassInfo* const* classes,
+                                                 World& world, RegionSource& regions, HeapOptions options,
+                                                 bool isFirstNode);
+  /// The same, where a refusal is the end of the process.
   static std::unique_ptr<Heap> create(const ModuleLayout& layout, const ClassInfo* const* classes, World& world,
                                       RegionSource& regions, HeapOptions options, bool isFirstNode);
   virtual ~Heap() = default;
 
-  /// A zeroed object with its header set (epoch HOME), or null if the heap is full even after a collection. May stop the
-  /// world. `bytes` includes the header; arrays also get their length set.
+  /// A zeroed object with its header set (epoch HOME), or null if the heap is full even after a collection. May stop
+  /// the world. `bytes` includes the header; arrays also get their length set.
   virtual ObjectRef allocateObject(ThreadContext&, ClassIndex index) = 0;
   virtual ObjectRef allocateArray(ThreadContext&, ClassIndex index, uint32_t length) = 0;
-  /// Allocation by a runtime thread (no context; never collects; null if full).
+  /// Allocation that never collects: by a runtime thread inside World::GuestAccess, or by the runtime itself for what
+  /// must not fail easily (exceptions when memory is out, objects that capture rebuilds). May go 4 MiB beyond the
+  /// limit; null if that is used up too. `bytes`: the object's size; `length`: of arrays, else ignored.
   virtual ObjectRef allocateDetached(ClassIndex index, uint64_t bytes, uint32_t length) = 0;
-  /// Gives the rest of the context's allocation area back (before it leaves its fiber).
+  /// Gives the rest of the context's allocation area back (before World::remove).
   virtual void retire(ThreadContext&) = 0;
 
-  /// Precise roots besides native stacks.
+  /// Precise roots besides native stacks. Before guest code runs.
   virtual void addRoots(RootSource source) = 0;
+  /// Stops the world and collects. `self`: the caller's context if it is in guest code, else null.
   virtual void collect(ThreadContext* self) = 0;
-  /// Marks an object as known outside this node: a root from now on.
+  /// Marks an object as known outside this node: a root from now on. Idempotent; ignores foreign objects and null.
+  /// Caller: in guest code or with GuestAccess.
   virtual void exportObject(ObjectRef) = 0;
+  /// What jvmc_storeBarrier does: called before `value` is stored at `object + offset` while ctx.barrierFlags != 0.
+  virtual void onBarrier(ThreadContext&, ObjectRef object, uint64_t offset, ObjectRef value) = 0;
   /// True if `ref` is the start of a live object homed here or could be a cached copy (range and alignment checks): for
-  /// untrusted input.
+  /// untrusted input. Exact for exported objects and those older than the last collection; of younger ones it may
+  /// accept a place inside another object that looks like one.
   virtual bool plausible(ObjectRef ref) const = 0;
   virtual bool isLocal(ObjectRef ref) const = 0;  ///< lies in a region leased to this node
   virtual HeapStats stats() const = 0;

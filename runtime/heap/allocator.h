@@ -1,0 +1,71 @@
+// Hands out memory between two collections.
+//
+//   small    bump allocation in an *area*, a hole (or a whole block) that belongs to one context. The area is zeroed a
+//            piece at a time just before use, so that it is in the cache when objects are made in it
+//   medium   an object that does not fit into the rest of its context's area, and is too large to give that up for:
+//            from a block that all contexts share
+//   large    above kLargeBytes: blocks of its own
+//
+// Objects in an area lie one after another. Behind the last one comes either the end of the area or a zero word, and no
+// object's first word (its epoch) is zero: that is how publishStarts() finds them again.
+#pragma once
+
+#include <vector>
+
+#include "runtime/abi/context.h"
+#include "runtime/heap/block_space.h"
+#include "runtime/heap/object_model.h"
+
+namespace jvmc::rt {
+
+inline constexpr uint64_t kLargeBytes = 32u << 10;
+
+/// Not thread-safe: the heap's lock guards it. extend() and allocateFrom() touch the context only.
+class Allocator {
+ public:
+  Allocator(BlockSpace& space, ObjectModel model) : space_(space), model_(model) {}
+
+  /// True if the context has `bytes` in its area now, after zeroing a further piece of it. Takes no lock.
+  static bool extend(ThreadContext& ctx, uint64_t bytes);
+
+  /// Gives the context a new area with room for `bytes`; what was left of the old one is lost until the next
+  /// collection.
+  BlockSpace::Refusal takeArea(ThreadContext& ctx, uint64_t bytes);
+  /// Takes the context's area away; what is left of it serves the next takeArea().
+  void returnArea(ThreadContext& ctx);
+
+  /// Zeroed memory for an object of at most kLargeBytes in the shared block.
+  BlockSpace::Blocks takeShared(uint64_t bytes, bool reserve);
+  /// Memory for a large object; not yet zeroed unless `zeroed` says so.
+  BlockSpace::Blocks takeLarge(uint64_t bytes, bool reserve);
+
+  /// Sets the start bits of all objects made since the last collection. World stopped, every context's area returned.
+  void publishStarts();
+  /// Starts over with the holes that a collection found.
+  void reset(std::vector<uint64_t> recyclable);
+
+  uint64_t bytesSinceReset() const { return bytesSinceReset_; }
+
+ private:
+  struct Area {
+    uint64_t begin = 0, end = 0;
+    bool zeroed = false;
+  };
+
+  bool takeReturned(uint64_t bytes, Area& area);
+  bool takeHole(uint64_t bytes, Area& area);
+  void record(const Area& area);
+
+  BlockSpace& space_;
+  ObjectModel model_;
+  std::vector<Area> areas_;     // handed out since the last collection
+  std::vector<Area> returned_;  // rests that contexts gave back
+  std::vector<uint64_t> recyclable_;
+  size_t recyclableNext_ = 0;
+  uint64_t holeBlock_ = 0;  // the block whose holes are being handed out, and the line to go on from
+  uint32_t holeLine_ = kLinesPerBlock;
+  Area shared_;  // `begin` moves
+  uint64_t bytesSinceReset_ = 0;
+};
+
+}  // namespace jvmc::rt

@@ -1,0 +1,72 @@
+// The address plan in this process and the regions of it that are ours: hands out and takes back blocks and runs of
+// blocks.
+//
+// The whole plan is one private NORESERVE mapping: memory is taken when it is touched, in our regions by allocation, in
+// foreign ones by cached copies.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/heap/region.h"
+
+namespace jvmc::rt {
+
+/// Not thread-safe (the heap's lock guards it) except for regionOf().
+class BlockSpace {
+ public:
+  BlockSpace(const AddressPlan& plan, uint64_t limitBytes);
+  ~BlockSpace();
+  BlockSpace(const BlockSpace&) = delete;
+
+  /// Maps the plan. False with the reason in words if the system refuses.
+  bool map(std::string& error);
+
+  const AddressPlan& plan() const { return plan_; }
+  /// Our region that holds `address`, or null. Any thread.
+  Region* regionOf(uint64_t address) const {
+    uint64_t offset = address - plan_.base;
+    return offset < planBytes_ ? table_[offset >> plan_.regionShift].load(std::memory_order_acquire) : nullptr;
+  }
+
+  enum class Refusal : uint8_t { None, OverLimit, NoRegion };
+  struct Blocks {
+    uint64_t address = 0;  ///< 0: refused
+    bool zeroed = false;   ///< the memory is still zero
+    Refusal refusal = Refusal::None;
+  };
+  /// One block for small objects. `reserve`: may exceed the limit a little.
+  Blocks takeBlock(bool reserve = false);
+  /// `count` adjacent blocks for one large object.
+  Blocks takeRun(uint32_t count, bool reserve = false);
+  /// Blocks from `first` on become free. Their start and mark bits must be clear.
+  void release(Region& region, uint32_t first, uint32_t count);
+  /// After a collection: gives the memory of blocks that stayed free for long back to the system.
+  void returnMemory();
+
+  /// Adds a region that this node is home of.
+  void addRegion(uint32_t index);
+  /// Makes region 0 ours, its blocks up to `end` filled with statics objects.
+  void placeStatics(ObjectRef end);
+  const std::vector<std::unique_ptr<Region>>& regions() const { return regions_; }
+
+  uint64_t usedBytes() const { return usedBlocks_ << kBlockShift; }
+  uint64_t reservedBytes() const { return uint64_t(regions_.size()) << plan_.regionShift; }
+  uint64_t limitBytes() const { return limitBlocks_ << kBlockShift; }
+
+ private:
+  bool overLimit(uint64_t count, bool reserve) const;
+  Blocks occupy(Region& region, uint32_t first, uint32_t count);
+
+  AddressPlan plan_;
+  uint64_t planBytes_;
+  uint64_t limitBlocks_;
+  uint64_t usedBlocks_ = 0;
+  bool mapped_ = false;
+  std::unique_ptr<std::atomic<Region*>[]> table_;
+  std::vector<std::unique_ptr<Region>> regions_;
+};
+
+}  // namespace jvmc::rt

@@ -1,0 +1,143 @@
+// Side tables of one region that this node is home of. Nothing about marking lies in the objects themselves.
+//
+//     starts    one bit per 8 bytes: an object begins here. Exact after a collection; objects allocated since are added
+//               when the next one begins (large objects and statics at once)
+//     marks     the same, set while marking; becomes `starts` when sweeping
+//     exported  the same: the object's address is known outside this node
+//     blocks    what each 64 KiB block is used for, and which of its 256-byte lines hold live objects
+//
+// The tables are mapped lazily: they cost memory only where objects are.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+
+#include "ir/support/check.h"
+#include "runtime/abi/address_plan.h"
+
+namespace jvmc::rt {
+
+inline constexpr uint32_t kLineShift = 8;
+inline constexpr uint32_t kLineBytes = 1u << kLineShift;
+inline constexpr uint32_t kLinesPerBlock = kBlockBytes / kLineBytes;
+inline constexpr uint32_t kGranuleShift = 3;
+inline constexpr uint32_t kBitmapWordsPerBlock = kBlockBytes >> (kGranuleShift + 6);
+
+/// A zeroed array in its own lazily filled mapping.
+template <class T>
+class MappedArray {
+ public:
+  explicit MappedArray(size_t count) : bytes_(count * sizeof(T)) {
+    void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    JVMC_CHECK(memory != MAP_FAILED, bytes_);
+    data_ = static_cast<T*>(memory);
+  }
+  ~MappedArray() { munmap(data_, bytes_); }
+  MappedArray(const MappedArray&) = delete;
+  MappedArray& operator=(const MappedArray&) = delete;
+
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
+
+ private:
+  size_t bytes_;
+  T* data_;
+};
+
+enum class BlockKind : uint8_t {
+  Free,
+  Small,      ///< objects of at most kLargeBytes, bump-allocated in holes
+  LargeHead,  ///< first block of one large object
+  LargeTail,  ///< its further blocks
+  Statics,    ///< statics objects: always live
+  Reserved,   ///< never used (the first block of region 0)
+};
+
+/// The lines of a small block that hold live objects; a clear bit is a line of a hole.
+class LineMap {
+ public:
+  void clear() {
+    for (uint64_t& word : words_) word = 0;
+  }
+  bool empty() const { return (words_[0] | words_[1] | words_[2] | words_[3]) == 0; }
+  uint32_t count() const {
+    uint32_t n = 0;
+    for (uint64_t word : words_) n += uint32_t(std::popcount(word));
+    return n;
+  }
+  void mark(uint32_t first, uint32_t last) {
+    for (uint32_t line = first; line <= last; ++line) words_[line / 64] |= uint64_t(1) << (line % 64);
+  }
+  /// First line from `from` on that is marked (or not): kLinesPerBlock if there is none.
+  uint32_t nextMarked(uint32_t from) const { return next(from, 0); }
+  uint32_t nextFree(uint32_t from) const { return next(from, ~uint64_t(0)); }
+
+ private:
+  uint32_t next(uint32_t from, uint64_t flip) const {
+    for (uint32_t w = from / 64; w < 4; ++w) {
+      uint64_t word = words_[w] ^ flip;
+      if (w == from / 64) word &= ~uint64_t(0) << (from % 64);
+      if (word) return w * 64 + uint32_t(std::countr_zero(word));
+    }
+    return kLinesPerBlock;
+  }
+
+  uint64_t words_[4] = {};
+};
+
+struct BlockInfo {
+  BlockKind kind = BlockKind::Free;
+  uint8_t collectionsFree = 0;  ///< Free: collections it has stayed so
+  bool used = false;            ///< Free: holds old bytes; else it is still as the system gave it, zero
+  std::atomic<bool> hasExported{false};
+  uint32_t run = 0;  ///< LargeHead: blocks of the object; LargeTail: distance to the head in blocks
+  LineMap lines;     ///< Small: as of the last collection
+};
+
+class Region {
+ public:
+  Region(uint64_t base, uint32_t shift)
+      : base_(base),
+        blockCount_((1u << shift) >> kBlockShift),
+        starts(size_t(blockCount_) * kBitmapWordsPerBlock),
+        marks(size_t(blockCount_) * kBitmapWordsPerBlock),
+        exported(size_t(blockCount_) * kBitmapWordsPerBlock),
+        blocks(blockCount_) {}
+
+  uint64_t base() const { return base_; }
+  uint32_t blockCount() const { return blockCount_; }
+  uint64_t blockAddress(uint32_t block) const { return base_ + (uint64_t(block) << kBlockShift); }
+  uint32_t blockIndex(uint64_t address) const { return uint32_t((address - base_) >> kBlockShift); }
+  BlockInfo& blockOf(uint64_t address) { return blocks[blockIndex(address)]; }
+
+  size_t granule(uint64_t address) const { return (address - base_) >> kGranuleShift; }
+  uint64_t addressOfGranule(size_t granule) const { return base_ + (uint64_t(granule) << kGranuleShift); }
+  bool test(const MappedArray<uint64_t>& bits, uint64_t address) const {
+    size_t g = granule(address);
+    return bits[g / 64] >> (g % 64) & 1;
+  }
+  void set(MappedArray<uint64_t>& bits, uint64_t address) {
+    size_t g = granule(address);
+    bits[g / 64] |= uint64_t(1) << (g % 64);
+  }
+  /// The bitmap words of one block.
+  uint64_t* blockBits(MappedArray<uint64_t>& bits, uint32_t block) {
+    return &bits[size_t(block) * kBitmapWordsPerBlock];
+  }
+
+ private:
+  uint64_t base_;
+  uint32_t blockCount_;
+
+ public:
+  MappedArray<uint64_t> starts, marks;
+  MappedArray<std::atomic<uint64_t>> exported;
+  MappedArray<BlockInfo> blocks;
+  uint32_t highWater = 0;  ///< blocks from here on were never used
+  uint32_t freeHint = 0;   ///< no free block lies before this one
+};
+
+}  // namespace jvmc::rt
