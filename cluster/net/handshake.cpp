@@ -131,13 +131,13 @@ ReceivedHello decodeHello(kj::ArrayPtr<const capnp::word> words, const ClusterKe
   return result;
 }
 
-kj::Promise<void> sendWelcome(kj::AsyncIoStream& stream, std::optional<std::string> refusal, const Proof& proof) {
+kj::Promise<void> sendWelcome(kj::AsyncIoStream& stream, const std::string& refusal, const Proof& proof) {
   auto message = kj::heap<capnp::MallocMessageBuilder>();
   auto welcome = message->initRoot<schema::Welcome>();
   welcome.setVersion(kWireVersion);
-  welcome.setAccepted(!refusal);
-  if (refusal) welcome.setReason(*refusal);
-  if (!refusal) welcome.setProof(dataOf(proof));
+  welcome.setAccepted(refusal.empty());
+  if (!refusal.empty()) welcome.setReason(refusal);
+  if (refusal.empty()) welcome.setProof(dataOf(proof));
   auto sent = sendFrame(stream, *message);
   return sent.attach(kj::mv(message));
 }
@@ -146,12 +146,11 @@ kj::Promise<HelloInfo> answerHello(kj::AsyncIoStream& stream, const ClusterKey& 
                                    Words words, Nonce challenge) {
   ReceivedHello hello = decodeHello(words, key, challenge);
   auto admitted = admit(hello.info);
-  return admitted.then(
-      [&stream, &key, hello = std::move(hello), challenge](std::optional<std::string> refusal) mutable {
-        if (refusal) refuse(ErrorCode::kRefused, *refusal);
-        auto sent = sendWelcome(stream, std::nullopt, key.prove(kWelcomeLabel, {challenge, hello.nonce}));
-        return sent.then([info = std::move(hello.info)]() mutable { return std::move(info); });
-      });
+  return admitted.then([&stream, &key, hello = std::move(hello), challenge](std::string refusal) mutable {
+    if (!refusal.empty()) refuse(ErrorCode::kRefused, refusal);
+    auto sent = sendWelcome(stream, "", key.prove(kWelcomeLabel, {challenge, hello.nonce}));
+    return sent.then([info = std::move(hello.info)]() mutable { return std::move(info); });
+  });
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <kj/async-io.h>
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +26,8 @@ struct HelloInfo {
   uint64_t view = 0;
 };
 
-/// Decides whether a caller that knows the key may come in: nullopt, or the reason why not. May wait.
-using AdmitCaller = std::function<kj::Promise<std::optional<std::string>>(const HelloInfo&)>;
+/// Decides whether a caller that knows the key may come in: the reason why not, or empty. May wait.
+using AdmitCaller = std::function<kj::Promise<std::string>(const HelloInfo&)>;
 
 /// The caller's side. Fails with the acceptor's words if it refuses, or if the acceptor does not know the key.
 kj::Promise<void> greet(kj::AsyncIoStream& stream, const ClusterKey& key, HelloInfo self);

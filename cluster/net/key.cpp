@@ -75,14 +75,20 @@ Result<ClusterKey> ClusterKey::read(const std::string& path) {
 }
 
 Status ClusterKey::write(const std::string& path) const {
-  OpenFile file{open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  // Written aside (mkstemp: mode 0600) and linked into place, so that nobody ever reads half a key.
+  std::string aside = path + ".XXXXXX";
+  OpenFile file{mkostemp(aside.data(), O_CLOEXEC)};
   if (file.fd < 0) return ioError("cannot write the cluster key", path);
   std::string text;
   for (uint8_t byte : bytes_) text += fmt::format("{:02x}", byte);
   text += '\n';
-  if (::write(file.fd, text.data(), text.size()) != ssize_t(text.size()))
-    return ioError("cannot write the cluster key", path);
-  return Unit{};
+  bool written = ::write(file.fd, text.data(), text.size()) == ssize_t(text.size());
+  bool linked = written && link(aside.c_str(), path.c_str()) == 0;
+  int error = errno;
+  unlink(aside.c_str());
+  if (linked) return Unit{};
+  errno = error;
+  return ioError("cannot write the cluster key", path);
 }
 
 Result<ClusterKey> ClusterKey::readOrCreate(const std::string& path) {
@@ -94,17 +100,10 @@ Result<ClusterKey> ClusterKey::readOrCreate(const std::string& path) {
     std::filesystem::create_directories(folder.parent_path(), error);
     if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return ioError("cannot make", folder.string());
   }
-  // Written aside and linked into place, so that nobody ever reads half a key.
-  std::string aside = fmt::format("{}.{}", path, getpid());
   ClusterKey key = random();
-  if (auto written = key.write(aside); !written.ok()) return written.error();
-  int linked = link(aside.c_str(), path.c_str());
-  int linkError = errno;
-  unlink(aside.c_str());
-  if (linked == 0) return key;
-  if (linkError == EEXIST) return read(path);
-  errno = linkError;
-  return ioError("cannot write the cluster key", path);
+  auto written = key.write(path);
+  if (written.ok()) return key;
+  return errno == EEXIST ? read(path) : Result<ClusterKey>(written.error());
 }
 
 Proof ClusterKey::prove(std::string_view label, std::initializer_list<std::span<const uint8_t>> parts) const {

@@ -40,9 +40,8 @@ class ListenerTest : public testing::Test {
     loop_.runSync([&] {
       listener_ = kj::heap<Listener>(
           loop_, *fd, key_,
-          [](const HelloInfo& info) -> kj::Promise<std::optional<std::string>> {
-            if (info.program != "p1") return std::optional<std::string>("this is another program");
-            return std::optional<std::string>();
+          [](const HelloInfo& info) -> kj::Promise<std::string> {
+            return std::string(info.program == "p1" ? "" : "this is another program");
           },
           [this](HelloInfo info, kj::Own<kj::AsyncIoStream> stream) {
             connections_.push_back(kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER,
