@@ -249,10 +249,14 @@ void removeUnreachableBlocks(FunctionBody& body) {
     if (newIndex[b] != ~0u) kept.push_back(std::move(body.blocks[b]));
   body.blocks = std::move(kept);
   forEachEdge(body, [&](BlockCall& edge, bool) { edge.block = BlockId(newIndex[edge.block.index()]); });
+  auto place = [&](ValueId v, Value::Kind kind, uint32_t b) {
+    body[v].kind = kind;
+    body[v].block = BlockId(b);
+  };
   for (uint32_t b = 0; b < body.blocks.size(); ++b) {
-    for (ValueId p : body.blocks[b].params) body[p].block = BlockId(b);
+    for (ValueId p : body.blocks[b].params) place(p, Value::Kind::Param, b);
     for (const Instr& instr : body.blocks[b].instrs)
-      if (instr.result.valid()) body[instr.result].block = BlockId(b);
+      if (instr.result.valid()) place(instr.result, Value::Kind::Result, b);
   }
 }
 

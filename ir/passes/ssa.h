@@ -13,7 +13,7 @@ namespace jvmc::ir {
 /// parameter for it; then removes the parameters that were not needed. Uses in states follow. Unreachable blocks go.
 void rebuildSsa(FunctionBody& body);
 
-/// Removes blocks that cannot be reached; renumbers the others, keeping their order.
+/// Removes blocks that cannot be reached; renumbers the others, keeping their order. Values learn where they stand now.
 void removeUnreachableBlocks(FunctionBody& body);
 
 /// Replaces each block parameter that gets the same value on every edge (or itself) by that value.

@@ -23,8 +23,12 @@ uint64_t bitsOf(double d) {
   std::memcpy(&bits, &d, 8);
   return bits;
 }
-uint64_t narrow(TypeId type, uint64_t v) { return type == kI32 ? uint32_t(v) : v; }
-int64_t asSigned(TypeId type, uint64_t v) { return type == kI32 ? int32_t(uint32_t(v)) : int64_t(v); }
+uint64_t narrow(TypeId type, uint64_t v) {
+  return type == kI32 ? uint32_t(v) : v;
+}
+int64_t asSigned(TypeId type, uint64_t v) {
+  return type == kI32 ? int32_t(uint32_t(v)) : int64_t(v);
+}
 
 }  // namespace
 
@@ -225,7 +229,9 @@ void Evaluator::capture(Activation& a, const Instr& instr, bool after) {
     heap_.push_back({virtualObject.cls, {}, {}, {}});
     objects.push_back({0, &heap_.back()});
   }
-  auto read = [&](const SlotSource& s) { return s.kind == SlotSource::Kind::Value ? a[s.value] : objects[s.virtualIndex]; };
+  auto read = [&](const SlotSource& s) {
+    return s.kind == SlotSource::Kind::Value ? a[s.value] : objects[s.virtualIndex];
+  };
   for (size_t i = 0; i < objects.size(); ++i) {
     std::vector<ClassId> lineage;
     for (ClassId c = innermost.virtuals[i].cls; c.valid(); c = module_[c].super) lineage.insert(lineage.begin(), c);
@@ -301,8 +307,12 @@ Evaluator::Status Evaluator::loop(Activation& a, Val& result) {
       case Opcode::kReturn:
         if (!instr.operands.empty()) result = a[instr.operands[0]];
         return Status::Normal;
-      case Opcode::kBr: goTo(a, instr.targets[0], nullptr); continue;
-      case Opcode::kBrIf: goTo(a, instr.targets[a[instr.operands[0]].bits != 0 ? 0 : 1], nullptr); continue;
+      case Opcode::kBr:
+        goTo(a, instr.targets[0], nullptr);
+        continue;
+      case Opcode::kBrIf:
+        goTo(a, instr.targets[a[instr.operands[0]].bits != 0 ? 0 : 1], nullptr);
+        continue;
       case Opcode::kSwitch: {
         size_t target = 0;
         for (size_t c = 0; c < instr.cases.size(); ++c)
@@ -310,7 +320,8 @@ Evaluator::Status Evaluator::loop(Activation& a, Val& result) {
         goTo(a, instr.targets[target], nullptr);
         continue;
       }
-      default: break;
+      default:
+        break;
     }
     Status status = step(a, instr);
     if (status == Status::Capture) return status;
@@ -377,7 +388,8 @@ Evaluator::Status Evaluator::step(Activation& a, const Instr& instr) {
     }
     case Opcode::kCall:
     case Opcode::kCallVirtual:
-    case Opcode::kCallInterface: return call(a, instr);
+    case Opcode::kCallInterface:
+      return call(a, instr);
     case Opcode::kCallNative:
       log_ += module_[instr.symbol.native()].name;
       for (ValueId v : instr.operands) log_ += " " + describe(a[v], a.code.body[v].type);
@@ -409,11 +421,16 @@ Evaluator::Status Evaluator::step(Activation& a, const Instr& instr) {
       a.set(instr.result, {0, newArray(instr.symbol.type, size_t(length))});
       return Status::Normal;
     }
+    case Opcode::kDiv:
+    case Opcode::kRem:
+      return raise(builtin::kArithmeticException);  // anything but zero is arithmetic's
     case Opcode::kFreeze:
     case Opcode::kFence:
       ++epoch_;
       return Status::Normal;
-    default: coherence(a, instr); return Status::Normal;
+    default:
+      coherence(a, instr);
+      return Status::Normal;
   }
 }
 
@@ -421,7 +438,8 @@ Evaluator::Status Evaluator::step(Activation& a, const Instr& instr) {
 
 void Evaluator::requireChecked(Activation& a, const Val& object, bool write, std::optional<int64_t> index) {
   if (!options_.pipeline.checked || !a.code.body.optimised) return;
-  if (object.checkedAt != epoch_) return fault("an access in @" + module_[a.code.function].name + " has no valid check");
+  if (object.checkedAt != epoch_)
+    return fault("an access in @" + module_[a.code.function].name + " has no valid check");
   if (write && !object.checkedWrite) fault("a store behind a read check");
   if (index && (*index < object.from || *index >= object.to)) fault("an access outside the checked range");
 }
@@ -498,8 +516,9 @@ bool Evaluator::access(Activation& a, const Instr& instr, Status& status) {
     case Opcode::kCheckCast: {
       Val object = operand(0);
       if (object.ref) requireChecked(a, object, false, std::nullopt);
-      TypeId type = object.ref && object.ref->array.valid() ? module_.types.find({TypeKind::Array, object.ref->array.value})
-                                                            : TypeId();
+      TypeId type = object.ref && object.ref->array.valid()
+                        ? module_.types.find({TypeKind::Array, object.ref->array.value})
+                        : TypeId();
       if (object.ref && !type.valid()) type = module_.types.find({TypeKind::Ref, object.ref->cls.value});
       bool fits = object.ref && type.valid() && module_.isAssignable(type, instr.symbol.type);
       if (instr.op == Opcode::kInstanceOf) {
@@ -513,7 +532,8 @@ bool Evaluator::access(Activation& a, const Instr& instr, Status& status) {
       a.set(instr.result, object);
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -521,8 +541,8 @@ void Evaluator::coherence(Activation& a, const Instr& instr) {
   if (instr.op == Opcode::kCoherenceToken) return a.set(instr.result, {epoch_});
   bool isRange = instr.op == Opcode::kCheckRangeRead || instr.op == Opcode::kCheckRangeWrite;
   bool isElem = instr.op == Opcode::kCheckElemRead || instr.op == Opcode::kCheckElemWrite;
-  bool isWrite = instr.op == Opcode::kCheckWrite || instr.op == Opcode::kCheckRangeWrite ||
-                 instr.op == Opcode::kCheckElemWrite;
+  bool isWrite =
+      instr.op == Opcode::kCheckWrite || instr.op == Opcode::kCheckRangeWrite || instr.op == Opcode::kCheckElemWrite;
   if (!isRange && !isElem && instr.op != Opcode::kCheckRead && !isWrite)
     return fault("the evaluator does not know " + std::string(instr.info().mnemonic));
   if (a[instr.operands.back()].bits != epoch_) fault("a stale token in @" + module_[a.code.function].name);
@@ -566,41 +586,74 @@ bool Evaluator::arithmetic(Activation& a, const Instr& instr, Val& out) {
   };
   unsigned mask = type == kI32 ? 31 : 63;
   switch (instr.op) {
-    case Opcode::kAdd: return isFloat ? real(fx() + fy()) : integer(bits(0) + bits(1));
-    case Opcode::kSub: return isFloat ? real(fx() - fy()) : integer(bits(0) - bits(1));
-    case Opcode::kMul: return isFloat ? real(fx() * fy()) : integer(bits(0) * bits(1));
-    case Opcode::kFDiv: return real(fx() / fy());
-    case Opcode::kNeg: return isFloat ? real(-fx()) : integer(0 - bits(0));
-    case Opcode::kAnd: return integer(bits(0) & bits(1));
-    case Opcode::kOr: return integer(bits(0) | bits(1));
-    case Opcode::kXor: return integer(bits(0) ^ bits(1));
-    case Opcode::kShl: return integer(bits(0) << (bits(1) & mask));
-    case Opcode::kShr: return integer(uint64_t(x() >> (bits(1) & mask)));
-    case Opcode::kUshr: return integer(narrow(type, bits(0)) >> (bits(1) & mask));
-    case Opcode::kMin: return isFloat ? real(std::fmin(fx(), fy())) : integer(uint64_t(std::min(x(), y())));
-    case Opcode::kMax: return isFloat ? real(std::fmax(fx(), fy())) : integer(uint64_t(std::max(x(), y())));
-    case Opcode::kEq: return truth(isFloat ? fx() == fy() : x() == y());
-    case Opcode::kNe: return truth(isFloat ? fx() != fy() : x() != y());
-    case Opcode::kLt: return truth(isFloat ? fx() < fy() : x() < y());
-    case Opcode::kLe: return truth(isFloat ? fx() <= fy() : x() <= y());
-    case Opcode::kGt: return truth(isFloat ? fx() > fy() : x() > y());
-    case Opcode::kGe: return truth(isFloat ? fx() >= fy() : x() >= y());
-    case Opcode::kUlt: return truth(narrow(type, bits(0)) < narrow(type, bits(1)));
-    case Opcode::kRefEq: return truth(a[instr.operands[0]].ref == a[instr.operands[1]].ref);
-    case Opcode::kRefNe: return truth(a[instr.operands[0]].ref != a[instr.operands[1]].ref);
-    case Opcode::kSelect: out = a[instr.operands[bits(0) != 0 ? 1 : 2]]; return true;
-    case Opcode::kI32ToI64: out.bits = uint64_t(int64_t(int32_t(bits(0)))); return true;
-    case Opcode::kI64ToI32: out.bits = uint32_t(bits(0)); return true;
-    case Opcode::kI32ToF64: return real(int32_t(bits(0)));
-    case Opcode::kI64ToF64: return real(double(int64_t(bits(0))));
-    case Opcode::kF64ToI32: out.bits = uint32_t(int32_t(fx())); return true;
+    case Opcode::kAdd:
+      return isFloat ? real(fx() + fy()) : integer(bits(0) + bits(1));
+    case Opcode::kSub:
+      return isFloat ? real(fx() - fy()) : integer(bits(0) - bits(1));
+    case Opcode::kMul:
+      return isFloat ? real(fx() * fy()) : integer(bits(0) * bits(1));
+    case Opcode::kFDiv:
+      return real(fx() / fy());
+    case Opcode::kNeg:
+      return isFloat ? real(-fx()) : integer(0 - bits(0));
+    case Opcode::kAnd:
+      return integer(bits(0) & bits(1));
+    case Opcode::kOr:
+      return integer(bits(0) | bits(1));
+    case Opcode::kXor:
+      return integer(bits(0) ^ bits(1));
+    case Opcode::kShl:
+      return integer(bits(0) << (bits(1) & mask));
+    case Opcode::kShr:
+      return integer(uint64_t(x() >> (bits(1) & mask)));
+    case Opcode::kUshr:
+      return integer(narrow(type, bits(0)) >> (bits(1) & mask));
+    case Opcode::kMin:
+      return isFloat ? real(std::fmin(fx(), fy())) : integer(uint64_t(std::min(x(), y())));
+    case Opcode::kMax:
+      return isFloat ? real(std::fmax(fx(), fy())) : integer(uint64_t(std::max(x(), y())));
+    case Opcode::kEq:
+      return truth(isFloat ? fx() == fy() : x() == y());
+    case Opcode::kNe:
+      return truth(isFloat ? fx() != fy() : x() != y());
+    case Opcode::kLt:
+      return truth(isFloat ? fx() < fy() : x() < y());
+    case Opcode::kLe:
+      return truth(isFloat ? fx() <= fy() : x() <= y());
+    case Opcode::kGt:
+      return truth(isFloat ? fx() > fy() : x() > y());
+    case Opcode::kGe:
+      return truth(isFloat ? fx() >= fy() : x() >= y());
+    case Opcode::kUlt:
+      return truth(narrow(type, bits(0)) < narrow(type, bits(1)));
+    case Opcode::kRefEq:
+      return truth(a[instr.operands[0]].ref == a[instr.operands[1]].ref);
+    case Opcode::kRefNe:
+      return truth(a[instr.operands[0]].ref != a[instr.operands[1]].ref);
+    case Opcode::kSelect:
+      out = a[instr.operands[bits(0) != 0 ? 1 : 2]];
+      return true;
+    case Opcode::kI32ToI64:
+      out.bits = uint64_t(int64_t(int32_t(bits(0))));
+      return true;
+    case Opcode::kI64ToI32:
+      out.bits = uint32_t(bits(0));
+      return true;
+    case Opcode::kI32ToF64:
+      return real(int32_t(bits(0)));
+    case Opcode::kI64ToF64:
+      return real(double(int64_t(bits(0))));
+    case Opcode::kF64ToI32:
+      out.bits = uint32_t(int32_t(fx()));
+      return true;
     case Opcode::kDiv:
     case Opcode::kRem: {
       if (y() == 0) return false;
       if (y() == -1) return integer(instr.op == Opcode::kDiv ? 0 - uint64_t(x()) : 0);
       return integer(uint64_t(instr.op == Opcode::kDiv ? x() / y() : x() % y()));
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 

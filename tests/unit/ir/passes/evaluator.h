@@ -1,9 +1,9 @@
 // Runs IR bodies, stored and optimised, with capture and resumption: the oracle of the pass tests. Slow, simple, one
 // thread. What a program does is its log (calls of the native `@log`), its result or exception, and its stack traces.
 //
-// It distrusts optimised code: a null object behind `nonnull`, an index out of range behind `inbounds`, a stale coherence
-// token, an access without a valid check, a frame state that does not fit, too much work between two safepoints: each is
-// a failure of the pass, reported in `faults`.
+// It distrusts optimised code: a null object behind `nonnull`, an index out of range behind `inbounds`, a stale
+// coherence token, an access without a valid check, a frame state that does not fit, too much work between two
+// safepoints: each is a failure of the pass, reported in `faults`.
 #pragma once
 
 #include <deque>
@@ -44,7 +44,7 @@ struct Frame {
 };
 
 struct Outcome {
-  std::string log;     ///< what the program logged, and at its end its result or exception
+  std::string log;  ///< what the program logged, and at its end its result or exception
   uint64_t captures = 0;
   uint64_t steps = 0;  ///< instructions executed
 };
@@ -53,7 +53,7 @@ class Evaluator {
  public:
   struct Options {
     bool optimise = true;
-    PipelineOptions pipeline;
+    PipelineOptions pipeline = {};
     uint64_t captureEvery = 0;      ///< every k-th safepoint captures all frames and resumes; 0 never
     bool resumeInBaseline = false;  ///< resume by interpreting the stored body, else by continuations
     bool verify = true;             ///< each optimised body goes through verifyBody
@@ -69,7 +69,7 @@ class Evaluator {
 
  private:
   enum class Status { Normal, Exception, Capture };
-  struct Code;   // a body with what is needed to run it
+  struct Code;  // a body with what is needed to run it
   struct Activation;
 
   const Code& codeOf(FunctionId function);
