@@ -1,0 +1,41 @@
+// Coherence checks: is the copy of this object good enough for this thread?
+//
+// In LLVM IR a check is at first one call of a *marker*,
+//
+//     %copy = call ptr @jvmc.check.read(ptr %object, i64 %token, ptr %ctx)     memory(none) nounwind willreturn
+//
+// so LLVM merges equal ones and hoists them out of loops like any pure value; accesses use %copy, so none moves above its
+// check. At the start of vectorisation, when that work is done, the markers become real:
+//
+//     read     header.epoch >= token                                            else cold call
+//     write    header is HOME, or epoch >= token and its writer is this thread  else cold call
+//
+// The cold call goes to a stub that preserves all registers (calling convention preserve_all; g++ ignores such
+// conventions, so the stubs are LLVM IR). An array is one unit: its header speaks for every element.
+#pragma once
+
+#include <llvm/IR/PassManager.h>
+
+#include "jit/lower/unit.h"
+
+namespace jvmc::jit {
+
+enum class CheckKind : uint8_t { Read, Write };
+
+/// The marker for `kind`, declared in the unit's module.
+llvm::FunctionCallee checkMarker(llvm::Module& module, CheckKind kind);
+
+/// Expands every marker of a function. Afterwards LLVM's inferred `memory` and `nosync` attributes are dropped, since they
+/// were true of the markers only.
+class ExpandChecks : public llvm::PassInfoMixin<ExpandChecks> {
+ public:
+  llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);
+  static bool isRequired() { return true; }
+};
+
+/// Name of the stub for `kind`.
+std::string_view checkStub(CheckKind kind);
+/// Defines the stubs in `unit`.
+void defineCheckStubs(Unit& unit);
+
+}  // namespace jvmc::jit

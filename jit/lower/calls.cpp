@@ -1,0 +1,78 @@
+// Calls. Every call goes through the callee's cell, whose `entry` may change at any moment.
+#include "ir/analysis/safepoints.h"
+#include "jit/lower/function_lowering.h"
+
+namespace jvmc::jit {
+
+using ir::Instr;
+using ir::Opcode;
+
+llvm::Value* FunctionLowering::slotArray(llvm::ArrayRef<llvm::Value*> values) {
+  llvm::IRBuilder<> entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
+  llvm::Value* array = entry.CreateAlloca(b_.getInt64Ty(), b_.getInt32(uint32_t(std::max<size_t>(values.size(), 1))));
+  for (size_t i = 0; i < values.size(); ++i)
+    b_.CreateStore(unit_.toSlot(b_, values[i]), b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), array, i));
+  return array;
+}
+
+llvm::Value* FunctionLowering::callCell(llvm::Value* cell, const std::vector<ir::TypeId>& params, ir::TypeId result,
+                                        llvm::ArrayRef<llvm::Value*> arguments) {
+  llvm::LoadInst* entry = b_.CreateLoad(b_.getPtrTy(), cell);
+  entry->setAtomic(llvm::AtomicOrdering::Monotonic);
+  std::vector<llvm::Value*> all{ctx_, cell};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  llvm::CallInst* call = b_.CreateCall(unit_.compiledSignature(params, result), entry, all);
+  call->addParamAttr(1, llvm::Attribute::Nest);
+  call->setDoesNotThrow();
+  return call;
+}
+
+void FunctionLowering::lowerCall(const Instr& instr) {
+  const ir::FunctionDecl& callee = program_[instr.symbol.function()];
+  llvm::Value* cell = unit_.cell(instr.symbol.function());
+  setResult(instr, callCell(cell, callee.params, callee.result, operands(instr)));
+  checkUnwinding(instr, MayCapture::Yes);
+}
+
+// Closed world: if only one implementation exists, the call is direct. Otherwise one load from the class's vtable, or from
+// its itable, which is free of collisions. Empty entries lead to a cell that throws AbstractMethodError.
+void FunctionLowering::lowerCallVirtual(const Instr& instr) {
+  const ir::MethodDecl& method = program_.method(instr.symbol);
+  std::vector<llvm::Value*> arguments = operands(instr);
+  checkNull(instr, arguments[0]);
+  llvm::Value* cell;
+  if (ir::FunctionId only = in_.calls.uniqueImplementation(instr.symbol); only.valid()) {
+    cell = unit_.cell(only);
+  } else {
+    bool isInterface = instr.op == Opcode::kCallInterface;
+    llvm::Value* info = classInfoOf(arguments[0]);
+    llvm::Value *table, *index;
+    if (isInterface) {
+      table = loadInfo(b_.getPtrTy(), info, offsetof(rt::ClassInfo, itable));
+      llvm::Value* mask = loadInfo(b_.getInt32Ty(), info, offsetof(rt::ClassInfo, itableMask));
+      index = b_.CreateAnd(mask, b_.getInt32(layout_.selector(instr.symbol)));
+    } else {
+      table = loadInfo(b_.getPtrTy(), info, offsetof(rt::ClassInfo, vtable));
+      index = b_.getInt32(layout_.vtableSlot(instr.symbol));
+    }
+    llvm::Value* slot = b_.CreateInBoundsGEP(b_.getPtrTy(), table, b_.CreateZExt(index, b_.getInt64Ty()));
+    llvm::LoadInst* load = b_.CreateLoad(b_.getPtrTy(), slot);
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, unit_.empty());
+    cell = load;
+  }
+  std::vector<ir::TypeId> params{body_[instr.operands[0]].type};
+  params.insert(params.end(), method.params.begin(), method.params.end());
+  setResult(instr, callCell(cell, params, method.result, arguments));
+  checkUnwinding(instr, MayCapture::Yes);
+}
+
+void FunctionLowering::lowerCallNative(const Instr& instr) {
+  const ir::NativeDecl& native = program_[instr.symbol.native()];
+  llvm::Value *arguments = slotArray(operands(instr)), *result = slotArray({});
+  callHelper(Helper::callNative, {b_.getInt32(instr.symbol.native().value), arguments, result});
+  checkUnwinding(instr, MayCapture::Yes);
+  if (native.result != ir::kVoid)
+    setResult(instr, unit_.fromSlot(b_, b_.CreateLoad(b_.getInt64Ty(), result), unit_.stackType(native.result)));
+}
+
+}  // namespace jvmc::jit

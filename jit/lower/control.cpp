@@ -1,0 +1,59 @@
+// Terminators.
+#include "jit/lower/function_lowering.h"
+
+namespace jvmc::jit {
+
+using ir::Instr;
+
+void FunctionLowering::lowerBr(const Instr& instr) { branchTo(instr.targets[0]); }
+
+void FunctionLowering::lowerBrIf(const Instr& instr) {
+  const ir::BlockCall &yes = instr.targets[0], &no = instr.targets[1];
+  llvm::Value* condition = b_.CreateIsNotNull(value(instr.operands[0]));
+  llvm::BasicBlock *from = b_.GetInsertBlock(), *yesBlock = blocks_[yes.block.index()],
+                   *noBlock = blocks_[no.block.index()];
+  addIncoming(yes, from);
+  if (yes.block != no.block) {
+    addIncoming(no, from);
+    b_.CreateCondBr(condition, yesBlock, noBlock);
+    return;
+  }
+  // Both ways to one block with different arguments: a phi knows a predecessor only once, so one way gets its own block.
+  llvm::BasicBlock* detour = newBlock("");
+  b_.CreateCondBr(condition, yesBlock, detour);
+  b_.SetInsertPoint(detour);
+  branchTo(no);
+}
+
+void FunctionLowering::lowerSwitch(const Instr& instr) {
+  // Each edge has its own block, for the same reason; LLVM folds those that carry nothing.
+  auto edge = [&](const ir::BlockCall& target) {
+    llvm::IRBuilder<>::InsertPointGuard guard(b_);
+    llvm::BasicBlock* block = newBlock("");
+    b_.SetInsertPoint(block);
+    branchTo(target);
+    return block;
+  };
+  llvm::Value* condition = value(instr.operands[0]);
+  llvm::SwitchInst* sw = b_.CreateSwitch(condition, edge(instr.targets[0]), unsigned(instr.cases.size()));
+  for (size_t i = 0; i < instr.cases.size(); ++i)
+    sw->addCase(b_.getInt32(uint32_t(instr.cases[i])), edge(instr.targets[i + 1]));
+}
+
+void FunctionLowering::lowerReturn(const Instr& instr) {
+  emitReturn(instr.operands.empty() ? nullptr : value(instr.operands[0]));
+}
+
+void FunctionLowering::lowerThrow(const Instr& instr) {
+  callHelper(Helper::throwObject, {value(instr.operands[0])});
+  raise(instr);
+}
+
+// A verified program may reach it all the same; it must not take the node down.
+void FunctionLowering::lowerUnreachable(const Instr& instr) {
+  callHelper(Helper::throwBuiltin, {b_.getInt32(uint32_t(rt::BuiltinThrow::AbstractMethod)), b_.getInt32(0)});
+  if (instr.frameState.valid()) return raise(instr);
+  b_.CreateBr(abandonBlock());
+}
+
+}  // namespace jvmc::jit

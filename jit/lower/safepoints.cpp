@@ -1,0 +1,123 @@
+// Where control may leave a function in the middle: capture and exceptions.
+#include "jit/lower/function_lowering.h"
+
+namespace jvmc::jit {
+
+using ir::Instr;
+using rt::ThreadContext;
+
+void FunctionLowering::checkUnwinding(const Instr& instr, MayCapture mayCapture) {
+  llvm::Value* unwinding = loadContext(b_.getInt32Ty(), offsetof(ThreadContext, unwinding));
+  coldPath(b_.CreateIsNotNull(unwinding), "unwind", [&] { unwind(instr, unwinding, mayCapture); });
+}
+
+void FunctionLowering::unwind(const Instr& instr, llvm::Value* unwinding, MayCapture mayCapture) {
+  if (mayCapture == MayCapture::Yes) {
+    llvm::BasicBlock *capture = newBlock("capture"), *exception = newBlock("exception");
+    llvm::Value* isCapture = b_.CreateICmpEQ(unwinding, b_.getInt32(uint32_t(rt::Unwinding::Capture)));
+    b_.CreateCondBr(isCapture, capture, exception);
+    b_.SetInsertPoint(capture);
+    captureChain(instr);
+    b_.CreateBr(abandonBlock());
+    b_.SetInsertPoint(exception);
+  }
+  raise(instr);
+}
+
+// Innermost frame first. Every live reference is stored here, so that it is alive in a register or on the native stack
+// whenever a collector looks: conservative scanning of native frames relies on it.
+void FunctionLowering::captureChain(const Instr& instr) {
+  JVMC_CHECK(instr.frameState.valid(), "safepoint without frame state", instr.info().name);
+  const ir::FrameState* state = &body_.frameStates[instr.frameState.index()];
+  std::vector<llvm::Value*> virtuals = materialiseVirtuals(*state);
+  while (true) {
+    llvm::Value* slots =
+        callHelper(Helper::captureFrame, {b_.getInt32(state->function.value), b_.getInt32(state->resumePoint),
+                                          b_.getInt32(uint32_t(state->slots.size()))});
+    for (size_t i = 0; i < state->slots.size(); ++i)
+      b_.CreateStore(unit_.toSlot(b_, slotValue(state->slots[i], virtuals)),
+                     b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), slots, i));
+    if (!state->outer.valid()) return;
+    state = &body_.frameStates[state->outer.index()];
+  }
+}
+
+// All objects first, then their fields: they may refer to each other. They are new, so no store needs a barrier.
+std::vector<llvm::Value*> FunctionLowering::materialiseVirtuals(const ir::FrameState& innermost) {
+  std::vector<llvm::Value*> objects;
+  for (const ir::VirtualObject& v : innermost.virtuals)
+    objects.push_back(callHelper(Helper::materialise, {b_.getInt32(layout_.classIndex(v.cls))}));
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const ir::VirtualObject& v = innermost.virtuals[i];
+    std::vector<ir::ClassId> chain;
+    for (ir::ClassId c = v.cls; c.valid(); c = program_[c].super) chain.insert(chain.begin(), c);
+    size_t source = 0;
+    for (ir::ClassId c : chain) {
+      for (const rt::FieldLayout& field : layout_[c].fields) {
+        llvm::Value* value = slotValue(v.fields[source++], objects);
+        llvm::Type* type = unit_.storageType(field.kind);
+        if (type->isIntegerTy() && value->getType() != type) value = b_.CreateTrunc(value, type);
+        b_.CreateStore(value, fieldAddress(objects[i], field.offset));
+      }
+    }
+    if (v.elidedLocks == 0) continue;
+    llvm::Value* owner = b_.CreateTrunc(loadContext(b_.getInt64Ty(), offsetof(ThreadContext, lockOwner)), b_.getInt32Ty());
+    b_.CreateStore(b_.CreateAdd(owner, b_.getInt32(v.elidedLocks - 1)),
+                   fieldAddress(objects[i], offsetof(rt::ObjectHeader, lockWord)));
+  }
+  return objects;
+}
+
+llvm::Value* FunctionLowering::slotValue(const ir::SlotSource& source, const std::vector<llvm::Value*>& virtuals) {
+  return source.kind == ir::SlotSource::Kind::Virtual ? virtuals[source.virtualIndex] : value(source.value);
+}
+
+// No function with handlers is ever inlined (ir/passes/pass.h), so the exception passes through every frame of the chain
+// before it reaches the handler of this block.
+void FunctionLowering::raise(const Instr& instr) {
+  JVMC_CHECK(instr.frameState.valid(), "throwing instruction without a place", instr.info().name);
+  for (ir::FrameStateId id = instr.frameState; id.valid(); id = body_.frameStates[id.index()].outer) {
+    const ir::FrameState& state = body_.frameStates[id.index()];
+    callHelper(Helper::addTraceFrame, {b_.getInt32(state.function.value), b_.getInt32(state.resumePoint / 2)});
+  }
+  b_.CreateBr(body_[current_].handler ? handlerEntry() : abandonBlock());
+}
+
+void FunctionLowering::throwIf(llvm::Value* condition, const Instr& instr, rt::BuiltinThrow what, llvm::Value* detail) {
+  coldPath(condition, "throw", [&] {
+    callHelper(Helper::throwBuiltin, {b_.getInt32(uint32_t(what)), detail ? detail : b_.getInt32(0)});
+    raise(instr);
+  });
+}
+
+llvm::BasicBlock* FunctionLowering::handlerEntry() {
+  if (!handlerEntry_) handlerEntry_ = newBlock("catch");
+  return handlerEntry_;
+}
+
+void FunctionLowering::finishHandlerEntry() {
+  b_.SetInsertPoint(handlerEntry_);
+  llvm::Value* exception = callHelper(Helper::catchException, {});
+  const ir::BlockCall& handler = *body_[current_].handler;
+  addIncoming(handler, handlerEntry_, exception);
+  b_.CreateBr(blocks_[handler.block.index()]);
+}
+
+// The entry poll compares the stack pointer: kPollRequested lies above every address, so one compare serves both. All
+// functions keep a frame pointer, so the frame address is at hand.
+void FunctionLowering::lowerPoll(const Instr& instr) {
+  llvm::Value* limit = loadContextAtomic(b_.getInt64Ty(), offsetof(ThreadContext, pollLimit));
+  llvm::Value* requested;
+  if (current_.value == 0) {
+    llvm::Value* frame = b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {b_.getPtrTy()}, {b_.getInt32(0)});
+    requested = b_.CreateICmpULT(b_.CreatePtrToInt(frame, b_.getInt64Ty()), limit);
+  } else {
+    requested = b_.CreateICmpEQ(limit, b_.getInt64(rt::kPollRequested));
+  }
+  coldPath(requested, "poll", [&] {
+    callHelper(Helper::poll, {})->addFnAttr(llvm::Attribute::Cold);
+    checkUnwinding(instr, MayCapture::Yes);
+  });
+}
+
+}  // namespace jvmc::jit
