@@ -69,4 +69,14 @@ void defineAdapters(Unit& unit, const ir::FunctionDecl& function, const std::str
   defineI2c(unit, function, key);
 }
 
+// It takes no more than context and cell: further arguments and the result do not matter to a callee that only throws.
+void defineAbstractMethod(Unit& unit) {
+  llvm::Function* f = unit.define(std::string(kAbstractSymbol), unit.compiledSignature({}, ir::kVoid));
+  f->getArg(1)->addAttr(llvm::Attribute::Nest);
+  llvm::IRBuilder<> b(llvm::BasicBlock::Create(unit.context(), "", f));
+  uint32_t what = uint32_t(rt::BuiltinThrow::AbstractMethod);
+  b.CreateCall(unit.helper(Helper::throwBuiltin), {f->getArg(0), b.getInt32(what), b.getInt32(0)});
+  b.CreateRetVoid();
+}
+
 }  // namespace jvmc::jit

@@ -20,4 +20,8 @@ inline std::string i2cSymbol(const std::string& key) { return "i2c." + key; }
 /// Defines both adapters for the signature of `function`.
 void defineAdapters(Unit& unit, const ir::FunctionDecl& function, const std::string& key);
 
+/// What the cell of a missing implementation holds: throws AbstractMethodError, whatever the signature.
+inline constexpr std::string_view kAbstractSymbol = "abstract.method";
+void defineAbstractMethod(Unit& unit);
+
 }  // namespace jvmc::jit

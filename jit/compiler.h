@@ -21,7 +21,8 @@ namespace jvmc::jit {
 /// A code provider for the program of `layout`. Gives every cell an `entry` (an adapter of its signature) before it
 /// returns from the first request; until then cells are untouched.
 ///
-/// `layout` (and its module), `cells` (one per function of the module) and `classes` (by ClassIndex) must outlive the
+/// `layout` (and its module), `cells` (one per function of the module, and the cell of missing
+/// implementations last) and `classes` (by ClassIndex) must outlive the
 /// provider and every thread that may run code of it.
 std::unique_ptr<rt::CodeProvider> makeJit(const rt::ModuleLayout& layout, rt::FunctionCell* cells,
                                           const rt::ClassInfo* const* classes, rt::CodeOptions options);

@@ -52,8 +52,7 @@ void FunctionLowering::lowerThrow(const Instr& instr) {
 // A verified program may reach it all the same; it must not take the node down.
 void FunctionLowering::lowerUnreachable(const Instr& instr) {
   callHelper(Helper::throwBuiltin, {b_.getInt32(uint32_t(rt::BuiltinThrow::AbstractMethod)), b_.getInt32(0)});
-  if (instr.frameState.valid()) return raise(instr);
-  b_.CreateBr(abandonBlock());
+  leaveWithException();
 }
 
 }  // namespace jvmc::jit

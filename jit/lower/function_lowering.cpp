@@ -92,7 +92,7 @@ FunctionLowering::FunctionLowering(Unit& unit, const LoweringInput& input)
 
 llvm::Function* FunctionLowering::run() {
   const ir::FunctionDecl& decl = program_[in_.function];
-  function_ = unit_.define(in_.symbol, in_.isContinuation ? unit_.continuationSignature()
+  function_ = unit_.define(in_.symbol, isContinuation() ? unit_.continuationSignature()
                                                           : unit_.compiledSignature(decl.params, decl.result));
   ctx_ = function_->getArg(0);
   b_.SetInsertPoint(newBlock("entry"));
@@ -102,7 +102,7 @@ llvm::Function* FunctionLowering::run() {
     for (ir::ValueId p : body_[id].params)
       values_[p.index()] = llvm::PHINode::Create(unit_.stackType(body_[p].type), 2, "", blocks_[id.index()]);
   }
-  in_.isContinuation ? emitContinuationEntry() : emitFunctionEntry();
+  isContinuation() ? emitContinuationEntry() : emitFunctionEntry();
   b_.CreateBr(blocks_[0]);
   for (ir::BlockId id : cfg_.reversePostOrder()) lowerBlock(id);
   return function_;
@@ -139,20 +139,10 @@ void FunctionLowering::countOut() {
   storeContext(b_.CreateSub(depth, b_.getInt32(1)), offsetof(rt::ThreadContext, depth));
 }
 
-// The frame was counted by the driver. Control may arrive with an exception from the callee.
+// The frame was counted by the driver.
 void FunctionLowering::emitContinuationEntry() {
   llvm::Value* slots = function_->getArg(1);
   resultSlot_ = function_->getArg(2);
-  llvm::Value* unwinding = loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, unwinding));
-  coldPath(b_.CreateIsNotNull(unwinding), "arrived.with.exception", [&] {
-    callHelper(Helper::addTraceFrame, {b_.getInt32(in_.function.value), b_.getInt32(in_.resumePoint / 2)});
-    if (in_.onException) {
-      b_.CreateCall(in_.onException, {ctx_, slots, resultSlot_});
-      b_.CreateRetVoid();
-    } else {
-      b_.CreateBr(abandonBlock());
-    }
-  });
   const auto& params = body_.blocks[0].params;
   for (size_t i = 0; i < params.size(); ++i) {
     llvm::Value* slot = b_.CreateLoad(b_.getInt64Ty(), b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), slots, i));
@@ -160,9 +150,18 @@ void FunctionLowering::emitContinuationEntry() {
   }
 }
 
+// Control may arrive with an exception instead of a result: it goes where one of the entry block's instructions would go.
+void FunctionLowering::checkArrival() {
+  llvm::Value* unwinding = loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, unwinding));
+  coldPath(b_.CreateIsNotNull(unwinding), "arrived.with.exception", [&] {
+    callHelper(Helper::addTraceFrame, {b_.getInt32(in_.function.value), b_.getInt32(*in_.resumePoint / 2)});
+    leaveWithException();
+  });
+}
+
 void FunctionLowering::emitReturn(llvm::Value* value) {
   if (countsDepth_) countOut();
-  if (!in_.isContinuation) {
+  if (!isContinuation()) {
     value ? b_.CreateRet(value) : b_.CreateRetVoid();
     return;
   }
@@ -187,6 +186,7 @@ void FunctionLowering::lowerBlock(ir::BlockId id) {
   current_ = id;
   handlerEntry_ = nullptr;
   b_.SetInsertPoint(blocks_[id.index()]);
+  if (id.value == 0 && isContinuation()) checkArrival();
   for (const Instr& instr : body_[id].instrs) (this->*kMethods[size_t(instr.op)])(instr);
   if (handlerEntry_) finishHandlerEntry();
 }

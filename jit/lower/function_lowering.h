@@ -16,6 +16,7 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,7 @@ struct LoweringInput {
   const ir::CallGraph& calls;
   ir::FunctionId function;  ///< the baseline function
   std::string symbol;
-  bool isContinuation = false;
-  /// Continuations: what to do if control arrives with an exception (see calling_convention.h).
-  uint32_t resumePoint = 0;
-  llvm::Function* onException = nullptr;  ///< a continuation that runs the handler; null: the exception leaves
+  std::optional<uint32_t> resumePoint{};  ///< set: `body` is the continuation at this point
   bool checked = false;
 };
 
@@ -51,9 +49,12 @@ class FunctionLowering {
   using Methods = std::array<Method, ir::kOpcodeCount>;
   static constexpr Methods makeMethods();
 
+  bool isContinuation() const { return in_.resumePoint.has_value(); }
+
   // -- frame of the function (function_lowering.cpp)
   void emitFunctionEntry();
   void emitContinuationEntry();
+  void checkArrival();
   void countIn();
   void countOut();
   void emitReturn(llvm::Value* value);
@@ -91,6 +92,7 @@ class FunctionLowering {
   llvm::Value* slotValue(const ir::SlotSource& source, const std::vector<llvm::Value*>& virtuals);
   /// The exception in the context passes through this instruction: trace, then handler or return.
   void raise(const ir::Instr& instr);
+  void leaveWithException();
   void throwIf(llvm::Value* condition, const ir::Instr& instr, rt::BuiltinThrow what, llvm::Value* detail = nullptr);
   llvm::BasicBlock* handlerEntry();
   void finishHandlerEntry();
@@ -186,6 +188,7 @@ class FunctionLowering {
   // -- markers.cpp
   void lowerCoherenceToken(const ir::Instr& instr);
   void lowerCheck(const ir::Instr& instr);
+  const ir::Instr* accessOf(const ir::Instr& check) const;
 
   static const Methods kMethods;
 

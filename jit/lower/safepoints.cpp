@@ -80,6 +80,10 @@ void FunctionLowering::raise(const Instr& instr) {
     const ir::FrameState& state = body_.frameStates[id.index()];
     callHelper(Helper::addTraceFrame, {b_.getInt32(state.function.value), b_.getInt32(state.resumePoint / 2)});
   }
+  leaveWithException();
+}
+
+void FunctionLowering::leaveWithException() {
   b_.CreateBr(body_[current_].handler ? handlerEntry() : abandonBlock());
 }
 
