@@ -5,12 +5,18 @@ namespace {
 
 char letter(ir::TypeKind kind) {
   switch (kind) {
-    case ir::TypeKind::Void: return 'v';
-    case ir::TypeKind::I32: return 'i';
-    case ir::TypeKind::I64: return 'l';
-    case ir::TypeKind::F32: return 'f';
-    case ir::TypeKind::F64: return 'd';
-    default: return 'r';
+    case ir::TypeKind::Void:
+      return 'v';
+    case ir::TypeKind::I32:
+      return 'i';
+    case ir::TypeKind::I64:
+      return 'l';
+    case ir::TypeKind::F32:
+      return 'f';
+    case ir::TypeKind::F64:
+      return 'd';
+    default:
+      return 'r';
   }
 }
 
@@ -22,11 +28,14 @@ void defineC2i(Unit& unit, const ir::FunctionDecl& decl, const std::string& key)
   llvm::Function* f = unit.define(c2iSymbol(key), unit.compiledSignature(decl.params, decl.result));
   f->getArg(1)->addAttr(llvm::Attribute::Nest);
   llvm::IRBuilder<> b(llvm::BasicBlock::Create(unit.context(), "", f));
-  auto allocate = [&](size_t n) { return b.CreateAlloca(b.getInt64Ty(), b.getInt32(uint32_t(std::max<size_t>(n, 1)))); };
+  auto allocate = [&](size_t n) {
+    return b.CreateAlloca(b.getInt64Ty(), b.getInt32(uint32_t(std::max<size_t>(n, 1))));
+  };
   llvm::Value *arguments = allocate(decl.params.size()), *result = allocate(1);
   for (size_t i = 0; i < decl.params.size(); ++i)
     b.CreateStore(unit.toSlot(b, f->getArg(unsigned(i) + 2)), slotAddress(b, arguments, i));
-  // While unwinding nobody looks at the result, but it must not be a stale reference on the stack of a collector's scan.
+  // While unwinding nobody looks at the result, but it must not be a stale reference on the stack of a collector's
+  // scan.
   b.CreateStore(b.getInt64(0), result);
   b.CreateCall(unit.helper(Helper::interpret), {f->getArg(0), f->getArg(1), arguments, result});
   if (decl.result == ir::kVoid) {
@@ -38,15 +47,16 @@ void defineC2i(Unit& unit, const ir::FunctionDecl& decl, const std::string& key)
 
 void defineI2c(Unit& unit, const ir::FunctionDecl& decl, const std::string& key) {
   llvm::Type* pointer = llvm::PointerType::getUnqual(unit.context());
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(unit.context()), {pointer, pointer, pointer, pointer}, false);
+  auto* type =
+      llvm::FunctionType::get(llvm::Type::getVoidTy(unit.context()), {pointer, pointer, pointer, pointer}, false);
   llvm::Function* f = unit.define(i2cSymbol(key), type);
   llvm::IRBuilder<> b(llvm::BasicBlock::Create(unit.context(), "", f));
   llvm::Value *cell = f->getArg(1), *arguments = f->getArg(2), *result = f->getArg(3);
   llvm::FunctionType* signature = unit.compiledSignature(decl.params, decl.result);
   std::vector<llvm::Value*> values{f->getArg(0), cell};
   for (size_t i = 0; i < decl.params.size(); ++i)
-    values.push_back(
-        unit.fromSlot(b, b.CreateLoad(b.getInt64Ty(), slotAddress(b, arguments, i)), signature->getParamType(unsigned(i) + 2)));
+    values.push_back(unit.fromSlot(b, b.CreateLoad(b.getInt64Ty(), slotAddress(b, arguments, i)),
+                                   signature->getParamType(unsigned(i) + 2)));
   llvm::LoadInst* entry = b.CreateLoad(pointer, cell);
   entry->setAtomic(llvm::AtomicOrdering::Acquire);
   llvm::CallInst* call = b.CreateCall(signature, entry, values);

@@ -14,8 +14,12 @@ namespace jvmc::jit {
 /// Functions with equal keys share their adapters: "dil>l" takes f64, i32, i64 and gives i64; references are `r`.
 std::string signatureKey(const ir::Module& module, const ir::FunctionDecl& function);
 
-inline std::string c2iSymbol(const std::string& key) { return "c2i." + key; }
-inline std::string i2cSymbol(const std::string& key) { return "i2c." + key; }
+inline std::string c2iSymbol(const std::string& key) {
+  return "c2i." + key;
+}
+inline std::string i2cSymbol(const std::string& key) {
+  return "i2c." + key;
+}
 
 /// Defines both adapters for the signature of `function`.
 void defineAdapters(Unit& unit, const ir::FunctionDecl& function, const std::string& key);

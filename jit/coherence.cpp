@@ -32,8 +32,8 @@ llvm::Value* headerAllows(IRBuilder<>& b, CheckKind kind, llvm::Value* object, l
   llvm::Value* slot = b.CreateLoad(
       b.getInt64Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), ctx, offsetof(rt::ThreadContext, writerSlot)));
   // A thread that has no slot must not take the 0 of "no writer" for its own.
-  llvm::Value* isWriter = b.CreateAnd(b.CreateICmpEQ(b.CreateAnd(word, b.getInt64(rt::kWriterMask)), slot),
-                                      b.CreateIsNotNull(slot));
+  llvm::Value* isWriter =
+      b.CreateAnd(b.CreateICmpEQ(b.CreateAnd(word, b.getInt64(rt::kWriterMask)), slot), b.CreateIsNotNull(slot));
   return b.CreateOr(isHome, b.CreateAnd(isFresh, isWriter));
 }
 
@@ -52,7 +52,9 @@ void expand(llvm::CallInst* marker, CheckKind kind) {
 
 }  // namespace
 
-std::string_view checkStub(CheckKind kind) { return kind == CheckKind::Read ? "stub.checkRead" : "stub.checkWrite"; }
+std::string_view checkStub(CheckKind kind) {
+  return kind == CheckKind::Read ? "stub.checkRead" : "stub.checkWrite";
+}
 
 llvm::FunctionCallee checkMarker(llvm::Module& module, CheckKind kind) {
   llvm::LLVMContext& context = module.getContext();

@@ -4,8 +4,8 @@
 //
 //     %copy = call ptr @jvmc.check.read(ptr %object, i64 %token, ptr %ctx)     memory(none) nounwind willreturn
 //
-// so LLVM merges equal ones and hoists them out of loops like any pure value; accesses use %copy, so none moves above its
-// check. At the start of vectorisation, when that work is done, the markers become real:
+// so LLVM merges equal ones and hoists them out of loops like any pure value; accesses use %copy, so none moves above
+// its check. At the start of vectorisation, when that work is done, the markers become real:
 //
 //     read     header.epoch >= token                                            else cold call
 //     write    header is HOME, or epoch >= token and its writer is this thread  else cold call
@@ -25,8 +25,8 @@ enum class CheckKind : uint8_t { Read, Write };
 /// The marker for `kind`, declared in the unit's module.
 llvm::FunctionCallee checkMarker(llvm::Module& module, CheckKind kind);
 
-/// Expands every marker of a function. Afterwards LLVM's inferred `memory` and `nosync` attributes are dropped, since they
-/// were true of the markers only.
+/// Expands every marker of a function. Afterwards LLVM's inferred `memory` and `nosync` attributes are dropped, since
+/// they were true of the markers only.
 class ExpandChecks : public llvm::PassInfoMixin<ExpandChecks> {
  public:
   llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);

@@ -1,5 +1,5 @@
-// The compile threads: jobs by priority, hot ones first. Own threads, not the scheduler's workers: LLVM needs a deep stack
-// and blocks for milliseconds.
+// The compile threads: jobs by priority, hot ones first. Own threads, not the scheduler's workers: LLVM needs a deep
+// stack and blocks for milliseconds.
 #pragma once
 
 #include <condition_variable>

@@ -31,8 +31,8 @@ enum class TextKind : uint8_t { Llvm, Asm };
 
 struct EmitOptions {
   TextKind kind = TextKind::Llvm;
-  bool optimised = true;  ///< Llvm: after LLVM's passes, or as the lowering made it
-  bool checked = false;   ///< with coherence checks
+  bool optimised = true;                ///< Llvm: after LLVM's passes, or as the lowering made it
+  bool checked = false;                 ///< with coherence checks
   std::optional<uint32_t> resumePoint;  ///< the continuation at this point instead of the function
   ir::PipelineOptions pipeline;         ///< which passes of ours run first (`checked` is taken from above)
 };

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "ir/support/check.h"
+#include "jit/optimizer.h"
 #include "jit/symbols.h"
 #include "runtime/abi/helpers.h"
 
@@ -17,7 +18,9 @@ namespace {
 
 using namespace llvm::orc;  // NOLINT: this file is about ORC
 
-double guestFmod(double x, double y) { return std::fmod(x, y); }
+double guestFmod(double x, double y) {
+  return std::fmod(x, y);
+}
 
 /// What the code of the whole process never lacks: a failure here is a bug, not an outcome.
 void mustSucceed(llvm::Error error) {
@@ -94,10 +97,7 @@ class ReportFunctions final : public ObjectLinkingLayer::Plugin {
 
 Linker::Linker(const LinkTargets& targets, OnFunction onFunction) {
   LLJITBuilder builder;
-  auto machine = mustSucceed(JITTargetMachineBuilder::detectHost());
-  machine.setRelocationModel(llvm::Reloc::PIC_);
-  machine.setCodeModel(llvm::CodeModel::Small);
-  builder.setJITTargetMachineBuilder(std::move(machine));
+  builder.setJITTargetMachineBuilder(hostMachine());
   builder.setObjectLinkingLayerCreator(
       [onFunction](ExecutionSession& session, const llvm::Triple&) -> llvm::Expected<std::unique_ptr<ObjectLayer>> {
         auto layer = std::make_unique<ObjectLinkingLayer>(session);
@@ -112,8 +112,12 @@ Linker::Linker(const LinkTargets& targets, OnFunction onFunction) {
 
 Linker::~Linker() = default;
 
-void Linker::add(std::unique_ptr<llvm::MemoryBuffer> object) { mustSucceed(lljit_->addObjectFile(std::move(object))); }
+void Linker::add(std::unique_ptr<llvm::MemoryBuffer> object) {
+  mustSucceed(lljit_->addObjectFile(std::move(object)));
+}
 
-void* Linker::find(const std::string& symbol) { return mustSucceed(lljit_->lookup(symbol)).toPtr<void*>(); }
+void* Linker::find(const std::string& symbol) {
+  return mustSucceed(lljit_->lookup(symbol)).toPtr<void*>();
+}
 
 }  // namespace jvmc::jit

@@ -1,5 +1,5 @@
-// Object files into executable memory: LLVM ORC with JITLink. Binds the symbols of symbols.h to this process and reports
-// each linked function.
+// Object files into executable memory: LLVM ORC with JITLink. Binds the symbols of symbols.h to this process and
+// reports each linked function.
 #pragma once
 
 #include <llvm/Support/MemoryBuffer.h>

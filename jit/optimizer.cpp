@@ -1,7 +1,6 @@
 #include "jit/optimizer.h"
 
 #include <llvm/Analysis/TargetLibraryInfo.h>
-#include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/TargetSelect.h>
@@ -43,7 +42,7 @@ std::string emit(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeG
 
 }  // namespace
 
-std::unique_ptr<llvm::TargetMachine> makeTargetMachine() {
+llvm::orc::JITTargetMachineBuilder hostMachine() {
   static std::once_flag once;
   std::call_once(once, [] {
     llvm::InitializeNativeTarget();
@@ -56,7 +55,11 @@ std::unique_ptr<llvm::TargetMachine> makeTargetMachine() {
   builder.setCodeModel(llvm::CodeModel::Small);
   builder.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
   builder.getOptions().EnableGlobalISel = false;
-  return llvm::cantFail(builder.createTargetMachine());
+  return builder;
+}
+
+std::unique_ptr<llvm::TargetMachine> makeTargetMachine() {
+  return llvm::cantFail(hostMachine().createTargetMachine());
 }
 
 void optimise(llvm::Module& module, llvm::TargetMachine& machine) {

@@ -1,6 +1,7 @@
 // LLVM's part: the machine compiled for, the passes over a unit, and the step to an object file.
 #pragma once
 
+#include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/IR/Module.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Target/TargetMachine.h>
@@ -9,8 +10,10 @@
 
 namespace jvmc::jit {
 
-/// A machine for this host with all its features. Floating point is never contracted. One per thread: not thread-safe.
-/// The first call initialises LLVM.
+/// This host with all its features, as code is made for it: floating point is never contracted. The first call
+/// initialises LLVM. Thread-safe.
+llvm::orc::JITTargetMachineBuilder hostMachine();
+/// One per thread: a machine is not thread-safe.
 std::unique_ptr<llvm::TargetMachine> makeTargetMachine();
 
 /// Runs LLVM's O3 pipeline with the expansion of coherence markers in it. No library function is known to it, so guest

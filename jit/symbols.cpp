@@ -11,10 +11,16 @@ constexpr HelperInfo kHelpers[] = {
 
 }  // namespace
 
-const HelperInfo& helperInfo(Helper helper) { return kHelpers[size_t(helper)]; }
+const HelperInfo& helperInfo(Helper helper) {
+  return kHelpers[size_t(helper)];
+}
 
-std::string cellSymbol(ir::FunctionId function) { return fmt::format("cell.{}", function.value); }
-std::string classSymbol(rt::ClassIndex index) { return fmt::format("class.{}", index); }
+std::string cellSymbol(ir::FunctionId function) {
+  return fmt::format("cell.{}", function.value);
+}
+std::string classSymbol(rt::ClassIndex index) {
+  return fmt::format("class.{}", index);
+}
 
 std::string codeSymbol(const ir::Module& module, ir::FunctionId function, std::optional<uint32_t> resumePoint,
                        uint32_t serial) {

@@ -13,14 +13,22 @@ void FunctionLowering::lowerBinary(const Instr& instr) {
   bool isFloat = x->getType()->isFloatingPointTy();
   auto compute = [&]() -> llvm::Value* {
     switch (instr.op) {
-      case Opcode::kAdd: return isFloat ? b_.CreateFAdd(x, y) : b_.CreateAdd(x, y);
-      case Opcode::kSub: return isFloat ? b_.CreateFSub(x, y) : b_.CreateSub(x, y);
-      case Opcode::kMul: return isFloat ? b_.CreateFMul(x, y) : b_.CreateMul(x, y);
-      case Opcode::kFDiv: return b_.CreateFDiv(x, y);
-      case Opcode::kAnd: return b_.CreateAnd(x, y);
-      case Opcode::kOr: return b_.CreateOr(x, y);
-      case Opcode::kXor: return b_.CreateXor(x, y);
-      default: JVMC_UNREACHABLE(instr.info().name);
+      case Opcode::kAdd:
+        return isFloat ? b_.CreateFAdd(x, y) : b_.CreateAdd(x, y);
+      case Opcode::kSub:
+        return isFloat ? b_.CreateFSub(x, y) : b_.CreateSub(x, y);
+      case Opcode::kMul:
+        return isFloat ? b_.CreateFMul(x, y) : b_.CreateMul(x, y);
+      case Opcode::kFDiv:
+        return b_.CreateFDiv(x, y);
+      case Opcode::kAnd:
+        return b_.CreateAnd(x, y);
+      case Opcode::kOr:
+        return b_.CreateOr(x, y);
+      case Opcode::kXor:
+        return b_.CreateXor(x, y);
+      default:
+        JVMC_UNREACHABLE(instr.info().name);
     }
   };
   setResult(instr, compute());
@@ -46,7 +54,8 @@ void FunctionLowering::lowerDivision(const Instr& instr) {
 void FunctionLowering::lowerFloatRemainder(const Instr& instr) {
   llvm::Value *x = value(instr.operands[0]), *y = value(instr.operands[1]);
   llvm::Type* type = x->getType();
-  llvm::Value* wide = b_.CreateCall(unit_.fmod(), {b_.CreateFPExt(x, b_.getDoubleTy()), b_.CreateFPExt(y, b_.getDoubleTy())});
+  llvm::Value* wide =
+      b_.CreateCall(unit_.fmod(), {b_.CreateFPExt(x, b_.getDoubleTy()), b_.CreateFPExt(y, b_.getDoubleTy())});
   setResult(instr, b_.CreateFPTrunc(wide, type));
 }
 
@@ -56,9 +65,12 @@ void FunctionLowering::lowerShift(const Instr& instr) {
   count = b_.CreateAnd(count, b_.getInt32(type->getIntegerBitWidth() - 1));
   count = b_.CreateZExt(count, type);
   switch (instr.op) {
-    case Opcode::kShl: return setResult(instr, b_.CreateShl(x, count));
-    case Opcode::kShr: return setResult(instr, b_.CreateAShr(x, count));
-    default: return setResult(instr, b_.CreateLShr(x, count));
+    case Opcode::kShl:
+      return setResult(instr, b_.CreateShl(x, count));
+    case Opcode::kShr:
+      return setResult(instr, b_.CreateAShr(x, count));
+    default:
+      return setResult(instr, b_.CreateLShr(x, count));
   }
 }
 
@@ -75,11 +87,16 @@ void FunctionLowering::lowerUnary(const Instr& instr) {
   llvm::Value* x = value(instr.operands[0]);
   bool isFloat = x->getType()->isFloatingPointTy();
   switch (instr.op) {
-    case Opcode::kNeg: return setResult(instr, isFloat ? b_.CreateFNeg(x) : b_.CreateNeg(x));
-    case Opcode::kSqrt: return setResult(instr, b_.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x));
-    case Opcode::kFloor: return setResult(instr, b_.CreateUnaryIntrinsic(llvm::Intrinsic::floor, x));
-    case Opcode::kCeil: return setResult(instr, b_.CreateUnaryIntrinsic(llvm::Intrinsic::ceil, x));
-    default: break;
+    case Opcode::kNeg:
+      return setResult(instr, isFloat ? b_.CreateFNeg(x) : b_.CreateNeg(x));
+    case Opcode::kSqrt:
+      return setResult(instr, b_.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x));
+    case Opcode::kFloor:
+      return setResult(instr, b_.CreateUnaryIntrinsic(llvm::Intrinsic::floor, x));
+    case Opcode::kCeil:
+      return setResult(instr, b_.CreateUnaryIntrinsic(llvm::Intrinsic::ceil, x));
+    default:
+      break;
   }
   if (isFloat) return setResult(instr, b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x));
   setResult(instr, b_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, b_.getFalse()));  // |MIN| = MIN
@@ -91,16 +108,26 @@ void FunctionLowering::lowerCompare(const Instr& instr) {
   bool isFloat = x->getType()->isFloatingPointTy();
   auto predicate = [&]() -> P {
     switch (instr.op) {
-      case Opcode::kEq: return isFloat ? P::FCMP_OEQ : P::ICMP_EQ;
-      case Opcode::kNe: return isFloat ? P::FCMP_UNE : P::ICMP_NE;
-      case Opcode::kLt: return isFloat ? P::FCMP_OLT : P::ICMP_SLT;
-      case Opcode::kLe: return isFloat ? P::FCMP_OLE : P::ICMP_SLE;
-      case Opcode::kGt: return isFloat ? P::FCMP_OGT : P::ICMP_SGT;
-      case Opcode::kGe: return isFloat ? P::FCMP_OGE : P::ICMP_SGE;
-      case Opcode::kUlt: return P::ICMP_ULT;
-      case Opcode::kRefEq: return P::ICMP_EQ;
-      case Opcode::kRefNe: return P::ICMP_NE;
-      default: JVMC_UNREACHABLE(instr.info().name);
+      case Opcode::kEq:
+        return isFloat ? P::FCMP_OEQ : P::ICMP_EQ;
+      case Opcode::kNe:
+        return isFloat ? P::FCMP_UNE : P::ICMP_NE;
+      case Opcode::kLt:
+        return isFloat ? P::FCMP_OLT : P::ICMP_SLT;
+      case Opcode::kLe:
+        return isFloat ? P::FCMP_OLE : P::ICMP_SLE;
+      case Opcode::kGt:
+        return isFloat ? P::FCMP_OGT : P::ICMP_SGT;
+      case Opcode::kGe:
+        return isFloat ? P::FCMP_OGE : P::ICMP_SGE;
+      case Opcode::kUlt:
+        return P::ICMP_ULT;
+      case Opcode::kRefEq:
+        return P::ICMP_EQ;
+      case Opcode::kRefNe:
+        return P::ICMP_NE;
+      default:
+        JVMC_UNREACHABLE(instr.info().name);
     }
   };
   setResult(instr, b_.CreateZExt(b_.CreateCmp(predicate(), x, y), b_.getInt32Ty()));
@@ -127,29 +154,48 @@ void FunctionLowering::lowerConversion(const Instr& instr) {
   };
   auto convert = [&]() -> llvm::Value* {
     switch (instr.op) {
-      case Opcode::kI32ToI64: return b_.CreateSExt(x, i64);
+      case Opcode::kI32ToI64:
+        return b_.CreateSExt(x, i64);
       case Opcode::kI32ToF32:
-      case Opcode::kI64ToF32: return b_.CreateSIToFP(x, f32);
+      case Opcode::kI64ToF32:
+        return b_.CreateSIToFP(x, f32);
       case Opcode::kI32ToF64:
-      case Opcode::kI64ToF64: return b_.CreateSIToFP(x, f64);
-      case Opcode::kI64ToI32: return b_.CreateTrunc(x, i32);
+      case Opcode::kI64ToF64:
+        return b_.CreateSIToFP(x, f64);
+      case Opcode::kI64ToI32:
+        return b_.CreateTrunc(x, i32);
       case Opcode::kF32ToI32:
-      case Opcode::kF64ToI32: return saturate(i32);
+      case Opcode::kF64ToI32:
+        return saturate(i32);
       case Opcode::kF32ToI64:
-      case Opcode::kF64ToI64: return saturate(i64);
-      case Opcode::kF32ToF64: return b_.CreateFPExt(x, f64);
-      case Opcode::kF64ToF32: return b_.CreateFPTrunc(x, f32);
-      case Opcode::kSext8: return narrow(8, true);
-      case Opcode::kSext16: return narrow(16, true);
-      case Opcode::kZext8: return narrow(8, false);
-      case Opcode::kZext16: return narrow(16, false);
-      case Opcode::kF32ToBits: return canonicalBits(i32, 0x7FC0'0000);
-      case Opcode::kF64ToBits: return canonicalBits(i64, 0x7FF8'0000'0000'0000);
-      case Opcode::kF32ToRawBits: return b_.CreateBitCast(x, i32);
-      case Opcode::kF64ToRawBits: return b_.CreateBitCast(x, i64);
-      case Opcode::kBitsToF32: return b_.CreateBitCast(x, f32);
-      case Opcode::kBitsToF64: return b_.CreateBitCast(x, f64);
-      default: JVMC_UNREACHABLE(instr.info().name);
+      case Opcode::kF64ToI64:
+        return saturate(i64);
+      case Opcode::kF32ToF64:
+        return b_.CreateFPExt(x, f64);
+      case Opcode::kF64ToF32:
+        return b_.CreateFPTrunc(x, f32);
+      case Opcode::kSext8:
+        return narrow(8, true);
+      case Opcode::kSext16:
+        return narrow(16, true);
+      case Opcode::kZext8:
+        return narrow(8, false);
+      case Opcode::kZext16:
+        return narrow(16, false);
+      case Opcode::kF32ToBits:
+        return canonicalBits(i32, 0x7FC0'0000);
+      case Opcode::kF64ToBits:
+        return canonicalBits(i64, 0x7FF8'0000'0000'0000);
+      case Opcode::kF32ToRawBits:
+        return b_.CreateBitCast(x, i32);
+      case Opcode::kF64ToRawBits:
+        return b_.CreateBitCast(x, i64);
+      case Opcode::kBitsToF32:
+        return b_.CreateBitCast(x, f32);
+      case Opcode::kBitsToF64:
+        return b_.CreateBitCast(x, f64);
+      default:
+        JVMC_UNREACHABLE(instr.info().name);
     }
   };
   setResult(instr, convert());

@@ -16,7 +16,8 @@ llvm::Value* FunctionLowering::arrayLength(ir::ValueId array) {
   llvm::LoadInst* length = b_.CreateLoad(b_.getInt32Ty(), fieldAddress(value(array), rt::kArrayLengthOffset));
   length->setMetadata(llvm::LLVMContext::MD_tbaa, unit_.headerTag("length"));
   length->setMetadata(llvm::LLVMContext::MD_invariant_load, unit_.empty());
-  length->setMetadata(llvm::LLVMContext::MD_range, unit_.metadata().createRange(llvm::APInt(32, 0), llvm::APInt(32, 1u << 31)));
+  length->setMetadata(llvm::LLVMContext::MD_range,
+                      unit_.metadata().createRange(llvm::APInt(32, 0), llvm::APInt(32, 1u << 31)));
   return length;
 }
 

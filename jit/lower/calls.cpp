@@ -34,8 +34,8 @@ void FunctionLowering::lowerCall(const Instr& instr) {
   checkUnwinding(instr, MayCapture::Yes);
 }
 
-// Closed world: if only one implementation exists, the call is direct. Otherwise one load from the class's vtable, or from
-// its itable, which is free of collisions. Empty entries lead to a cell that throws AbstractMethodError.
+// Closed world: if only one implementation exists, the call is direct. Otherwise one load from the class's vtable, or
+// from its itable, which is free of collisions. Empty entries lead to a cell that throws AbstractMethodError.
 void FunctionLowering::lowerCallVirtual(const Instr& instr) {
   const ir::MethodDecl& method = program_.method(instr.symbol);
   std::vector<llvm::Value*> arguments = operands(instr);

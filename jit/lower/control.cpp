@@ -5,7 +5,9 @@ namespace jvmc::jit {
 
 using ir::Instr;
 
-void FunctionLowering::lowerBr(const Instr& instr) { branchTo(instr.targets[0]); }
+void FunctionLowering::lowerBr(const Instr& instr) {
+  branchTo(instr.targets[0]);
+}
 
 void FunctionLowering::lowerBrIf(const Instr& instr) {
   const ir::BlockCall &yes = instr.targets[0], &no = instr.targets[1];
@@ -18,7 +20,8 @@ void FunctionLowering::lowerBrIf(const Instr& instr) {
     b_.CreateCondBr(condition, yesBlock, noBlock);
     return;
   }
-  // Both ways to one block with different arguments: a phi knows a predecessor only once, so one way gets its own block.
+  // Both ways to one block with different arguments: a phi knows a predecessor only once, so one way gets its own
+  // block.
   llvm::BasicBlock* detour = newBlock("");
   b_.CreateCondBr(condition, yesBlock, detour);
   b_.SetInsertPoint(detour);

@@ -23,10 +23,10 @@ constexpr FunctionLowering::Methods FunctionLowering::makeMethods() {
                          Opcode::kRefEq, Opcode::kRefNe});
   set(&F::lowerSelect, {Opcode::kSelect});
   set(&F::lowerConversion,
-      {Opcode::kI32ToI64, Opcode::kI32ToF32, Opcode::kI32ToF64,    Opcode::kI64ToI32,    Opcode::kI64ToF32,
-       Opcode::kI64ToF64, Opcode::kF32ToI32, Opcode::kF32ToI64,    Opcode::kF32ToF64,    Opcode::kF64ToI32,
-       Opcode::kF64ToI64, Opcode::kF64ToF32, Opcode::kSext8,       Opcode::kSext16,      Opcode::kZext8,
-       Opcode::kZext16,   Opcode::kF32ToBits, Opcode::kF64ToBits,  Opcode::kF32ToRawBits, Opcode::kF64ToRawBits,
+      {Opcode::kI32ToI64,  Opcode::kI32ToF32,  Opcode::kI32ToF64,  Opcode::kI64ToI32,     Opcode::kI64ToF32,
+       Opcode::kI64ToF64,  Opcode::kF32ToI32,  Opcode::kF32ToI64,  Opcode::kF32ToF64,     Opcode::kF64ToI32,
+       Opcode::kF64ToI64,  Opcode::kF64ToF32,  Opcode::kSext8,     Opcode::kSext16,       Opcode::kZext8,
+       Opcode::kZext16,    Opcode::kF32ToBits, Opcode::kF64ToBits, Opcode::kF32ToRawBits, Opcode::kF64ToRawBits,
        Opcode::kBitsToF32, Opcode::kBitsToF64});
   set(&F::lowerNew, {Opcode::kNew});
   set(&F::lowerLoadField, {Opcode::kLoadField});
@@ -45,8 +45,8 @@ constexpr FunctionLowering::Methods FunctionLowering::makeMethods() {
   set(&F::lowerArrayCopy, {Opcode::kArrayCopy});
   set(&F::lowerArrayFill, {Opcode::kArrayFill});
   set(&F::lowerAtomicField, {Opcode::kCasField, Opcode::kAddField, Opcode::kSwapField});
-  set(&F::lowerAtomicElem, {Opcode::kLoadElemVolatile, Opcode::kStoreElemVolatile, Opcode::kCasElem, Opcode::kAddElem,
-                            Opcode::kSwapElem});
+  set(&F::lowerAtomicElem,
+      {Opcode::kLoadElemVolatile, Opcode::kStoreElemVolatile, Opcode::kCasElem, Opcode::kAddElem, Opcode::kSwapElem});
   set(&F::lowerFence, {Opcode::kFence});
   set(&F::lowerCall, {Opcode::kCall});
   set(&F::lowerCallVirtual, {Opcode::kCallVirtual, Opcode::kCallInterface});
@@ -92,8 +92,8 @@ FunctionLowering::FunctionLowering(Unit& unit, const LoweringInput& input)
 
 llvm::Function* FunctionLowering::run() {
   const ir::FunctionDecl& decl = program_[in_.function];
-  function_ = unit_.define(in_.symbol, isContinuation() ? unit_.continuationSignature()
-                                                          : unit_.compiledSignature(decl.params, decl.result));
+  function_ = unit_.define(
+      in_.symbol, isContinuation() ? unit_.continuationSignature() : unit_.compiledSignature(decl.params, decl.result));
   ctx_ = function_->getArg(0);
   b_.SetInsertPoint(newBlock("entry"));
   for (ir::BlockId id : cfg_.reversePostOrder()) {
@@ -150,7 +150,8 @@ void FunctionLowering::emitContinuationEntry() {
   }
 }
 
-// Control may arrive with an exception instead of a result: it goes where one of the entry block's instructions would go.
+// Control may arrive with an exception instead of a result: it goes where one of the entry block's instructions would
+// go.
 void FunctionLowering::checkArrival() {
   llvm::Value* unwinding = loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, unwinding));
   coldPath(b_.CreateIsNotNull(unwinding), "arrived.with.exception", [&] {
@@ -210,15 +211,18 @@ llvm::Value* FunctionLowering::value(ir::ValueId id) {
   const ir::Value& v = body_[id];
   JVMC_CHECK(v.kind == ir::Value::Kind::Const, "value used before its definition", id.value);
   switch (unit_.kind(v.type)) {
-    case ir::TypeKind::I32: return known = b_.getInt32(uint32_t(v.constant));
-    case ir::TypeKind::I64: return known = b_.getInt64(v.constant);
+    case ir::TypeKind::I32:
+      return known = b_.getInt32(uint32_t(v.constant));
+    case ir::TypeKind::I64:
+      return known = b_.getInt64(v.constant);
     case ir::TypeKind::F32:
-      return known = llvm::ConstantFP::get(
-                 unit_.context(), llvm::APFloat(llvm::APFloat::IEEEsingle(), llvm::APInt(32, v.constant & 0xFFFF'FFFF)));
+      return known = llvm::ConstantFP::get(unit_.context(), llvm::APFloat(llvm::APFloat::IEEEsingle(),
+                                                                          llvm::APInt(32, v.constant & 0xFFFF'FFFF)));
     case ir::TypeKind::F64:
       return known = llvm::ConstantFP::get(unit_.context(),
                                            llvm::APFloat(llvm::APFloat::IEEEdouble(), llvm::APInt(64, v.constant)));
-    default: return known = llvm::ConstantPointerNull::get(b_.getPtrTy());
+    default:
+      return known = llvm::ConstantPointerNull::get(b_.getPtrTy());
   }
 }
 
@@ -288,7 +292,9 @@ llvm::Value* FunctionLowering::loadContextAtomic(llvm::Type* type, size_t offset
   return load;
 }
 
-void FunctionLowering::storeContext(llvm::Value* value, size_t offset) { b_.CreateStore(value, contextField(offset)); }
+void FunctionLowering::storeContext(llvm::Value* value, size_t offset) {
+  b_.CreateStore(value, contextField(offset));
+}
 
 llvm::CallInst* FunctionLowering::callHelper(Helper helper, llvm::ArrayRef<llvm::Value*> arguments) {
   std::vector<llvm::Value*> all{ctx_};

@@ -68,8 +68,8 @@ class FunctionLowering {
   llvm::BasicBlock* newBlock(const llvm::Twine& name);
   /// Goes to `cold` if `condition`, else on in a new block.
   void branchCold(llvm::Value* condition, llvm::BasicBlock* cold);
-  /// Lowers `fill` in a new cold block that `condition` leads to; whatever block it ends in joins the hot path if `fill`
-  /// left it without terminator.
+  /// Lowers `fill` in a new cold block that `condition` leads to; whatever block it ends in joins the hot path if
+  /// `fill` left it without terminator.
   void coldPath(llvm::Value* condition, const llvm::Twine& name, const std::function<void()>& fill);
   /// condition ? cold() : hot(), each in its own blocks, joined by a phi.
   llvm::Value* coldValue(llvm::Value* condition, const llvm::Twine& name, const std::function<llvm::Value*()>& cold,

@@ -13,12 +13,12 @@ void FunctionLowering::lowerCoherenceToken(const Instr& instr) {
 
 // The token is the last operand of every check. Ranges and elements of an array are checked by its header.
 //
-// The object may be null, and then the marker must not run. Nearly always the access that the check is for follows at once
-// and throws for null; that exception is raised here already, which leaves the marker unconditional and thus free to be
-// hoisted. For a cast or type test of null, which throws nothing, the marker is skipped.
+// The object may be null, and then the marker must not run. Nearly always the access that the check is for follows at
+// once and throws for null; that exception is raised here already, which leaves the marker unconditional and thus free
+// to be hoisted. For a cast or type test of null, which throws nothing, the marker is skipped.
 void FunctionLowering::lowerCheck(const Instr& instr) {
-  bool isWrite = instr.op == Opcode::kCheckWrite || instr.op == Opcode::kCheckRangeWrite ||
-                 instr.op == Opcode::kCheckElemWrite;
+  bool isWrite =
+      instr.op == Opcode::kCheckWrite || instr.op == Opcode::kCheckRangeWrite || instr.op == Opcode::kCheckElemWrite;
   llvm::FunctionCallee marker = checkMarker(unit_.module(), isWrite ? CheckKind::Write : CheckKind::Read);
   llvm::Value *object = value(instr.operands[0]), *token = value(instr.operands.back());
   auto mark = [&](llvm::Value* notNull) {

@@ -1,9 +1,10 @@
 // Fields and statics.
 //
-// Racing programs stay type-safe: reference fields are accessed `unordered` (atomic, otherwise free); primitive fields are
-// plain, because LLVM does not vectorise atomic accesses. A plain load that races is undefined for LLVM, which may then
-// let two uses of it differ: harmless for a number that is only computed with, fatal for one that was bounds-checked. So
-// every primitive load that can reach an index, a length, a divisor or a branch is frozen (findControlInputs).
+// Racing programs stay type-safe: reference fields are accessed `unordered` (atomic, otherwise free); primitive fields
+// are plain, because LLVM does not vectorise atomic accesses. A plain load that races is undefined for LLVM, which may
+// then let two uses of it differ: harmless for a number that is only computed with, fatal for one that was
+// bounds-checked. So every primitive load that can reach an index, a length, a divisor or a branch is frozen
+// (findControlInputs).
 #include "ir/analysis/safepoints.h"
 #include "jit/lower/function_lowering.h"
 
@@ -21,7 +22,8 @@ void forEachControlOperand(const Instr& instr, Visit visit) {
   switch (instr.op) {
     case Opcode::kBrIf:
     case Opcode::kSwitch:
-    case Opcode::kNewArray: return visit(instr.operands[0]);
+    case Opcode::kNewArray:
+      return visit(instr.operands[0]);
     case Opcode::kDiv:
     case Opcode::kRem:
     case Opcode::kLoadElem:
@@ -30,8 +32,10 @@ void forEachControlOperand(const Instr& instr, Visit visit) {
     case Opcode::kStoreElemVolatile:
     case Opcode::kCasElem:
     case Opcode::kAddElem:
-    case Opcode::kSwapElem: return visit(instr.operands[1]);
-    default: break;
+    case Opcode::kSwapElem:
+      return visit(instr.operands[1]);
+    default:
+      break;
   }
   // Calls and returns: parameters and results count as well-defined (`noundef`) in the other function.
   if (instr.info().has(ir::kCall) || instr.op == Opcode::kReturn)
@@ -79,7 +83,8 @@ void FunctionLowering::checkNull(const Instr& instr, llvm::Value* object) {
   throwIf(b_.CreateIsNull(object), instr, rt::BuiltinThrow::NullPointer);
 }
 
-llvm::Value* FunctionLowering::loadTyped(const Instr& instr, llvm::Value* address, ir::TypeKind kind, llvm::MDNode* tag) {
+llvm::Value* FunctionLowering::loadTyped(const Instr& instr, llvm::Value* address, ir::TypeKind kind,
+                                         llvm::MDNode* tag) {
   llvm::LoadInst* load = b_.CreateLoad(unit_.storageType(kind), address);
   load->setMetadata(llvm::LLVMContext::MD_tbaa, tag);
   if (kind >= ir::TypeKind::Null) {
@@ -98,8 +103,8 @@ void FunctionLowering::storeTyped(llvm::Value* object, llvm::Value* address, llv
   if (isReference) {
     llvm::Value* flags = loadContextAtomic(b_.getInt32Ty(), offsetof(ThreadContext, barrierFlags));
     coldPath(b_.CreateIsNotNull(flags), "barrier", [&] {
-      llvm::Value* offset = b_.CreateSub(b_.CreatePtrToInt(address, b_.getInt64Ty()),
-                                         b_.CreatePtrToInt(object, b_.getInt64Ty()));
+      llvm::Value* offset =
+          b_.CreateSub(b_.CreatePtrToInt(address, b_.getInt64Ty()), b_.CreatePtrToInt(object, b_.getInt64Ty()));
       callHelper(Helper::storeBarrier, {object, offset, value});
     });
   }
@@ -115,7 +120,8 @@ void FunctionLowering::lowerLoadField(const Instr& instr) {
   llvm::Value* object = value(instr.operands[0]);
   checkNull(instr, object);
   const rt::FieldLayout& field = layout_.field(instr.symbol);
-  setResult(instr, loadTyped(instr, fieldAddress(object, field.offset), field.kind, unit_.fieldTag(instr.symbol, false)));
+  setResult(instr,
+            loadTyped(instr, fieldAddress(object, field.offset), field.kind, unit_.fieldTag(instr.symbol, false)));
 }
 
 void FunctionLowering::lowerStoreField(const Instr& instr) {
@@ -132,8 +138,8 @@ llvm::Value* FunctionLowering::staticsObject(ir::ClassId owner) {
   return b_.CreateIntToPtr(b_.getInt64(layout_[owner].staticsAddress), b_.getPtrTy());
 }
 
-// One compare says "initialised, and this thread has seen it"; see ClassInfo::initEpoch. The instruction runs again when
-// a frame captured here goes on, so its state is a `before` point.
+// One compare says "initialised, and this thread has seen it"; see ClassInfo::initEpoch. The instruction runs again
+// when a frame captured here goes on, so its state is a `before` point.
 void FunctionLowering::checkInitialised(const Instr& instr, ir::ClassId owner) {
   if ((instr.flags & ir::kNoInitCheck) || !layout_.needsInit(owner)) return;
   llvm::Constant* info = unit_.classInfo(layout_.classIndex(owner));
@@ -164,6 +170,8 @@ void FunctionLowering::lowerStoreStatic(const Instr& instr) {
              unit_.fieldTag(instr.symbol, true));
 }
 
-void FunctionLowering::lowerInitClass(const Instr& instr) { checkInitialised(instr, instr.symbol.owner); }
+void FunctionLowering::lowerInitClass(const Instr& instr) {
+  checkInitialised(instr, instr.symbol.owner);
+}
 
 }  // namespace jvmc::jit

@@ -1,7 +1,7 @@
 // Creating objects, and asking for their class.
-#include "jit/lower/function_lowering.h"
-
 #include <llvm/IR/InlineAsm.h>
+
+#include "jit/lower/function_lowering.h"
 
 namespace jvmc::jit {
 
@@ -10,9 +10,9 @@ using rt::ThreadContext;
 
 // ---------------------------------------------------------------- allocation
 
-// Bump allocation: memory between cursor and limit is zeroed and ours, so only the header is written. The fence keeps the
-// header before any store that publishes the object; the opaque copy of the address keeps `invariant` loads of class and
-// length below the header's stores, which LLVM would otherwise be free to pass.
+// Bump allocation: memory between cursor and limit is zeroed and ours, so only the header is written. The fence keeps
+// the header before any store that publishes the object; the opaque copy of the address keeps `invariant` loads of
+// class and length below the header's stores, which LLVM would otherwise be free to pass.
 llvm::Value* FunctionLowering::bumpAllocate(llvm::Value* bytes, llvm::Value* alsoSlowIf, rt::ClassIndex index,
                                             llvm::Value* length, const std::function<llvm::Value*()>& slow) {
   llvm::Value* cursor = loadContext(b_.getInt64Ty(), offsetof(ThreadContext, allocCursor));
@@ -29,8 +29,9 @@ llvm::Value* FunctionLowering::bumpAllocate(llvm::Value* bytes, llvm::Value* als
     return fresh;
   });
   b_.CreateFence(llvm::AtomicOrdering::Release);
-  auto* hide = llvm::InlineAsm::get(llvm::FunctionType::get(b_.getPtrTy(), {b_.getPtrTy()}, false), "", "=r,0,~{memory}",
-                                    /*hasSideEffects=*/true);
+  auto* hide =
+      llvm::InlineAsm::get(llvm::FunctionType::get(b_.getPtrTy(), {b_.getPtrTy()}, false), "", "=r,0,~{memory}",
+                           /*hasSideEffects=*/true);
   llvm::CallInst* hidden = b_.CreateCall(hide, {object});
   hidden->addRetAttr(llvm::Attribute::NonNull);
   hidden->addRetAttr(llvm::Attribute::NoAlias);
@@ -56,7 +57,8 @@ void FunctionLowering::lowerNewArray(const Instr& instr) {
   uint32_t elementBytes = ir::storageBytes(unit_.kind(instr.symbol.type));
   llvm::Value* length = value(instr.operands[0]);
   llvm::Value* payload = b_.CreateMul(b_.CreateZExt(length, b_.getInt64Ty()), b_.getInt64(elementBytes));
-  llvm::Value* bytes = b_.CreateAnd(b_.CreateAdd(payload, b_.getInt64(rt::kArrayElementsOffset + 7)), b_.getInt64(~7ull));
+  llvm::Value* bytes =
+      b_.CreateAnd(b_.CreateAdd(payload, b_.getInt64(rt::kArrayElementsOffset + 7)), b_.getInt64(~7ull));
   llvm::Value* isLong = b_.CreateICmpUGT(length, b_.getInt32(kInlineLengthMax));
   setResult(instr, bumpAllocate(bytes, isLong, index, length, [&]() -> llvm::Value* {
               llvm::Value* array = callHelper(Helper::newArray, {b_.getInt32(index), length});
@@ -81,8 +83,8 @@ llvm::Value* FunctionLowering::classIndexOf(llvm::Value* object) {
 }
 
 llvm::Value* FunctionLowering::classInfoOf(llvm::Value* object) {
-  llvm::Value* slot = b_.CreateInBoundsGEP(b_.getPtrTy(), unit_.classTable(),
-                                           b_.CreateZExt(classIndexOf(object), b_.getInt64Ty()));
+  llvm::Value* slot =
+      b_.CreateInBoundsGEP(b_.getPtrTy(), unit_.classTable(), b_.CreateZExt(classIndexOf(object), b_.getInt64Ty()));
   llvm::LoadInst* info = b_.CreateLoad(b_.getPtrTy(), slot);
   info->setMetadata(llvm::LLVMContext::MD_invariant_load, unit_.empty());
   return info;
@@ -94,8 +96,8 @@ llvm::Value* FunctionLowering::loadInfo(llvm::Type* type, llvm::Value* info, siz
   return load;
 }
 
-// `object` is not null. Classes above the display's depth are one load and compare; the rest asks the runtime, interfaces
-// and arrays after a test for the exact class.
+// `object` is not null. Classes above the display's depth are one load and compare; the rest asks the runtime,
+// interfaces and arrays after a test for the exact class.
 llvm::Value* FunctionLowering::isInstance(llvm::Value* object, ir::TypeId target) {
   const ir::Type& type = program_.types[target];
   bool isArray = type.kind == ir::TypeKind::Array;

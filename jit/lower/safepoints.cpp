@@ -61,7 +61,8 @@ std::vector<llvm::Value*> FunctionLowering::materialiseVirtuals(const ir::FrameS
       }
     }
     if (v.elidedLocks == 0) continue;
-    llvm::Value* owner = b_.CreateTrunc(loadContext(b_.getInt64Ty(), offsetof(ThreadContext, lockOwner)), b_.getInt32Ty());
+    llvm::Value* owner =
+        b_.CreateTrunc(loadContext(b_.getInt64Ty(), offsetof(ThreadContext, lockOwner)), b_.getInt32Ty());
     b_.CreateStore(b_.CreateAdd(owner, b_.getInt32(v.elidedLocks - 1)),
                    fieldAddress(objects[i], offsetof(rt::ObjectHeader, lockWord)));
   }
@@ -72,8 +73,8 @@ llvm::Value* FunctionLowering::slotValue(const ir::SlotSource& source, const std
   return source.kind == ir::SlotSource::Kind::Virtual ? virtuals[source.virtualIndex] : value(source.value);
 }
 
-// No function with handlers is ever inlined (ir/passes/pass.h), so the exception passes through every frame of the chain
-// before it reaches the handler of this block.
+// No function with handlers is ever inlined (ir/passes/pass.h), so the exception passes through every frame of the
+// chain before it reaches the handler of this block.
 void FunctionLowering::raise(const Instr& instr) {
   JVMC_CHECK(instr.frameState.valid(), "throwing instruction without a place", instr.info().name);
   for (ir::FrameStateId id = instr.frameState; id.valid(); id = body_.frameStates[id.index()].outer) {

@@ -1,8 +1,8 @@
 // Volatile and atomic access, monitors, threads.
 //
-// An object whose home is here is accessed inline, any other through the runtime. In a program without peers every object
-// is at home and no test is made. With peers a release may stay inline only while the thread holds no unsent writes
-// (writerSlot is 0), and an acquire renews the thread's epoch from the node's clock.
+// An object whose home is here is accessed inline, any other through the runtime. In a program without peers every
+// object is at home and no test is made. With peers a release may stay inline only while the thread holds no unsent
+// writes (writerSlot is 0), and an acquire renews the thread's epoch from the node's clock.
 #include "ir/analysis/safepoints.h"
 #include "jit/lower/function_lowering.h"
 
@@ -42,24 +42,29 @@ struct FunctionLowering::AtomicAccess {
   AtomicOp op;
   llvm::Value* object;
   llvm::Value* address;
-  ir::TypeKind kind;            ///< storage type
-  llvm::Value* a = nullptr;     ///< value, or cas: expected
-  llvm::Value* b = nullptr;     ///< cas: new value
+  ir::TypeKind kind;         ///< storage type
+  llvm::Value* a = nullptr;  ///< value, or cas: expected
+  llvm::Value* b = nullptr;  ///< cas: new value
 };
 
 AtomicOp FunctionLowering::atomicOp(Opcode op) const {
   switch (op) {
     case Opcode::kLoadField:
     case Opcode::kLoadStatic:
-    case Opcode::kLoadElemVolatile: return AtomicOp::Load;
+    case Opcode::kLoadElemVolatile:
+      return AtomicOp::Load;
     case Opcode::kStoreField:
     case Opcode::kStoreStatic:
-    case Opcode::kStoreElemVolatile: return AtomicOp::Store;
+    case Opcode::kStoreElemVolatile:
+      return AtomicOp::Store;
     case Opcode::kCasField:
-    case Opcode::kCasElem: return AtomicOp::Cas;
+    case Opcode::kCasElem:
+      return AtomicOp::Cas;
     case Opcode::kAddField:
-    case Opcode::kAddElem: return AtomicOp::Add;
-    default: return AtomicOp::Swap;
+    case Opcode::kAddElem:
+      return AtomicOp::Add;
+    default:
+      return AtomicOp::Swap;
   }
 }
 
@@ -85,9 +90,9 @@ llvm::Value* FunctionLowering::atomicAccess(const Instr& instr, const AtomicAcce
     llvm::Value* offset = b_.CreateSub(b_.CreatePtrToInt(access.address, i64), b_.CreatePtrToInt(access.object, i64));
     auto bits = [&](llvm::Value* v) { return v ? unit_.toSlot(b_, v) : b_.getInt64(0); };
     uint32_t bytes = ir::storageBytes(access.kind);
-    llvm::Value* old = callHelper(Helper::atomicAccess,
-                                  {b_.getInt32(uint32_t(access.op)), access.object, offset,
-                                   b_.getInt64(llvm::Log2_32(bytes)), bits(access.a), bits(access.b)});
+    llvm::Value* old =
+        callHelper(Helper::atomicAccess, {b_.getInt32(uint32_t(access.op)), access.object, offset,
+                                          b_.getInt64(llvm::Log2_32(bytes)), bits(access.a), bits(access.b)});
     checkUnwinding(instr, MayCapture::Yes);
     if (access.op == AtomicOp::Store) return nullptr;
     if (access.op == AtomicOp::Cas) return b_.CreateTrunc(old, b_.getInt32Ty());
@@ -177,15 +182,16 @@ void FunctionLowering::lowerFence(const Instr& instr) {
 
 // ---------------------------------------------------------------- monitors
 
-// Thin locks: free -> owner with one compare-and-swap, the owner's further entries count up. Whatever is not that simple
-// (another owner, inflated, a thread id too large, an object of another home) goes to the runtime.
+// Thin locks: free -> owner with one compare-and-swap, the owner's further entries count up. Whatever is not that
+// simple (another owner, inflated, a thread id too large, an object of another home) goes to the runtime.
 void FunctionLowering::lowerMonitorEnter(const Instr& instr) {
   llvm::Value* object = value(instr.operands[0]);
   checkNull(instr, object);
   llvm::BasicBlock *first = newBlock("lock"), *again = newBlock("lock.again"), *count = newBlock("lock.count"),
                    *locked = newBlock("locked"), *slow = newBlock("lock.slow"), *done = newBlock("");
   llvm::Value* word = fieldAddress(object, offsetof(rt::ObjectHeader, lockWord));
-  llvm::Value* owner = b_.CreateTrunc(loadContext(b_.getInt64Ty(), offsetof(ThreadContext, lockOwner)), b_.getInt32Ty());
+  llvm::Value* owner =
+      b_.CreateTrunc(loadContext(b_.getInt64Ty(), offsetof(ThreadContext, lockOwner)), b_.getInt32Ty());
   llvm::Value* isFast = b_.CreateIsNotNull(owner);
   if (llvm::Value* atHome = mayAccessAtHome(object, false)) isFast = b_.CreateAnd(isFast, atHome);
   b_.CreateCondBr(isFast, first, slow);
@@ -220,7 +226,8 @@ void FunctionLowering::lowerMonitorExit(const Instr& instr) {
   checkNull(instr, object);
   llvm::BasicBlock *last = newBlock("unlock"), *slow = newBlock("unlock.slow"), *done = newBlock("");
   llvm::Value* word = fieldAddress(object, offsetof(rt::ObjectHeader, lockWord));
-  llvm::Value* owner = b_.CreateTrunc(loadContext(b_.getInt64Ty(), offsetof(ThreadContext, lockOwner)), b_.getInt32Ty());
+  llvm::Value* owner =
+      b_.CreateTrunc(loadContext(b_.getInt64Ty(), offsetof(ThreadContext, lockOwner)), b_.getInt32Ty());
   llvm::Value* isFast = b_.CreateIsNotNull(owner);
   if (llvm::Value* atHome = mayAccessAtHome(object, true)) isFast = b_.CreateAnd(isFast, atHome);
   b_.CreateCondBr(isFast, last, slow);
@@ -258,18 +265,30 @@ void FunctionLowering::lowerThreadCurrent(const Instr& instr) {
 void FunctionLowering::lowerThreadHelper(const Instr& instr) {
   auto helper = [&] {
     switch (instr.op) {
-      case Opcode::kMonitorWait: return Helper::monitorWait;
-      case Opcode::kThreadJoin: return Helper::threadJoin;
-      case Opcode::kThreadSleep: return Helper::threadSleep;
-      case Opcode::kThreadYield: return Helper::threadYield;
-      case Opcode::kThreadPark: return Helper::threadPark;
-      case Opcode::kThreadUnpark: return Helper::threadUnpark;
-      case Opcode::kThreadInterrupt: return Helper::threadInterrupt;
-      case Opcode::kThreadInterrupted: return Helper::threadInterrupted;
-      case Opcode::kThreadIsInterrupted: return Helper::threadIsInterrupted;
-      case Opcode::kThreadIsAlive: return Helper::threadIsAlive;
-      case Opcode::kSpinHint: return Helper::spinHint;
-      default: JVMC_UNREACHABLE(instr.info().name);
+      case Opcode::kMonitorWait:
+        return Helper::monitorWait;
+      case Opcode::kThreadJoin:
+        return Helper::threadJoin;
+      case Opcode::kThreadSleep:
+        return Helper::threadSleep;
+      case Opcode::kThreadYield:
+        return Helper::threadYield;
+      case Opcode::kThreadPark:
+        return Helper::threadPark;
+      case Opcode::kThreadUnpark:
+        return Helper::threadUnpark;
+      case Opcode::kThreadInterrupt:
+        return Helper::threadInterrupt;
+      case Opcode::kThreadInterrupted:
+        return Helper::threadInterrupted;
+      case Opcode::kThreadIsInterrupted:
+        return Helper::threadIsInterrupted;
+      case Opcode::kThreadIsAlive:
+        return Helper::threadIsAlive;
+      case Opcode::kSpinHint:
+        return Helper::spinHint;
+      default:
+        JVMC_UNREACHABLE(instr.info().name);
     }
   };
   setResult(instr, callHelper(helper(), operands(instr)));

@@ -15,7 +15,9 @@ Unit::Unit(llvm::LLVMContext& context, const rt::ModuleLayout& layout, const llv
   module_->setUwtable(llvm::UWTableKind::Async);
 }
 
-llvm::Type* Unit::stackType(ir::TypeId type) { return stackType(kind(type)); }
+llvm::Type* Unit::stackType(ir::TypeId type) {
+  return stackType(kind(type));
+}
 
 llvm::Type* Unit::stackType(ir::TypeKind kind) {
   bool isSmall = kind == ir::TypeKind::I8 || kind == ir::TypeKind::I16;
@@ -24,16 +26,24 @@ llvm::Type* Unit::stackType(ir::TypeKind kind) {
 
 llvm::Type* Unit::storageType(ir::TypeKind kind) {
   switch (kind) {
-    case ir::TypeKind::Void: return llvm::Type::getVoidTy(context_);
-    case ir::TypeKind::I8: return llvm::Type::getInt8Ty(context_);
-    case ir::TypeKind::I16: return llvm::Type::getInt16Ty(context_);
-    case ir::TypeKind::I32: return llvm::Type::getInt32Ty(context_);
-    case ir::TypeKind::I64: return llvm::Type::getInt64Ty(context_);
-    case ir::TypeKind::F32: return llvm::Type::getFloatTy(context_);
-    case ir::TypeKind::F64: return llvm::Type::getDoubleTy(context_);
+    case ir::TypeKind::Void:
+      return llvm::Type::getVoidTy(context_);
+    case ir::TypeKind::I8:
+      return llvm::Type::getInt8Ty(context_);
+    case ir::TypeKind::I16:
+      return llvm::Type::getInt16Ty(context_);
+    case ir::TypeKind::I32:
+      return llvm::Type::getInt32Ty(context_);
+    case ir::TypeKind::I64:
+      return llvm::Type::getInt64Ty(context_);
+    case ir::TypeKind::F32:
+      return llvm::Type::getFloatTy(context_);
+    case ir::TypeKind::F64:
+      return llvm::Type::getDoubleTy(context_);
     case ir::TypeKind::Null:
     case ir::TypeKind::Ref:
-    case ir::TypeKind::Array: return llvm::PointerType::getUnqual(context_);
+    case ir::TypeKind::Array:
+      return llvm::PointerType::getUnqual(context_);
   }
   JVMC_UNREACHABLE(int(kind));
 }
@@ -66,12 +76,18 @@ llvm::FunctionCallee Unit::helper(Helper helper) {
   const HelperInfo& info = helperInfo(helper);
   auto typeOf = [&](char letter) -> llvm::Type* {
     switch (letter) {
-      case 'v': return llvm::Type::getVoidTy(context_);
-      case 'i': return llvm::Type::getInt32Ty(context_);
-      case 'l': return llvm::Type::getInt64Ty(context_);
-      case 'f': return llvm::Type::getFloatTy(context_);
-      case 'd': return llvm::Type::getDoubleTy(context_);
-      default: return llvm::PointerType::getUnqual(context_);
+      case 'v':
+        return llvm::Type::getVoidTy(context_);
+      case 'i':
+        return llvm::Type::getInt32Ty(context_);
+      case 'l':
+        return llvm::Type::getInt64Ty(context_);
+      case 'f':
+        return llvm::Type::getFloatTy(context_);
+      case 'd':
+        return llvm::Type::getDoubleTy(context_);
+      default:
+        return llvm::PointerType::getUnqual(context_);
     }
   };
   std::vector<llvm::Type*> params{llvm::PointerType::getUnqual(context_)};
@@ -94,9 +110,15 @@ llvm::FunctionCallee Unit::fmod() {
 llvm::Constant* Unit::external(const std::string& symbol) {
   return llvm::cast<llvm::Constant>(module_->getOrInsertGlobal(symbol, llvm::Type::getInt8Ty(context_)));
 }
-llvm::Constant* Unit::cell(ir::FunctionId function) { return external(cellSymbol(function)); }
-llvm::Constant* Unit::classInfo(rt::ClassIndex index) { return external(classSymbol(index)); }
-llvm::Constant* Unit::classTable() { return external(std::string(kClassTableSymbol)); }
+llvm::Constant* Unit::cell(ir::FunctionId function) {
+  return external(cellSymbol(function));
+}
+llvm::Constant* Unit::classInfo(rt::ClassIndex index) {
+  return external(classSymbol(index));
+}
+llvm::Constant* Unit::classTable() {
+  return external(std::string(kClassTableSymbol));
+}
 
 llvm::MDNode* Unit::tag(const std::string& name) {
   llvm::MDNode*& node = tags_[name];
@@ -115,7 +137,9 @@ llvm::MDNode* Unit::elementTag(ir::TypeKind kind) {
   bool isReference = kind >= ir::TypeKind::Null;
   return tag("element " + std::to_string(isReference ? int(ir::TypeKind::Ref) : int(kind)));
 }
-llvm::MDNode* Unit::headerTag(std::string_view word) { return tag("header " + std::string(word)); }
+llvm::MDNode* Unit::headerTag(std::string_view word) {
+  return tag("header " + std::string(word));
+}
 
 llvm::Value* Unit::toSlot(llvm::IRBuilder<>& b, llvm::Value* value) {
   llvm::Type* type = value->getType();

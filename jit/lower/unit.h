@@ -1,10 +1,10 @@
-// One compilation unit: an LLVM module under construction, with the types, external symbols and alias classes that every
-// lowering shares. Made and used by one thread.
+// One compilation unit: an LLVM module under construction, with the types, external symbols and alias classes that
+// every lowering shares. Made and used by one thread.
 //
 // Alias analysis. The context is `noalias`. Guest memory has one TBAA type per declared field and one per element kind:
-// two accesses to different fields, or to a field and an element, never meet. Class word, array length and the runtime's
-// class tables never change once an object is visible: their loads are `invariant` (allocation hides the new object from
-// LLVM behind an opaque copy of its address, so that no such load can move above the stores of the header).
+// two accesses to different fields, or to a field and an element, never meet. Class word, array length and the
+// runtime's class tables never change once an object is visible: their loads are `invariant` (allocation hides the new
+// object from LLVM behind an opaque copy of its address, so that no such load can move above the stores of the header).
 #pragma once
 
 #include <llvm/IR/IRBuilder.h>

@@ -116,7 +116,8 @@ TEST(Capture, RecursionUnwindsAllItsFrames) {
 }
 
 TEST(Capture, ACallInTheMiddleOfAnIterationReturnsIntoACopyOfItsRest) {
-  expectSameWhereverCaptured(R"(
+  expectSameWhereverCaptured(
+      R"(
 func @inner(%n: i32) -> i32 {
   br loop(0, 7)
 loop(%i: i32, %s: i32):
@@ -146,16 +147,17 @@ done:
   return %s
 }
 )",
-                             "outer", {slot(30)}, [] {
-                               uint32_t s = 0;
-                               for (uint32_t i = 0; i < 30; ++i) {
-                                 uint32_t c = 7;
-                                 for (uint32_t j = 0; j < i; ++j) c = c * 3 + j;
-                                 s += c - i * s;
-                               }
-                               return uint64_t(s);
-                             }(),
-                             "", 2);
+      "outer", {slot(30)},
+      [] {
+        uint32_t s = 0;
+        for (uint32_t i = 0; i < 30; ++i) {
+          uint32_t c = 7;
+          for (uint32_t j = 0; j < i; ++j) c = c * 3 + j;
+          s += c - i * s;
+        }
+        return uint64_t(s);
+      }(),
+      "", 2);
 }
 
 // The callee throws in its loop; the caller catches, counts, and goes on.

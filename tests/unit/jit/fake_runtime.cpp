@@ -16,12 +16,24 @@ constexpr uint64_t kHeapBytes = 1 << 28;
 constexpr uint64_t kTlabBytes = 1 << 16;
 }  // namespace
 
-uint64_t slot(int32_t v) { return uint32_t(v); }
-uint64_t slot(int64_t v) { return uint64_t(v); }
-uint64_t slot(float v) { return std::bit_cast<uint32_t>(v); }
-uint64_t slot(double v) { return std::bit_cast<uint64_t>(v); }
-float Outcome::f32() const { return std::bit_cast<float>(uint32_t(bits)); }
-double Outcome::f64() const { return std::bit_cast<double>(bits); }
+uint64_t slot(int32_t v) {
+  return uint32_t(v);
+}
+uint64_t slot(int64_t v) {
+  return uint64_t(v);
+}
+uint64_t slot(float v) {
+  return std::bit_cast<uint32_t>(v);
+}
+uint64_t slot(double v) {
+  return std::bit_cast<uint64_t>(v);
+}
+float Outcome::f32() const {
+  return std::bit_cast<float>(uint32_t(bits));
+}
+double Outcome::f64() const {
+  return std::bit_cast<double>(bits);
+}
 
 FakeRuntime::FakeRuntime(const std::string& text, rt::CodeOptions options) {
   ir::text::SourceSet sources;
@@ -182,22 +194,32 @@ FakeRuntime& vmOf(JvmcContext* ctx, const char* helper) {
   return vm;
 }
 
-rt::ObjectHeader& headerOf(ObjectRef object) { return *reinterpret_cast<rt::ObjectHeader*>(object); }
+rt::ObjectHeader& headerOf(ObjectRef object) {
+  return *reinterpret_cast<rt::ObjectHeader*>(object);
+}
 const rt::ClassInfo& infoOf(FakeRuntime& vm, ObjectRef object) {
   return (*vm.classes)[headerOf(object).classWord & rt::kClassMask];
 }
-int32_t lengthOf(ObjectRef array) { return *reinterpret_cast<int32_t*>(array + rt::kArrayLengthOffset); }
+int32_t lengthOf(ObjectRef array) {
+  return *reinterpret_cast<int32_t*>(array + rt::kArrayLengthOffset);
+}
 
 template <class T>
 uint64_t atomically(rt::AtomicOp op, uint64_t address, int64_t a, int64_t b) {
   auto& word = *reinterpret_cast<std::atomic<T>*>(address);
   T expected = T(a);
   switch (op) {
-    case rt::AtomicOp::Load: return uint64_t(int64_t(word.load()));
-    case rt::AtomicOp::Store: word = T(a); return 0;
-    case rt::AtomicOp::Cas: return word.compare_exchange_strong(expected, T(b));
-    case rt::AtomicOp::Add: return uint64_t(int64_t(word.fetch_add(T(a))));
-    case rt::AtomicOp::Swap: return uint64_t(int64_t(word.exchange(T(a))));
+    case rt::AtomicOp::Load:
+      return uint64_t(int64_t(word.load()));
+    case rt::AtomicOp::Store:
+      word = T(a);
+      return 0;
+    case rt::AtomicOp::Cas:
+      return word.compare_exchange_strong(expected, T(b));
+    case rt::AtomicOp::Add:
+      return uint64_t(int64_t(word.fetch_add(T(a))));
+    case rt::AtomicOp::Swap:
+      return uint64_t(int64_t(word.exchange(T(a))));
   }
   return 0;
 }
@@ -206,7 +228,9 @@ uint64_t atomically(rt::AtomicOp op, uint64_t address, int64_t a, int64_t b) {
 
 extern "C" {
 
-void jvmc_poll(JvmcContext* ctx) { vmOf(ctx, "poll").safepoint(); }
+void jvmc_poll(JvmcContext* ctx) {
+  vmOf(ctx, "poll").safepoint();
+}
 
 uint64_t* jvmc_captureFrame(JvmcContext* ctx, uint32_t function, uint32_t resumePoint, uint32_t slotCount) {
   auto& vm = vmOf(ctx, "captureFrame");
@@ -214,7 +238,9 @@ uint64_t* jvmc_captureFrame(JvmcContext* ctx, uint32_t function, uint32_t resume
   return vm.captured.back().slots.data();
 }
 
-ObjectRef jvmc_materialise(JvmcContext* ctx, uint32_t classIndex) { return jvmc_newObject(ctx, classIndex); }
+ObjectRef jvmc_materialise(JvmcContext* ctx, uint32_t classIndex) {
+  return jvmc_newObject(ctx, classIndex);
+}
 
 void jvmc_interpret(JvmcContext* ctx, rt::FunctionCell* cell, const uint64_t* args, uint64_t* result) {
   auto& vm = vmOf(ctx, "interpret");
@@ -222,7 +248,9 @@ void jvmc_interpret(JvmcContext* ctx, rt::FunctionCell* cell, const uint64_t* ar
   cell->enter.load()(ctx, cell, args, result);
 }
 
-void jvmc_throwBuiltin(JvmcContext* ctx, uint32_t kind, int32_t) { vmOf(ctx, "throwBuiltin").raiseBuiltin(kind); }
+void jvmc_throwBuiltin(JvmcContext* ctx, uint32_t kind, int32_t) {
+  vmOf(ctx, "throwBuiltin").raiseBuiltin(kind);
+}
 void jvmc_throwObject(JvmcContext* ctx, ObjectRef object) {
   auto& vm = vmOf(ctx, "throwObject");
   object ? vm.raise(object) : vm.raiseBuiltin(uint32_t(rt::BuiltinThrow::NullPointer));
@@ -288,8 +316,8 @@ void jvmc_arrayCopy(JvmcContext* ctx, ObjectRef from, int32_t fromIndex, ObjectR
   };
   if (!fits(from, fromIndex) || !fits(to, toIndex)) return vm.raiseBuiltin(uint32_t(rt::BuiltinThrow::ArrayIndex));
   int shift = infoOf(vm, from).elementShift;
-  std::memmove(vm.elements<char>(to) + (size_t(toIndex) << shift), vm.elements<char>(from) + (size_t(fromIndex) << shift),
-               size_t(count) << shift);
+  std::memmove(vm.elements<char>(to) + (size_t(toIndex) << shift),
+               vm.elements<char>(from) + (size_t(fromIndex) << shift), size_t(count) << shift);
 }
 void jvmc_arrayFill(JvmcContext* ctx, ObjectRef array, int32_t from, int32_t to, int64_t bits) {
   auto& vm = vmOf(ctx, "arrayFill");
@@ -304,7 +332,9 @@ void jvmc_freeze(JvmcContext* ctx, ObjectRef object) {
   headerOf(object).classWord |= rt::kFlagFrozen;
 }
 
-void jvmc_storeBarrier(JvmcContext* ctx, ObjectRef, int64_t, ObjectRef) { vmOf(ctx, "storeBarrier"); }
+void jvmc_storeBarrier(JvmcContext* ctx, ObjectRef, int64_t, ObjectRef) {
+  vmOf(ctx, "storeBarrier");
+}
 void jvmc_checkRead(JvmcContext* ctx, ObjectRef object) {
   vmOf(ctx, "checkRead");
   headerOf(object).epochWord = ctx->epoch;
@@ -314,8 +344,12 @@ void jvmc_checkWrite(JvmcContext* ctx, ObjectRef object) {
   ctx->writerSlot = 5;
   headerOf(object).epochWord = ctx->epoch | ctx->writerSlot;
 }
-void jvmc_checkRangeRead(JvmcContext* ctx, ObjectRef array, int32_t, int32_t) { jvmc_checkRead(ctx, array); }
-void jvmc_checkRangeWrite(JvmcContext* ctx, ObjectRef array, int32_t, int32_t) { jvmc_checkWrite(ctx, array); }
+void jvmc_checkRangeRead(JvmcContext* ctx, ObjectRef array, int32_t, int32_t) {
+  jvmc_checkRead(ctx, array);
+}
+void jvmc_checkRangeWrite(JvmcContext* ctx, ObjectRef array, int32_t, int32_t) {
+  jvmc_checkWrite(ctx, array);
+}
 
 int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef object, int64_t offset, int64_t sizeLog2, int64_t a,
                           int64_t b) {
@@ -323,16 +357,26 @@ int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef object, int64
   uint64_t address = object + uint64_t(offset), value = 0;
   auto kind = rt::AtomicOp(op);
   switch (sizeLog2) {
-    case 0: value = atomically<int8_t>(kind, address, a, b); break;
-    case 1: value = atomically<int16_t>(kind, address, a, b); break;
-    case 2: value = atomically<int32_t>(kind, address, a, b); break;
-    default: value = atomically<int64_t>(kind, address, a, b); break;
+    case 0:
+      value = atomically<int8_t>(kind, address, a, b);
+      break;
+    case 1:
+      value = atomically<int16_t>(kind, address, a, b);
+      break;
+    case 2:
+      value = atomically<int32_t>(kind, address, a, b);
+      break;
+    default:
+      value = atomically<int64_t>(kind, address, a, b);
+      break;
   }
   if (sizeLog2 < 3) value = uint32_t(value);
   vm.safepoint(value);
   return int64_t(value);
 }
-void jvmc_fence(JvmcContext* ctx) { vmOf(ctx, "fence").safepoint(); }
+void jvmc_fence(JvmcContext* ctx) {
+  vmOf(ctx, "fence").safepoint();
+}
 
 void jvmc_callNative(JvmcContext* ctx, uint32_t native, const uint64_t* args, uint64_t* result) {
   auto& vm = vmOf(ctx, "callNative");
@@ -351,7 +395,9 @@ void jvmc_monitorExit(JvmcContext* ctx, ObjectRef object) {
   --headerOf(object).lockWord;
   vm.safepoint();
 }
-void jvmc_monitorWait(JvmcContext* ctx, ObjectRef, int64_t) { vmOf(ctx, "monitorWait").safepoint(); }
+void jvmc_monitorWait(JvmcContext* ctx, ObjectRef, int64_t) {
+  vmOf(ctx, "monitorWait").safepoint();
+}
 void jvmc_monitorNotify(JvmcContext* ctx, ObjectRef, int32_t all) {
   vmOf(ctx, all ? "monitorNotifyAll" : "monitorNotify").safepoint();
 }
@@ -365,11 +411,21 @@ int32_t jvmc_threadJoin(JvmcContext* ctx, ObjectRef, int64_t) {
   vmOf(ctx, "threadJoin").safepoint(1);
   return 1;
 }
-void jvmc_threadSleep(JvmcContext* ctx, int64_t) { vmOf(ctx, "threadSleep").safepoint(); }
-void jvmc_threadYield(JvmcContext* ctx) { vmOf(ctx, "threadYield").safepoint(); }
-void jvmc_threadPark(JvmcContext* ctx, int64_t) { vmOf(ctx, "threadPark").safepoint(); }
-void jvmc_threadUnpark(JvmcContext* ctx, ObjectRef) { vmOf(ctx, "threadUnpark").safepoint(); }
-void jvmc_threadInterrupt(JvmcContext* ctx, ObjectRef) { vmOf(ctx, "threadInterrupt").safepoint(); }
+void jvmc_threadSleep(JvmcContext* ctx, int64_t) {
+  vmOf(ctx, "threadSleep").safepoint();
+}
+void jvmc_threadYield(JvmcContext* ctx) {
+  vmOf(ctx, "threadYield").safepoint();
+}
+void jvmc_threadPark(JvmcContext* ctx, int64_t) {
+  vmOf(ctx, "threadPark").safepoint();
+}
+void jvmc_threadUnpark(JvmcContext* ctx, ObjectRef) {
+  vmOf(ctx, "threadUnpark").safepoint();
+}
+void jvmc_threadInterrupt(JvmcContext* ctx, ObjectRef) {
+  vmOf(ctx, "threadInterrupt").safepoint();
+}
 int32_t jvmc_threadInterrupted(JvmcContext* ctx) {
   vmOf(ctx, "threadInterrupted").safepoint(1);
   return 1;
@@ -382,6 +438,8 @@ int32_t jvmc_threadIsAlive(JvmcContext* ctx, ObjectRef) {
   vmOf(ctx, "threadIsAlive").safepoint(1);
   return 1;
 }
-void jvmc_spinHint(JvmcContext* ctx) { vmOf(ctx, "spinHint").safepoint(); }
+void jvmc_spinHint(JvmcContext* ctx) {
+  vmOf(ctx, "spinHint").safepoint();
+}
 
 }  // extern "C"

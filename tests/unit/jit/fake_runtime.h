@@ -27,7 +27,7 @@ uint64_t slot(double v);
 
 struct Outcome {
   uint64_t bits = 0;
-  std::string exception;  ///< class name, empty if the function returned
+  std::string exception;                                ///< class name, empty if the function returned
   std::vector<std::pair<std::string, uint32_t>> trace;  ///< function and flat index, innermost first
 
   int32_t i32() const { return int32_t(uint32_t(bits)); }
