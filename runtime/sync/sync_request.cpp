@@ -1,0 +1,65 @@
+// Which synchronisation operations order memory: the table behind SyncRequest::isRelease and isAcquire.
+#include "runtime/object_space.h"
+
+namespace jvmc::rt {
+namespace {
+
+enum Order : uint8_t { kNone = 0, kRelease = 1, kAcquire = 2, kBoth = 3 };
+
+Order orderOf(AtomicOp op) {
+  switch (op) {
+    case AtomicOp::Load:
+      return kAcquire;
+    case AtomicOp::Store:
+      return kRelease;
+    case AtomicOp::Cas:
+    case AtomicOp::Add:
+    case AtomicOp::Swap:
+      return kBoth;
+  }
+  return kBoth;
+}
+
+Order orderOf(const SyncRequest& request) {
+  switch (request.op) {
+    case SyncOp::MonitorEnter:
+      return kAcquire;
+    case SyncOp::MonitorExit:
+      return kRelease;
+    case SyncOp::MonitorWait:
+      return kBoth;
+    case SyncOp::MonitorNotify:
+    case SyncOp::MonitorNotifyAll:
+    case SyncOp::CancelWait:
+      return kNone;
+    case SyncOp::Atomic:
+      return orderOf(request.atomicOp);
+    case SyncOp::ThreadStart:
+    case SyncOp::ThreadEnd:
+      return kRelease;
+    case SyncOp::ThreadJoin:
+    case SyncOp::ThreadIsAlive:
+      return kAcquire;
+    case SyncOp::ClassInitBegin:
+      return kAcquire;
+    case SyncOp::ClassInitEnd:
+      return kRelease;
+    case SyncOp::Unpark:
+    case SyncOp::Interrupt:
+      return kRelease;
+    case SyncOp::IsInterrupted:
+      return kAcquire;
+  }
+  return kBoth;
+}
+
+}  // namespace
+
+bool SyncRequest::isRelease() const {
+  return orderOf(*this) & kRelease;
+}
+bool SyncRequest::isAcquire() const {
+  return orderOf(*this) & kAcquire;
+}
+
+}  // namespace jvmc::rt
