@@ -1,0 +1,30 @@
+// Litmus programs for the memory model, after findings of the design study: each runs on forked nodes until its time is
+// up, reports what must not happen as an error, and is used twice: with the protocol as it is (litmus_test.cpp) and
+// with one rule switched off (mutation_test.cpp), where it has to find errors.
+#pragma once
+
+#include "tests/unit/cluster/support/test_cluster.h"
+
+namespace jvmc::cluster::test {
+
+/// One writer fills objects on all nodes, then sets a volatile flag; a reader that has seen the flag must see all of
+/// it. Everybody else fetches the same objects and acquires all the time.
+void messagePassing(TestCluster& cluster, uint32_t threads);
+
+/// x and y are volatiles at two homes: x=1; r1=y | y=1; r2=x. Not both may read the old value.
+void storeBuffering(TestCluster& cluster);
+
+/// Three counters with different homes, always equal under one lock; their sum must come out exact.
+void lockedCounters(TestCluster& cluster, uint32_t threads);
+
+/// Each thread owns some elements of one array and must read what it wrote, whatever the others do to the neighbours;
+/// after each round, all must see all. `type` is an array of 1, 2, 4 or 8-byte elements.
+void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type);
+
+/// The home changes bytes in place while a writer elsewhere stores to their neighbours and a third thread refreshes.
+void neighbourBytes(TestCluster& cluster);
+
+/// Unsynchronised references: each read must give a reference that somebody wrote, never a mixture.
+void racyReferences(TestCluster& cluster, uint32_t threads);
+
+}  // namespace jvmc::cluster::test

@@ -1,0 +1,73 @@
+// The protocol as it is: none of the litmus programs may see anything forbidden, with quick messages, with delayed and
+// reordered ones, and in the reference mode that caches nothing.
+#include "tests/unit/cluster/objects/litmus.h"
+
+#include <gtest/gtest.h>
+
+namespace jvmc::cluster::test {
+namespace {
+
+struct Mode {
+  const char* name;
+  uint32_t delayOneIn;
+  bool noCache;
+};
+
+class LitmusTest : public testing::TestWithParam<Mode> {
+ protected:
+  TestCluster& cluster(uint32_t nodes, double seconds = 0.5) {
+    cluster_ = std::make_unique<TestCluster>(TestOptions{.nodes = nodes,
+                                                         .seconds = seconds,
+                                                         .delayOneIn = GetParam().delayOneIn,
+                                                         .space = {.noCache = GetParam().noCache}});
+    return *cluster_;
+  }
+  void TearDown() override {
+    EXPECT_EQ(cluster_->errors(), 0u) << cluster_->firstError();
+    EXPECT_GT(cluster_->shared().operations, 0u) << "the program did nothing";
+    RecordProperty("operations", std::to_string(cluster_->shared().operations));
+    RecordProperty("fetches", std::to_string(cluster_->shared().fetches));
+  }
+  std::unique_ptr<TestCluster> cluster_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Modes, LitmusTest,
+                         testing::Values(Mode{"Quick", 0, false}, Mode{"Delayed", 8, false}, Mode{"NoCache", 0, true}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(LitmusTest, DataIsVisibleToWhoeverSawTheFlagOnTwoNodes) {
+  messagePassing(cluster(2), 2);
+}
+TEST_P(LitmusTest, DataIsVisibleToWhoeverSawTheFlagOnThreeNodes) {
+  messagePassing(cluster(3), 2);
+}
+TEST_P(LitmusTest, VolatilesAtTwoHomesAreSequentiallyConsistent) {
+  storeBuffering(cluster(2));
+}
+TEST_P(LitmusTest, CountersUnderALockStayEqualOnTwoNodes) {
+  lockedCounters(cluster(2), 2);
+}
+TEST_P(LitmusTest, CountersUnderALockStayEqualOnThreeNodes) {
+  lockedCounters(cluster(3), 2);
+}
+TEST_P(LitmusTest, NeighboursInAByteArrayDoNotDisturbEachOther) {
+  falseSharing(cluster(2), 2, kBytes);
+}
+TEST_P(LitmusTest, NeighboursInAShortArrayDoNotDisturbEachOther) {
+  falseSharing(cluster(3), 2, kShorts);
+}
+TEST_P(LitmusTest, NeighboursInAnIntArrayDoNotDisturbEachOther) {
+  falseSharing(cluster(2), 3, kInts);
+}
+TEST_P(LitmusTest, NeighboursInALongArrayDoNotDisturbEachOther) {
+  falseSharing(cluster(3), 2, kLongs);
+}
+TEST_P(LitmusTest, BytesChangedAtHomeDoNotDisturbAWriterElsewhere) {
+  neighbourBytes(cluster(2));
+}
+TEST_P(LitmusTest, RacingReferencesAreNeverMixed) {
+  racyReferences(cluster(3), 2);
+}
+
+}  // namespace
+}  // namespace jvmc::cluster::test

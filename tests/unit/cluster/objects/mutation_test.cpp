@@ -1,0 +1,59 @@
+// Each main rule of the protocol, switched off: the litmus program named here must notice. Shows that the rules are
+// needed and that the litmus programs can fail. The runs differ by seed and end with the first error.
+#include <gtest/gtest.h>
+
+#include "tests/unit/cluster/objects/litmus.h"
+
+namespace jvmc::cluster::test {
+namespace {
+
+struct Setup {
+  Fault fault;
+  uint32_t nodes;
+  uint32_t delayOneIn = 0;
+};
+
+/// True if some run of at most `runs` finds an error.
+bool caught(Setup setup, const std::function<void(TestCluster&)>& program, int runs = 12) {
+  for (int run = 1; run <= runs; ++run) {
+    TestCluster cluster({.nodes = setup.nodes,
+                         .seconds = 0.7,
+                         .delayOneIn = setup.delayOneIn,
+                         .seed = uint64_t(run),
+                         .space = {.fault = setup.fault}});
+    program(cluster);
+    if (cluster.errors() > 0) return true;
+  }
+  return false;
+}
+
+TEST(MutationTest, StampAtReplyIsCaughtByFalseSharing) {
+  EXPECT_TRUE(caught({Fault::StampAtReply, 2, 8}, [](TestCluster& c) { falseSharing(c, 2, kLongs); }));
+}
+TEST(MutationTest, ReleaseWithoutAcknowledgementIsCaughtByLockedCountersOnThreeNodes) {
+  EXPECT_TRUE(caught({Fault::NoAckWait, 3, 8}, [](TestCluster& c) { lockedCounters(c, 2); }));
+}
+TEST(MutationTest, RefreshThatOverwritesIsCaughtByFalseSharing) {
+  EXPECT_TRUE(caught({Fault::RefreshOverwrites, 2}, [](TestCluster& c) { falseSharing(c, 2, kLongs); }));
+}
+TEST(MutationTest, FirstFlusherThatDropsTheTwinIsCaughtByFalseSharing) {
+  EXPECT_TRUE(caught({Fault::FirstFlusherDropsTwin, 2}, [](TestCluster& c) { falseSharing(c, 3, kLongs); }));
+}
+TEST(MutationTest, HomeClockLeftAloneIsCaughtByLockedCounters) {
+  EXPECT_TRUE(caught({Fault::HomeClockNotBumped, 3}, [](TestCluster& c) { lockedCounters(c, 2); }));
+}
+TEST(MutationTest, BytewiseDiffOfReferencesIsCaughtByRacingReferences) {
+  EXPECT_TRUE(caught({Fault::BytewiseReferences, 3}, [](TestCluster& c) { racyReferences(c, 2); }));
+}
+TEST(MutationTest, WideDiffOfBytesIsCaughtByFalseSharing) {
+  EXPECT_TRUE(caught({Fault::WideDiff, 2}, [](TestCluster& c) { falseSharing(c, 2, kBytes); }));
+}
+TEST(MutationTest, FetchThatOverlapsAFlushIsCaughtByFalseSharing) {
+  EXPECT_TRUE(caught({Fault::FetchOverlapsFlush, 2, 4}, [](TestCluster& c) { falseSharing(c, 4, kLongs); }));
+}
+TEST(MutationTest, IgnoredForeignFlushIsCaughtByFalseSharing) {
+  EXPECT_TRUE(caught({Fault::IgnoreForeignFlush, 2, 4}, [](TestCluster& c) { falseSharing(c, 4, kLongs); }));
+}
+
+}  // namespace
+}  // namespace jvmc::cluster::test

@@ -1,0 +1,337 @@
+#include "tests/unit/cluster/support/test_cluster.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace jvmc::cluster::test {
+namespace {
+
+const rt::AddressPlan kPlan{.base = 0x10'0000'0000, .regionShift = 30, .regionCount = 16};  // TSan admits this range
+
+/// ClassInfos of the TestClasses, by hand: no module is needed.
+class TestClasses {
+ public:
+  TestClasses() {
+    for (uint32_t i = 0; i < kTestClasses; ++i) infos_[i].index = i;
+    infos_[kRecord].instanceBytes = kFirstField + 8 * kRecordFields;
+    infos_[kRecord].wordGranularity = wide_;
+    infos_[kThread].instanceBytes = kFirstField + 8;
+    infos_[kThread].wordGranularity = narrow_;
+    for (uint32_t i = 0; i < 4; ++i) {
+      infos_[kBytes + i].shape = rt::ObjectShape::PrimitiveArray;
+      infos_[kBytes + i].elementShift = uint8_t(i);
+      infos_[kBytes + i].instanceBytes = rt::kArrayElementsOffset;
+    }
+    infos_[kReferences].shape = rt::ObjectShape::ReferenceArray;
+    infos_[kReferences].elementShift = 3;
+  }
+  const rt::ClassInfo* at(uint32_t index) const { return index > 0 && index < kTestClasses ? &infos_[index] : nullptr; }
+
+ private:
+  const uint8_t wide_[kRecordFields] = {3, 3, 3, 3, 3, 3, 3, 3};
+  const uint8_t narrow_[1] = {2};
+  rt::ClassInfo infos_[kTestClasses];
+};
+
+struct Semaphore {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool set = false;
+};
+
+class NoTimers final : public rt::Timers {
+ public:
+  int64_t now() const override { return steadyNanos(); }
+  Id arm(int64_t, Sink&, uint64_t, uint64_t, uint64_t) override { return 0; }
+  void cancel(Id) override {}
+  void forget(Sink&) override {}
+};
+
+}  // namespace
+
+/// One process: memory, net, object space, SyncHome and the mutators.
+class TestNode final : public SpaceHost, private rt::ThreadPost {
+ public:
+  TestNode(TestCluster& cluster, uint32_t id, std::vector<int> sockets)
+      : cluster(cluster),
+        id(id),
+        net_(NodeId(id), std::move(sockets),
+             {.seed = cluster.options().seed, .delayOneIn = cluster.options().delayOneIn}),
+        homes_(kPlan, cluster.options().nodes),
+        syncHome_(
+            {.post = *this, .timers = timers_, .clock = clock, .threadStateOffset = kFirstField, .storeBarrier = {}}) {
+    mapMemory();
+    space = std::make_unique<ClusterObjectSpace>(*this, net_, homes_, clock, cluster.options().space);
+    net_.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder>) {
+      ByteReader in(payload);
+      const uint64_t thread = in.get<uint64_t>();
+      const uint64_t ticket = in.get<uint64_t>();
+      deliver(thread, ticket, getResumption(in));
+    });
+    for (const auto& planned : cluster.planned_) create(planned);
+  }
+
+  void start() { net_.start(); }
+
+  // -- SpaceHost
+  const rt::ClassInfo* classInfo(uint32_t index) override { return classes_.at(index); }
+  bool plausible(ObjectRef) override { return true; }
+  void exportObject(ObjectRef) override {}
+  void beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) override {}
+  void accessGuest(const std::function<void()>& body) override { body(); }
+  WaitToken prepareWait(rt::ThreadContext&) override { return std::make_shared<Semaphore>(); }
+  void wait(rt::ThreadContext&, const WaitToken& token) override {
+    auto& semaphore = *static_cast<Semaphore*>(token.get());
+    std::unique_lock lock(semaphore.mutex);
+    semaphore.changed.wait(lock, [&] { return semaphore.set; });
+  }
+  void wake(const WaitToken& token) override {
+    auto& semaphore = *static_cast<Semaphore*>(token.get());
+    std::lock_guard lock(semaphore.mutex);
+    semaphore.set = true;
+    semaphore.changed.notify_one();
+  }
+  std::optional<rt::Resumption> carryOut(const rt::SyncRequest& request, NodeId from) override {
+    // SyncHome ticks the clock itself for remote releases; with the seeded fault nobody does.
+    const bool remote = from.value != id && cluster.options().space.fault != Fault::HomeClockNotBumped;
+    return syncHome_.handle(request, remote);
+  }
+  void post(const rt::ThreadRef& to, const rt::ThreadMail& mail) override { send(to, mail); }
+  void fatal(Error error) override { reportError("fatal: " + error.message); }
+
+  void reportError(const std::string& what) {
+    Shared& shared = cluster.shared();
+    if (shared.errors.fetch_add(1) == 0) std::strncpy(shared.firstError, what.c_str(), sizeof shared.firstError - 1);
+  }
+
+  TestCluster& cluster;
+  const uint32_t id;
+  std::atomic<uint64_t> clock{rt::kEpochStep};
+  std::unique_ptr<ClusterObjectSpace> space;
+  std::vector<std::unique_ptr<Mutator>> mutators;
+  int64_t deadline = 0;
+
+ private:
+  void mapMemory() {
+    void* at = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    JVMC_CHECK(at == reinterpret_cast<void*>(kPlan.base));
+  }
+  void create(const TestCluster::Planned& planned) {
+    if (homes_.homeOf(planned.address).value != id) return;
+    rt::ObjectHeader& header = *rt::header(planned.address);
+    header.classWord = planned.type;
+    if (ObjectShape(*classes_.at(planned.type), planned.length).isArray())
+      rt::storeGuest<uint32_t>(planned.address + rt::kArrayLengthOffset, planned.length);
+    header.epochWord = rt::kEpochHome;
+  }
+  // -- ThreadPost: thread ids are node * 1000 + index + 1
+  void send(const rt::ThreadRef& to, const rt::ThreadMail& mail) override {
+    const uint32_t node = uint32_t((to.id - 1) / 1000);
+    if (node == id) return deliver(to.id, mail.ticket, mail.answer);
+    ByteWriter out;
+    out.put(to.id);
+    out.put(mail.ticket);
+    putResumption(out, mail.answer);
+    net_.notify(NodeId(node), Channel::Threads, out.take());
+  }
+  void deliver(uint64_t thread, uint64_t ticket, const rt::Resumption& answer) {
+    Mutator& mutator = *mutators.at((thread - 1) % 1000);
+    std::lock_guard lock(mutator.mutex_);
+    if (!mutator.mail_.emplace(ticket, answer).second) reportError("two answers to one request");
+    mutator.arrived_.notify_one();
+  }
+
+  PipeNet net_;
+  HomeMap homes_;
+  TestClasses classes_;
+  NoTimers timers_;
+  rt::SyncHome syncHome_;
+};
+
+// ---------------------------------------------------------------- Mutator
+
+Mutator::Mutator(TestNode& node, uint32_t index)
+    : node(node),
+      nodeId(node.id),
+      index(index),
+      number(node.id * uint32_t(node.cluster.mutators() / node.cluster.options().nodes) + index),
+      random(node.cluster.options().seed * 7919 + number) {
+  thread.ref.id = node.id * 1000 + index + 1;
+  thread.ref.object = kPlan.regionBase(node.id);  // never touched
+  context.thread = &thread;
+  context.clock = &node.clock;
+  context.epoch = node.clock;
+}
+
+void Mutator::checkRead(ObjectRef object) {
+  node.space->checkRead(context, object);
+}
+void Mutator::checkWrite(ObjectRef object) {
+  node.space->checkWrite(context, object);
+}
+
+rt::Resumption Mutator::synchronise(rt::SyncOp op, ObjectRef object) {
+  rt::SyncRequest request{};
+  request.op = op;
+  request.object = object;
+  return submit(request);
+}
+
+uint64_t Mutator::atomic(rt::AtomicOp op, ObjectRef object, uint32_t offset, uint64_t a, uint64_t b) {
+  rt::SyncRequest request{};
+  request.op = rt::SyncOp::Atomic;
+  request.object = object;
+  request.atomicOp = op;
+  request.offset = offset;
+  request.sizeLog2 = 3;
+  request.a = a;
+  request.b = b;
+  return submit(request).value;
+}
+
+rt::Resumption Mutator::submit(rt::SyncRequest request) {
+  request.thread = thread.ref;
+  request.ticket = ++ticket_;
+  if (const auto answer = node.space->submit(context, request)) return *answer;
+  return awaitMail(request.ticket);
+}
+
+rt::Resumption Mutator::awaitMail(uint64_t ticket) {
+  rt::Resumption answer;
+  {
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [&] { return mail_.count(ticket) > 0; });
+    answer = mail_[ticket];
+    mail_.erase(ticket);
+  }
+  if (answer.kind != rt::Resumption::Kind::Value) error("a request failed");
+  if (answer.acquire) node.space->acquire(context, answer.remote);
+  return answer;
+}
+
+void Mutator::release() {
+  if (!node.space->release(context, ++ticket_)) awaitMail(ticket_);
+}
+
+void Mutator::acquire() {
+  node.space->acquire(context, true);
+}
+
+void Mutator::barrier() {
+  Shared& shared = node.cluster.shared();
+  const uint64_t all = node.cluster.mutators();
+  const uint64_t target = (shared.barrier.fetch_add(1) / all + 1) * all;
+  while (shared.barrier.load() < target) std::this_thread::sleep_for(std::chrono::microseconds(20));
+}
+
+bool Mutator::timeIsUp() const {
+  return steadyNanos() > node.deadline;
+}
+void Mutator::error(const std::string& what) {
+  node.reportError("node " + std::to_string(node.id) + " thread " + std::to_string(index) + ": " + what);
+}
+void Mutator::countOperations(uint64_t count) {
+  node.cluster.shared().operations += count;
+}
+
+// ---------------------------------------------------------------- TestCluster
+
+TestCluster::TestCluster(TestOptions options) : options_(options), nextFree_(options.nodes, 4096) {
+  void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  JVMC_CHECK(memory != MAP_FAILED);
+  shared_ = new (memory) Shared;
+}
+
+TestCluster::~TestCluster() {
+  munmap(shared_, sizeof(Shared));
+}
+
+ObjectRef TestCluster::object(uint32_t node, TestClass type, uint32_t length) {
+  const uint64_t bytes = ObjectShape(*TestClasses().at(type), length).end();
+  const ObjectRef address = kPlan.regionBase(node) + nextFree_[node];
+  nextFree_[node] += (bytes + 15) & ~uint64_t(15);
+  planned_.push_back({address, type, length});
+  return address;
+}
+
+void TestCluster::run(uint32_t threads, const std::function<void(Mutator&)>& body) {
+  threads_ = threads;
+  const uint32_t nodes = options_.nodes;
+  std::vector<std::vector<int>> sockets(nodes, std::vector<int>(nodes, -1));
+  for (uint32_t i = 0; i < nodes; ++i) {
+    for (uint32_t j = 0; j < i; ++j) {
+      int pair[2];
+      JVMC_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+      sockets[i][j] = pair[0];
+      sockets[j][i] = pair[1];
+    }
+  }
+  std::vector<int> processes;
+  for (uint32_t i = 0; i < nodes; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (uint32_t j = 0; j < nodes; ++j)
+        for (int fd : sockets[j])
+          if (j != i && fd >= 0) close(fd);
+      runNode(i, sockets[i], body);
+      _exit(0);
+    }
+    processes.push_back(child);
+  }
+  for (auto& row : sockets)
+    for (int fd : row)
+      if (fd >= 0) close(fd);
+  await(processes);
+}
+
+void TestCluster::runNode(uint32_t node, std::vector<int> sockets, const std::function<void(Mutator&)>& body) {
+  TestNode self(*this, node, std::move(sockets));
+  self.deadline = steadyNanos() + int64_t(options_.seconds * 1e9);
+  for (uint32_t i = 0; i < threads_; ++i) self.mutators.push_back(std::make_unique<Mutator>(self, i));
+  self.start();
+  std::vector<std::thread> running;
+  for (auto& mutator : self.mutators) running.emplace_back([&] { body(*mutator); });
+  for (auto& thread : running) thread.join();
+  shared_->fetches += self.space->stats().fetches;
+  shared_->flushes += self.space->stats().flushMessages;
+  shared_->finished++;
+  while (shared_->finished < options_.nodes) usleep(500);  // others may still need this home
+  usleep(2000);
+  _exit(0);
+}
+
+void TestCluster::await(const std::vector<int>& processes) {
+  const int64_t limit = steadyNanos() + int64_t((options_.seconds + 30) * 1e9);
+  bool failed = false;
+  for (int process : processes) {
+    int status = 0;
+    while (!failed && waitpid(process, &status, WNOHANG) == 0) {
+      // A thread waits for ever once a fatal error has been reported: that is an error found, not a hang.
+      const bool stuck = steadyNanos() > limit || (shared_->errors > 0 && steadyNanos() > limit - 27'000'000'000);
+      if (stuck) {
+        if (shared_->errors == 0) ADD_FAILURE() << "the nodes hang";
+        failed = true;
+      }
+      usleep(1000);
+    }
+    if (failed) {
+      kill(process, SIGKILL);
+      waitpid(process, &status, 0);
+    } else if (WIFSIGNALED(status)) {
+      if (shared_->errors++ == 0) ADD_FAILURE() << "a node died by signal " << WTERMSIG(status);
+      failed = true;
+    }
+  }
+}
+
+}  // namespace jvmc::cluster::test
