@@ -28,12 +28,14 @@ struct SavedStack {
 
   /// Use JVMC_SAVE_STACK. `cfa` is the end of the frame of the function that saves.
   [[gnu::noinline, gnu::no_sanitize("address", "thread", "undefined")]] void save(const void* cfa, uint64_t stackTop) {
+    clear();
+    if (!stackTop) return;  // a context without a stack of its own (tests) has nothing to scan
     const auto* from = static_cast<const volatile uint64_t*>(__builtin_frame_address(0));
     const auto* end = static_cast<const uint64_t*>(cfa);
     copiedCount = size_t(end - const_cast<const uint64_t*>(from));
     JVMC_CHECK(copiedCount <= kMaxCopied, copiedCount);
     for (size_t i = 0; i < copiedCount; ++i) copied[i] = from[i];
-    low = stackTop ? end : nullptr;  // a context without a stack of its own (tests) has nothing to scan
+    low = end;
     high = reinterpret_cast<const uint64_t*>(stackTop);
   }
 };
