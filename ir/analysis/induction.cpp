@@ -48,8 +48,9 @@ bool isComparison(Opcode op) {
 
 class Matcher {
  public:
-  Matcher(const FunctionBody& body, const Cfg& cfg, const Definitions& definitions, const Loop& loop)
-      : body_(body), cfg_(cfg), definitions_(definitions), loop_(loop) {}
+  Matcher(const FunctionBody& body, const Cfg& cfg, const Definitions& definitions, const Loop& loop,
+          const std::function<bool(ValueId)>& mayBeLimit)
+      : body_(body), cfg_(cfg), definitions_(definitions), loop_(loop), mayBeLimit_(mayBeLimit) {}
 
   std::optional<CountedLoop> run() {
     std::vector<BlockId> latches;
@@ -87,11 +88,13 @@ class Matcher {
       counted.stay = side == 0 ? stay : swapped(stay);
       counted.stayTarget = firstStays ? 0 : 1;
       counted.limit = test->operands[size_t(1 - side)];
-      if (counted.stay == Opcode::kEq || !isInvariant(body_, loop_, counted.limit)) continue;
+      if (counted.stay == Opcode::kEq || !isLimit(counted.limit)) continue;
       if (matchInduction(test->operands[size_t(side)], counted)) return counted;
     }
     return std::nullopt;
   }
+
+  bool isLimit(ValueId v) const { return isInvariant(body_, loop_, v) || (mayBeLimit_ && mayBeLimit_(v)); }
 
   bool matchInduction(ValueId tested, CountedLoop& counted) const {
     const auto& params = body_[loop_.header].params;
@@ -166,6 +169,7 @@ class Matcher {
   const Cfg& cfg_;
   const Definitions& definitions_;
   const Loop& loop_;
+  const std::function<bool(ValueId)>& mayBeLimit_;
 };
 
 }  // namespace
@@ -189,8 +193,8 @@ bool isInvariant(const FunctionBody& body, const Loop& loop, ValueId v) {
 }
 
 std::optional<CountedLoop> findCountedLoop(const FunctionBody& body, const Cfg& cfg, const Definitions& definitions,
-                                           int loop) {
-  return Matcher(body, cfg, definitions, cfg.loops()[size_t(loop)]).run();
+                                           int loop, const std::function<bool(ValueId)>& mayBeLimit) {
+  return Matcher(body, cfg, definitions, cfg.loops()[size_t(loop)], mayBeLimit).run();
 }
 
 std::optional<uint64_t> constantTrips(const FunctionBody& body, const CountedLoop& counted) {

@@ -1,6 +1,7 @@
 // Counted loops: an integer goes up or down by a constant, and one test against a limit decides whether to go on.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "ir/analysis/cfg.h"
@@ -36,9 +37,10 @@ struct CountedLoop {
   bool isTopTested() const { return exiting == header; }
 };
 
-/// Recognises loop number `loop` of `cfg`. Other exits from the loop are allowed.
+/// Recognises loop number `loop` of `cfg`. Other exits from the loop are allowed. `mayBeLimit` may admit limits that
+/// are defined in the loop but do not change.
 std::optional<CountedLoop> findCountedLoop(const FunctionBody& body, const Cfg& cfg, const Definitions& definitions,
-                                           int loop);
+                                           int loop, const std::function<bool(ValueId)>& mayBeLimit = {});
 
 /// How often the body of the loop runs at most, if that is a constant.
 std::optional<uint64_t> constantTrips(const FunctionBody& body, const CountedLoop& counted);

@@ -12,10 +12,12 @@
 #include <algorithm>
 #include <map>
 
+#include "ir/analysis/induction.h"
 #include "ir/analysis/liveness.h"
 #include "ir/passes/edit.h"
 #include "ir/passes/passes.h"
 #include "ir/passes/ssa.h"
+#include "ir/passes/strip_mining.h"
 
 namespace jvmc::ir {
 namespace {
@@ -36,6 +38,7 @@ class ContinuationMaker {
     blocks_.push_back(entry());
     for (size_t i = 0; i < pending_.size(); ++i) copyBlock(pending_[i]);
     body_.blocks = std::move(blocks_);
+    defineStripLimits();
     rebuildSsa(body_);
   }
 
@@ -73,7 +76,11 @@ class ContinuationMaker {
     if (from.handler) entry.handler = edge(*from.handler, loops_.size());
     bool isHeader = !loops_.empty() && loops_.back()->header == block_;
     if (isHeader && point_ == pointBefore(baselineCfg_.firstInstr(block_))) {
-      entry.instrs.push_back(branchTo(copyOf({block_, loops_.size() - 1}), headerArguments(entry.params), from.loc));
+      // The header of a strip-mined loop is entered through its strip, which has the same parameters.
+      size_t level = loops_.size() - 1;
+      bool isStripped = level > 0 && loops_[level - 1]->header.index() >= context_.baseline.blocks.size();
+      Copy header = isStripped ? Copy{loops_[level - 1]->header, level - 1} : Copy{block_, level};
+      entry.instrs.push_back(branchTo(copyOf(header), headerArguments(entry.params), from.loc));
       return entry;
     }
     for (size_t i = start_; i < from.instrs.size(); ++i)
@@ -92,6 +99,25 @@ class ContinuationMaker {
       args.push_back(isLive ? p : editor.constant(isReference ? kNull : type, 0));
     }
     return args;
+  }
+
+  // The first strip, in which the point lies, is over at its next test: its end is not in the frame.
+  void defineStripLimits() {
+    Cfg cfg(body_);
+    Liveness liveness(body_, cfg);
+    Definitions definitions(body_);
+    BodyEditor editor(body_);
+    Block& entry = body_.blocks[0];
+    for (ValueId v : liveness.liveIn(BlockId(0))) {
+      if (std::find(entry.params.begin(), entry.params.end(), v) != entry.params.end()) continue;
+      const Instr* definition = definitions[v];
+      auto neutral = definition ? neutralLimit(*definition) : std::nullopt;
+      JVMC_CHECK(neutral.has_value(), context_.module[context_.function].name, point_, v.value);
+      ValueId constant = editor.constant(definition->type, *neutral);
+      Instr define = *definition;
+      define.operands = {constant, constant};
+      entry.instrs.insert(entry.instrs.begin(), std::move(define));
+    }
   }
 
   void copyBlock(Copy copy) {

@@ -7,10 +7,12 @@ namespace jvmc::ir {
 
 void runFrameStates(const PassContext& context, FunctionBody& body);
 void runPollInsertion(const PassContext& context, FunctionBody& body);
+void runStripMining(const PassContext& context, FunctionBody& body);
 void runCoherence(const PassContext& context, FunctionBody& body);
 void runCleanup(const PassContext& context, FunctionBody& body);
 
-/// Not in the list of passes: turns the body after poll insertion into the continuation at `resumePoint` (pipeline.h).
+/// Not in the list of passes: turns the body after the structural passes into the continuation at `resumePoint`
+/// (pipeline.h).
 void makeContinuation(const PassContext& context, FunctionBody& body, uint32_t resumePoint);
 
 }  // namespace jvmc::ir

@@ -17,14 +17,17 @@ constexpr Pass kPasses[] = {
      Need::Required, runFrameStates},
     {"poll_insertion", "A poll on each loop's back edge and on entry of functions that may recurse.", Need::Required,
      runPollInsertion},
+    {"strip_mining", "Innermost counted loops poll every 1024 iterations only, so that they vectorise.", Need::Optional,
+     runStripMining},
     {"coherence", "Checks in front of the accesses to objects that may be cached copies.", Need::WhenChecked,
      runCoherence},
     {"cleanup", "Dead code and parameters go; values and states are renumbered without gaps.", Need::Required,
      runCleanup},
 };
 
-/// The passes after which code still stands block for block as in the baseline; a continuation is made there.
-constexpr std::string_view kLastStructural = "poll_insertion";
+/// Until after this pass the baseline's blocks stand where they stood, with new ones behind: resume points can be
+/// found, and a continuation is made there.
+constexpr std::string_view kLastStructural = "strip_mining";
 
 Result<std::vector<const Pass*>> choosePasses(const Module& module, FunctionId function,
                                               const PipelineOptions& options) {
@@ -48,6 +51,17 @@ Result<std::vector<const Pass*>> choosePasses(const Module& module, FunctionId f
   return chosen;
 }
 
+const Pass& lastStructural() {
+  return *std::find_if(std::begin(kPasses), std::end(kPasses), [](const Pass& p) { return p.name == kLastStructural; });
+}
+
+void finishStructure(const PassContext& context, FunctionBody& body, std::optional<uint32_t> resumePoint) {
+  if (resumePoint)
+    makeContinuation(context, body, *resumePoint);
+  else
+    rebuildSsa(body);
+}
+
 Result<FunctionBody> run(const Module& module, const CallGraph& calls, FunctionId function,
                          std::optional<uint32_t> resumePoint, const PipelineOptions& options) {
   auto stored = module.body(function);
@@ -60,9 +74,13 @@ Result<FunctionBody> run(const Module& module, const CallGraph& calls, FunctionI
                  fmt::format("'@{}' has no resume point {}", module[function].name, *resumePoint)};
   PassContext context{module, calls, function, baseline, options.checked};
   FunctionBody body = baseline;
+  bool isStructural = true;
   for (const Pass* pass : *passes) {
+    if (isStructural && pass > &lastStructural()) {
+      isStructural = false;
+      finishStructure(context, body, resumePoint);
+    }
     pass->run(context, body);
-    if (resumePoint && pass->name == kLastStructural) makeContinuation(context, body, *resumePoint);
   }
   return body;
 }
