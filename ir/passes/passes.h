@@ -8,8 +8,12 @@ namespace jvmc::ir {
 void runFrameStates(const PassContext& context, FunctionBody& body);
 void runPollInsertion(const PassContext& context, FunctionBody& body);
 void runStripMining(const PassContext& context, FunctionBody& body);
+void runNullCheckElimination(const PassContext& context, FunctionBody& body);
 void runCoherence(const PassContext& context, FunctionBody& body);
 void runCleanup(const PassContext& context, FunctionBody& body);
+
+/// Takes the state of an instruction that is no safepoint and, with its flags, cannot throw any more.
+void dropStateOfSafeInstr(const Module& module, const FunctionBody& body, Instr& instr);
 
 /// Not in the list of passes: turns the body after the structural passes into the continuation at `resumePoint`
 /// (pipeline.h).

@@ -19,6 +19,8 @@ constexpr Pass kPasses[] = {
      runPollInsertion},
     {"strip_mining", "Innermost counted loops poll every 1024 iterations only, so that they vectorise.", Need::Optional,
      runStripMining},
+    {"null_check_elimination", "Accesses to what is known not to be null lose their check.", Need::Optional,
+     runNullCheckElimination},
     {"coherence", "Checks in front of the accesses to objects that may be cached copies.", Need::WhenChecked,
      runCoherence},
     {"cleanup", "Dead code and parameters go; values and states are renumbered without gaps.", Need::Required,
