@@ -34,9 +34,13 @@ static_assert(sizeof(FrameHeader) == 16);
 
 /// Frames of the runtime itself, between guest frames. They have no function; `slots` are theirs to define.
 enum RuntimeFrame : uint32_t {
-  /// A class initialiser runs above it. Slots: ClassId. When the initialiser ends, initialisation is finished (or failed)
-  /// and the frame below goes on at its `before` point.
+  /// A class initialiser runs above it (or is waited for). Slots: see runtime/frames/runtime_frames.h. When the initialiser
+  /// ends, initialisation is finished (or failed) and the frame below goes on at its `before` point.
   kFrameClassInit = 0xFFFF'FF00,
+  /// The thread waits for the home of a Thread object that it starts. Slots: see runtime/frames/runtime_frames.h.
+  kFrameThreadStart = 0xFFFF'FF01,
+  /// The thread is over and waits until its last writes are home. No slots.
+  kFrameThreadEnd = 0xFFFF'FF02,
 };
 inline bool isRuntimeFrame(uint32_t function) { return function >= 0xFFFF'FF00; }
 
@@ -121,6 +125,7 @@ class GuestThread {
   bool pinned = false;        ///< may not move now (a flush of its writes is in flight, or pinned by the program)
   int64_t guestClockFloor = 0;  ///< the guest's monotonic clock never goes below this, nanoseconds
   std::vector<uint64_t> trace;  ///< frames passed by the pending exception: function << 32 | flat index
+  FrameStack captured;          ///< native frames during a capture, innermost first; empty at all other times
 
   // What does not.
   std::mutex mutex;

@@ -52,8 +52,14 @@ struct ThreadContext {
   Vm* vm = nullptr;
   uint64_t stackLimit = 0;       ///< what pollLimit is restored to
   uint64_t stackTop = 0;
-  void* fiber = nullptr;
   uint64_t allocAreaEnd = 0;     ///< heap only: the allocation area reaches to here; [allocLimit, end) is not zeroed yet
+  void* fiber = nullptr;         ///< the rt::Fiber this context belongs to
+  // The interpreter's part of the fiber; set up by the driver (runtime/frames/driver.cpp).
+  uint64_t* interpTop = nullptr;    ///< next free word of the interpreter stack
+  uint64_t* interpLimit = nullptr;  ///< its end
+  void* interpFrame = nullptr;      ///< innermost interpreter frame (runtime/interp/interp_frame.h), null: none
+  uint64_t tierSince = 0;           ///< cycle counter when the current tier was entered (runtime/frames/capture_stats.h)
+  bool inCompiled = false;          ///< the current tier is compiled code
 };
 
 #define JVMC_CONTEXT_OFFSET(field, offset) static_assert(offsetof(ThreadContext, field) == offset)

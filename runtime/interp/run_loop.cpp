@@ -1,0 +1,130 @@
+// The interpreter's loop: direct dispatch by computed goto over FunctionCode. One C++ activation runs any number of
+// interpreted frames; it ends when the frame it was started with returns or unwinds. The instructions stand by subject in
+// ops_*.inc.
+//
+// Unwinding inside the loop:
+//   raise           an exception is pending at `pc`: to the handler, or out of the frame
+//   captureAt       this frame is captured at `point`, then every outer frame after its call, then return
+#include "runtime/abi/guest_memory.h"
+#include "runtime/abi/helpers.h"
+#include "runtime/frames/capture_stats.h"
+#include "runtime/interp/arithmetic.h"
+#include "runtime/interp/frame_ops.h"
+#include "runtime/interp/interpreter.h"
+#include "runtime/interp/tier_up.h"
+#include "runtime/vm.h"
+
+namespace jvmc::rt {
+namespace {
+
+bool isCurrent(ThreadContext* ctx, ObjectRef object) {
+  return header(object)->epochWord.load(std::memory_order_relaxed) >= ctx->epoch;
+}
+
+/// Every read of an object comes after this, every write after ensureWritable. May suspend the fiber, never unwinds.
+inline void ensureReadable(ThreadContext* ctx, ObjectRef object) {
+  if (!isCurrent(ctx, object)) [[unlikely]] jvmc_checkRead(ctx, object);
+}
+
+inline void ensureWritable(ThreadContext* ctx, ObjectRef object) {
+  if (!isHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed))) [[unlikely]] jvmc_checkWrite(ctx, object);
+}
+
+inline bool pollRequested(ThreadContext* ctx) {
+  return ctx->pollLimit.load(std::memory_order_relaxed) == kPollRequested;
+}
+
+}  // namespace
+
+// GCSE would merge the dispatch jumps into one, which costs the branch predictor its context.
+__attribute__((optimize("no-gcse"))) uint64_t runLoop(ThreadContext& context, InterpFrame* base, const Inst* pc, bool raise) {
+  static const void* const kLabels[] = {
+#define JVMC_IOP(name) &&op_##name,
+#include "runtime/interp/interp_ops.def"
+  };
+  ThreadContext* const ctx = &context;
+  FunctionCodes& codes = ctx->vm->functionCodes();
+  const uint64_t tierUpHeat = tierUpThreshold(*ctx->vm);
+  InterpFrame* frame = base;
+  uint64_t* r = frame->registers();
+  uint32_t point = 0;
+  // What a call instruction hands to the common call sequence.
+  FunctionCell* cell = nullptr;
+  const uint32_t* arguments = nullptr;
+  BuiltinThrow thrown = BuiltinThrow::Arithmetic;
+  int32_t thrownDetail = 0;
+
+#define NEXT(n)        \
+  do {                 \
+    pc += (n);         \
+    goto* kLabels[uint32_t(pc->op)]; \
+  } while (0)
+#define GO() goto* kLabels[uint32_t(pc->op)]
+#define THROW(kind, detail)             \
+  do {                                  \
+    thrown = BuiltinThrow::kind;        \
+    thrownDetail = int32_t(detail);     \
+    goto throwBuiltin;                  \
+  } while (0)
+#define CHECK_NULL(ref) \
+  if ((ref) == kNullRef) [[unlikely]] THROW(NullPointer, 0)
+#define AFTER_CALL() \
+  if (ctx->unwinding != Unwinding::None) [[unlikely]] goto unwindAfter
+#define AFTER_INIT() \
+  if (ctx->unwinding != Unwinding::None) [[unlikely]] goto unwindBefore
+
+  if (raise) goto raiseException;
+  GO();
+
+#include "runtime/interp/ops_arithmetic.inc"
+#include "runtime/interp/ops_control.inc"
+#include "runtime/interp/ops_memory.inc"
+#include "runtime/interp/ops_runtime.inc"
+
+throwBuiltin:
+  jvmc_throwBuiltin(ctx, uint32_t(thrown), thrownDetail);
+  goto raiseException;
+
+unwindAfter:
+  if (ctx->unwinding == Unwinding::Exception) goto raiseException;
+  point = ir::pointAfter(frame->code->flatOf(pc));
+  goto captureAt;
+
+unwindBefore:
+  if (ctx->unwinding == Unwinding::Exception) goto raiseException;
+  point = ir::pointBefore(frame->code->flatOf(pc));
+  goto captureAt;
+
+raiseException:
+  for (;;) {
+    const FunctionCode& code = *frame->code;
+    uint32_t flat = code.flatOf(pc);
+    jvmc_addTraceFrame(ctx, code.function().value, flat);
+    if (const Inst* handler = code.handlerOf(flat)) {
+      r[code.exceptionRegister()] = jvmc_catchException(ctx);
+      pc = handler;
+      GO();
+    }
+    InterpFrame* left = frame;
+    frame = frame->previous;
+    dropFrame(*ctx, left);
+    if (left == base) return 0;
+    r = frame->registers();
+    pc = frame->pc;
+  }
+
+captureAt:
+  for (;;) {
+    if (frame->code->body().optimised)
+      captureFrameStates(*ctx, frame, instrAt(frame->code->body(), point / 2).frameState);
+    else
+      captureInterpFrame(*ctx, frame, point);
+    InterpFrame* left = frame;
+    frame = frame->previous;
+    dropFrame(*ctx, left);
+    if (left == base) return 0;
+    point = ir::pointAfter(frame->code->flatOf(frame->pc));
+  }
+}
+
+}  // namespace jvmc::rt
