@@ -41,6 +41,8 @@ enum RuntimeFrame : uint32_t {
   kFrameThreadStart = 0xFFFF'FF01,
   /// The thread is over and waits until its last writes are home. No slots.
   kFrameThreadEnd = 0xFFFF'FF02,
+  /// A helper that flushes the thread's writes before it does its work (sleep, park, yield, fence) waits for the flush.
+  kFrameAfterFlush = 0xFFFF'FF03,
 };
 inline bool isRuntimeFrame(uint32_t function) { return function >= 0xFFFF'FF00; }
 
@@ -106,6 +108,10 @@ enum class CaptureReason : uint8_t { None, Park, Preempt, Migrate, Request, Stac
 struct ThreadStats {
   uint64_t cpuNanosInterpreter = 0, cpuNanosCompiled = 0;
   uint64_t captures = 0, capturedFrames = 0, capturedCompiledFrames = 0, moves = 0;
+  // Not yet settled (runtime/frames/capture_stats.h): cycles since the thread got its fiber, and the capture under way.
+  uint64_t cyclesInterpreter = 0, cyclesCompiled = 0;
+  uint32_t framesOfCapture = 0, interpretedOfCapture = 0, innermostLoopDepth = 0;
+  bool innermostInterpreted = false;
 };
 
 /// A guest thread. Owned by exactly one node's Scheduler at every moment, or by a transfer in flight.
@@ -138,6 +144,8 @@ class GuestThread {
   uint64_t epoch = 0;       ///< T.epoch while it has no context, as an epoch word
   uint64_t writerSlot = 0;  ///< lease, 0 = none
   void* writeSet = nullptr;  ///< the object space's, see ObjectSpace
+  int32_t exitCode = 0;      ///< once ended, main: what it returned, 1 after an uncaught exception
+  std::string report;        ///< once ended by an uncaught exception: the text for stderr
   ThreadStats stats;
 
   /// Sets a request bit and makes the next poll take its slow path. Any thread; never blocks.

@@ -60,6 +60,10 @@ using MakeCodeProvider =
 /// Statistics for --stats: what was captured where, by which tier.
 struct CaptureStats;
 
+class FunctionInfos;
+class FunctionCodes;
+class NativeTable;
+
 class Vm {
  public:
   virtual ~Vm() = default;
@@ -79,6 +83,7 @@ class Vm {
   virtual ThreadPost& post() = 0;
   virtual ThreadShipper* shipper() = 0;
   virtual OutsideWorld& outside() = 0;
+  virtual ThreadEvents* events() = 0;  ///< null: nobody asks
   virtual CodeProvider* code() = 0;  ///< null in mode interp; loads the JIT on first use
   virtual CaptureStats& captureStats() = 0;
   virtual std::atomic<uint64_t>& clock() = 0;  ///< node clock as an epoch word, starts at kEpochStep
@@ -86,6 +91,12 @@ class Vm {
   /// Creates the main thread (running the module's entry) and hands it to the scheduler.
   virtual void startMain() = 0;
   virtual ThreadId newThreadId() = 0;
+
+  // -- the execution engine's own (runtime/frames, runtime/interp, runtime/natives)
+  virtual FunctionInfos& functionInfos() = 0;
+  virtual FunctionCodes& functionCodes() = 0;
+  virtual const NativeTable& natives() = 0;
+  virtual ObjectRef outOfMemoryError() = 0;  ///< made beforehand: thrown when nothing else can be allocated
   /// Called by the scheduler once for each thread that ends on this node; tells VmPorts::events.
   virtual void onThreadEnd(GuestThread& thread, bool uncaught) = 0;
 };

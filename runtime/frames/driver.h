@@ -7,11 +7,12 @@
 namespace jvmc::rt {
 
 enum class RunOutcome : uint8_t {
-  Ended,     ///< the outermost frame returned, or an exception left it (then `exception` in the context is set)
+  Ended,     ///< the thread is over, joiners know it; GuestThread::report is set if an exception left its last frame
   Captured,  ///< all native frames are data again; GuestThread::captureReason tells why
 };
 
-/// Runs ctx.thread. Called on its fiber, inside World::enter/leave.
+/// Runs ctx.thread. Called on its fiber, inside World::enter/leave, with the context's epoch, writer slot, lock owner,
+/// thread object, depth limit and tables set. Submits ThreadEnd itself when the last frame has gone.
 RunOutcome runThread(ThreadContext& ctx);
 
 /// Calls a guest function from C++ (class initialisers). Like any helper: look at ctx.unwinding afterwards; the caller

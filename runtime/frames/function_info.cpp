@@ -2,6 +2,8 @@
 
 #include <functional>
 
+#include "ir/analysis/call_graph.h"
+#include "ir/analysis/safepoints.h"
 #include "runtime/frames/runtime_frames.h"
 
 namespace jvmc::rt {
@@ -21,19 +23,9 @@ const ir::Instr& FunctionInfo::instr(uint32_t flatIndex) const {
   return body_[block].instrs[index];
 }
 
-bool FunctionInfo::isCallSafepoint(const ir::Instr& instr) const {
-  switch (instr.op) {
-    case ir::Opcode::kLoadField:
-    case ir::Opcode::kStoreField: return module_.field(instr.symbol).isVolatile;
-    case ir::Opcode::kLoadStatic:
-    case ir::Opcode::kStoreStatic: return module_.staticField(instr.symbol).isVolatile;
-    default: return instr.info().has(ir::kCall);
-  }
-}
-
 bool FunctionInfo::isResumePoint(uint32_t resumePoint) const {
   if (resumePoint / 2 >= cfg_.instrCount()) return false;
-  return resumePoint % 2 == 0 || isCallSafepoint(instr(resumePoint / 2));
+  return resumePoint % 2 == 0 || ir::safepointKind(module_, instr(resumePoint / 2)) == ir::SafepointKind::After;
 }
 
 const PointSlots& FunctionInfo::slots(uint32_t resumePoint) const {
@@ -70,7 +62,11 @@ uint32_t FunctionInfo::loopDepth(uint32_t flatIndex) const {
 
 FunctionInfos::FunctionInfos(const ir::Module& module)
     : module_(module),
-      infos_(std::make_unique<std::atomic<const FunctionInfo*>[]>(module.functions.size())) {}
+      recursive_(module.functions.size()),
+      infos_(std::make_unique<std::atomic<const FunctionInfo*>[]>(module.functions.size())) {
+  ir::CallGraph calls(module);
+  for (uint32_t f = 0; f < recursive_.size(); ++f) recursive_[f] = calls.mayRecurse(ir::FunctionId(f));
+}
 
 FunctionInfos::~FunctionInfos() = default;
 

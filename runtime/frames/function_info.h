@@ -34,8 +34,6 @@ class FunctionInfo {
 
   /// A frame may stand at `resumePoint`: before any instruction, or after one that is a Call safepoint.
   bool isResumePoint(uint32_t resumePoint) const;
-  /// The instruction's resume point is *after* it: a Call, or an access to a volatile field or static.
-  bool isCallSafepoint(const ir::Instr& instr) const;
   /// The slots at a resume point. Lock-free once built.
   const PointSlots& slots(uint32_t resumePoint) const;
   /// Type of the value that the callee or the runtime supplies at an `after` point; kVoid if there is none.
@@ -65,9 +63,12 @@ class FunctionInfos {
   Result<const FunctionInfo*> find(ir::FunctionId function) const;
   /// The same for a function that is known to be sound, because a frame of it exists.
   const FunctionInfo& operator[](ir::FunctionId function) const;
+  /// Frames of the function count against the guest depth limit.
+  bool mayRecurse(ir::FunctionId function) const { return recursive_[function.index()]; }
 
  private:
   const ir::Module& module_;
+  std::vector<bool> recursive_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<FunctionInfo>> owned_;
   std::unique_ptr<std::atomic<const FunctionInfo*>[]> infos_;

@@ -18,7 +18,17 @@ enum class ClassInitPhase : uint64_t {
 /// kFrameClassInit: ClassId, ClassInitPhase, exception that End throws when it is through (or null).
 inline constexpr uint32_t kClassInitSlots = 3;
 
-/// kFrameThreadStart: Thread object, id of the new thread, FunctionId, then the slots of the function's point `before 0`.
-inline constexpr uint32_t kThreadStartFixedSlots = 3;
+/// kFrameThreadStart: Thread object, id of the new thread, FunctionId, ThreadStartPhase, then the slots of the function's
+/// point `before 0`.
+enum class ThreadStartPhase : uint64_t {
+  SetId,  ///< waits for the compare-and-swap of the object's id (0: never started)
+  Begin,  ///< waits for the home's answer to ThreadStart
+  kCount
+};
+inline constexpr uint32_t kThreadStartFixedSlots = 4;
+
+/// kFrameAfterFlush: FlushedOp, nanoseconds.
+enum class FlushedOp : uint64_t { Fence, Sleep, Park, kCount };
+inline constexpr uint32_t kAfterFlushSlots = 2;
 
 }  // namespace jvmc::rt

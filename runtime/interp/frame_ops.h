@@ -46,8 +46,8 @@ inline void dropFrame(ThreadContext& ctx, InterpFrame* frame) {
 /// Stores a frame of baseline code at `resumePoint` into the capture buffer.
 void captureInterpFrame(ThreadContext& ctx, InterpFrame* frame, uint32_t resumePoint);
 
-/// The same where `instr` of an optimised body stands for a chain of baseline frames.
-void captureFrameStates(ThreadContext& ctx, InterpFrame* frame, ir::FrameStateId state);
+/// The same for the instruction at a flat index of an optimised body: it stands for a chain of baseline frames.
+void captureFrameStates(ThreadContext& ctx, InterpFrame* frame, uint32_t flatIndex);
 
 /// Runs the innermost frame from `pc` until it returns (its result) or unwinds. `raise`: an exception is pending at `pc`.
 uint64_t runLoop(ThreadContext& ctx, InterpFrame* base, const Inst* pc, bool raise);

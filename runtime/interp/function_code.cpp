@@ -46,11 +46,11 @@ Result<const FunctionCode*> FunctionCodes::find(ir::FunctionId function) {
   if (const FunctionCode* code = ready(function.value)) return code;
   Result<const FunctionInfo*> info = infos_.find(function);
   if (!info.ok()) return std::move(info).error();
-  return install(function, std::make_unique<FunctionCode>(layout_, **info, (*info)->body()));
+  return install(function, std::make_unique<FunctionCode>(layout_, **info, (*info)->body(), infos_.mayRecurse(function)));
 }
 
 void FunctionCodes::replaceBody(ir::FunctionId function, const ir::FunctionBody& body) {
-  install(function, std::make_unique<FunctionCode>(layout_, infos_[function], body));
+  install(function, std::make_unique<FunctionCode>(layout_, infos_[function], body, infos_.mayRecurse(function)));
 }
 
 const FunctionCode* FunctionCodes::install(ir::FunctionId function, std::unique_ptr<FunctionCode> code) {

@@ -50,7 +50,7 @@ struct SwitchTable {
 class FunctionCode {
  public:
   /// `body` is the function's own, or an optimised form of it (then `info` is still the baseline's).
-  FunctionCode(const ModuleLayout& layout, const FunctionInfo& info, const ir::FunctionBody& body);
+  FunctionCode(const ModuleLayout& layout, const FunctionInfo& info, const ir::FunctionBody& body, bool countsDepth);
 
   ir::FunctionId function() const { return info_.function(); }
   const FunctionInfo& info() const { return info_; }
@@ -82,7 +82,6 @@ class FunctionCode {
   const std::vector<uint32_t>& slotRegisters(uint32_t resumePoint) const;
   /// The function may recurse: its frames count against the depth limit.
   bool countsDepth() const { return countsDepth_; }
-  void setCountsDepth(bool counts) { countsDepth_ = counts; }
 
   size_t bytes() const;
 
@@ -99,7 +98,7 @@ class FunctionCode {
   std::vector<uint64_t> constants_;
   std::vector<uint32_t> referenceParams_, registerOf_;
   uint32_t paramCount_ = 0, referenceEnd_ = 0, constantBegin_ = 0, exceptionRegister_ = 0, frameWords_ = 0;
-  bool countsDepth_ = true;
+  bool countsDepth_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<std::vector<uint32_t>>> ownedSlots_;
   std::unique_ptr<std::atomic<const std::vector<uint32_t>*>[]> slotRegisters_;
@@ -111,6 +110,7 @@ class FunctionCodes {
   FunctionCodes(const ModuleLayout& layout, const FunctionInfos& infos);
   ~FunctionCodes();
 
+  size_t functionCount() const { return layout_.module().functions.size(); }
   /// The code if it is there.
   const FunctionCode* ready(uint32_t function) const { return codes_[function].load(std::memory_order_acquire); }
   /// Fails if the stored body is corrupt.

@@ -502,8 +502,9 @@ class Predecoder {
   std::vector<SwitchFixup> switchFixups_;
 };
 
-FunctionCode::FunctionCode(const ModuleLayout& layout, const FunctionInfo& info, const ir::FunctionBody& body)
-    : info_(info), body_(body) {
+FunctionCode::FunctionCode(const ModuleLayout& layout, const FunctionInfo& info, const ir::FunctionBody& body,
+                           bool countsDepth)
+    : info_(info), body_(body), countsDepth_(countsDepth) {
   if (&body == &info.body()) {
     Predecoder(layout, body, info.cfg(), *this).run();
   } else {

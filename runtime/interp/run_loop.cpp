@@ -5,9 +5,11 @@
 // Unwinding inside the loop:
 //   raise           an exception is pending at `pc`: to the handler, or out of the frame
 //   captureAt       this frame is captured at `point`, then every outer frame after its call, then return
-#include "runtime/abi/guest_memory.h"
-#include "runtime/abi/helpers.h"
+#include <array>
+
 #include "runtime/frames/capture_stats.h"
+#include "runtime/helpers/access.h"
+#include "runtime/helpers/waiting.h"
 #include "runtime/interp/arithmetic.h"
 #include "runtime/interp/frame_ops.h"
 #include "runtime/interp/interpreter.h"
@@ -16,19 +18,6 @@
 
 namespace jvmc::rt {
 namespace {
-
-bool isCurrent(ThreadContext* ctx, ObjectRef object) {
-  return header(object)->epochWord.load(std::memory_order_relaxed) >= ctx->epoch;
-}
-
-/// Every read of an object comes after this, every write after ensureWritable. May suspend the fiber, never unwinds.
-inline void ensureReadable(ThreadContext* ctx, ObjectRef object) {
-  if (!isCurrent(ctx, object)) [[unlikely]] jvmc_checkRead(ctx, object);
-}
-
-inline void ensureWritable(ThreadContext* ctx, ObjectRef object) {
-  if (!isHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed))) [[unlikely]] jvmc_checkWrite(ctx, object);
-}
 
 inline bool pollRequested(ThreadContext* ctx) {
   return ctx->pollLimit.load(std::memory_order_relaxed) == kPollRequested;
@@ -116,7 +105,7 @@ raiseException:
 captureAt:
   for (;;) {
     if (frame->code->body().optimised)
-      captureFrameStates(*ctx, frame, instrAt(frame->code->body(), point / 2).frameState);
+      captureFrameStates(*ctx, frame, point / 2);
     else
       captureInterpFrame(*ctx, frame, point);
     InterpFrame* left = frame;

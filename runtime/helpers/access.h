@@ -1,0 +1,45 @@
+// Guest memory as C++ code of the runtime accesses it: first make this copy of the object current, then use relaxed atomics
+// (guest_memory.h). Shared by helpers, natives and the interpreter.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "runtime/abi/guest_memory.h"
+#include "runtime/abi/helpers.h"
+
+namespace jvmc::rt {
+
+inline bool isCurrent(ThreadContext* ctx, ObjectRef object) {
+  return header(object)->epochWord.load(std::memory_order_relaxed) >= ctx->epoch;
+}
+inline bool isHome(ObjectRef object) {
+  return isHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed));
+}
+
+/// Every read of an object comes after this, every write after ensureWritable. May suspend the fiber, never unwinds.
+inline void ensureReadable(ThreadContext* ctx, ObjectRef object) {
+  if (!isCurrent(ctx, object)) [[unlikely]] jvmc_checkRead(ctx, object);
+}
+inline void ensureWritable(ThreadContext* ctx, ObjectRef object) {
+  if (!isHome(object)) [[unlikely]] jvmc_checkWrite(ctx, object);
+}
+
+/// Stores a reference, with the barrier. A release: another thread that races to read it sees an initialised object.
+inline void storeReference(ThreadContext* ctx, ObjectRef object, uint64_t offset, ObjectRef value) {
+  if (ctx->barrierFlags.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    jvmc_storeBarrier(ctx, object, int64_t(offset), value);
+  storeGuest<uint64_t>(object + offset, value, std::memory_order_release);
+}
+
+/// `value` (or null) may be an element of the reference array.
+inline bool storeAllowed(ThreadContext* ctx, ObjectRef array, ObjectRef value) {
+  return value == kNullRef || jvmc_arrayStoreCheck(ctx, array, value) != 0;
+}
+
+/// The bytes of an array(i8), not null.
+std::string readBytes(ThreadContext* ctx, ObjectRef array);
+/// A new array(i8), or null with a pending exception (out of memory). May collect.
+ObjectRef newByteArray(ThreadContext* ctx, std::string_view bytes);
+
+}  // namespace jvmc::rt

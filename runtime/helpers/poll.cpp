@@ -1,0 +1,53 @@
+// The slow path of every poll. The order of its first two steps is what keeps a request from being lost: the limit is
+// restored *before* the request bits are read, and requesters set the bit before they touch the limit.
+#include "runtime/frames/capture_stats.h"
+#include "runtime/helpers/waiting.h"
+#include "runtime/vm.h"
+
+namespace jvmc::rt {
+namespace {
+
+/// A move needs the thread's writes at home first. If that takes time the thread parks for the flush; the scheduler ships
+/// it when the answer comes, because the request bit is still set.
+void beginMigrate(ThreadContext& ctx) {
+  GuestThread& thread = *ctx.thread;
+  uint64_t ticket = thread.beginWait(WaitKind::Access, kNullRef, false);
+  if (!ctx.vm->space().release(ctx, ticket)) return beginCapture(ctx, CaptureReason::Park);
+  thread.endWait();
+  beginCapture(ctx, CaptureReason::Migrate);
+}
+
+}  // namespace
+}  // namespace jvmc::rt
+
+using namespace jvmc::rt;
+
+extern "C" void jvmc_poll(JvmcContext* ctx) {
+  // Sequentially consistent: the read of the bits must not move above it.
+  ctx->pollLimit.store(ctx->stackLimit, std::memory_order_seq_cst);
+  ctx->vm->world().safepoint(*ctx);
+  GuestThread& thread = *ctx->thread;
+  const Zeal& zeal = ctx->vm->options().zeal;
+  if (zeal.captureEvery != 0 || zeal.migrateEvery != 0) ctx->pollLimit.store(kPollRequested, std::memory_order_relaxed);
+
+  uint32_t requests = thread.requests.load(std::memory_order_seq_cst);
+  if (requests & kRequestStop) return beginCapture(*ctx, CaptureReason::Stop);
+  if ((requests & kRequestMigrate) && !thread.pinned) return beginMigrate(*ctx);
+  if (requests & (kRequestCapture | kRequestDump)) {
+    thread.requests.fetch_and(~uint32_t(kRequestCapture | kRequestDump), std::memory_order_relaxed);
+    return beginCapture(*ctx, CaptureReason::Request);
+  }
+  if (requests & kRequestPreempt) {
+    thread.requests.fetch_and(~uint32_t(kRequestPreempt), std::memory_order_relaxed);
+    return beginCapture(*ctx, CaptureReason::Preempt);
+  }
+  if (uint64_t(__builtin_frame_address(0)) < ctx->stackLimit) return beginCapture(*ctx, CaptureReason::StackFull);
+  if (!zealIsDue(*ctx)) return;
+  if (thread.captureReason == CaptureReason::Migrate) return beginMigrate(*ctx);
+  ctx->unwinding = Unwinding::Capture;
+}
+
+extern "C" uint64_t* jvmc_captureFrame(JvmcContext* ctx, uint32_t function, uint32_t resumePoint, uint32_t slotCount) {
+  if (!isRuntimeFrame(function)) countCapturedFrame(*ctx, function, resumePoint);
+  return ctx->thread->captured.push(function, resumePoint, slotCount);
+}
