@@ -2,6 +2,7 @@
 // it is caught: appended, so that a rethrown exception tells its whole way.
 #include <algorithm>
 
+#include "runtime/frames/function_info.h"
 #include "runtime/helpers/access.h"
 #include "runtime/helpers/throwing.h"
 #include "runtime/thread.h"

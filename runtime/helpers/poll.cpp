@@ -4,22 +4,6 @@
 #include "runtime/helpers/waiting.h"
 #include "runtime/vm.h"
 
-namespace jvmc::rt {
-namespace {
-
-/// A move needs the thread's writes at home first. If that takes time the thread parks for the flush; the scheduler ships
-/// it when the answer comes, because the request bit is still set.
-void beginMigrate(ThreadContext& ctx) {
-  GuestThread& thread = *ctx.thread;
-  uint64_t ticket = thread.beginWait(WaitKind::Access, kNullRef, false);
-  if (!ctx.vm->space().release(ctx, ticket)) return beginCapture(ctx, CaptureReason::Park);
-  thread.endWait();
-  beginCapture(ctx, CaptureReason::Migrate);
-}
-
-}  // namespace
-}  // namespace jvmc::rt
-
 using namespace jvmc::rt;
 
 extern "C" void jvmc_poll(JvmcContext* ctx) {
@@ -32,7 +16,11 @@ extern "C" void jvmc_poll(JvmcContext* ctx) {
 
   uint32_t requests = thread.requests.load(std::memory_order_seq_cst);
   if (requests & kRequestStop) return beginCapture(*ctx, CaptureReason::Stop);
-  if ((requests & kRequestMigrate) && !thread.pinned) return beginMigrate(*ctx);
+  if ((requests & kRequestMigrate) && !thread.pinned) {
+    // The reason says it; the scheduler flushes the thread's writes and ships it, or lets it go on if it may not leave.
+    thread.requests.fetch_and(~uint32_t(kRequestMigrate), std::memory_order_relaxed);
+    return beginCapture(*ctx, CaptureReason::Migrate);
+  }
   if (requests & (kRequestCapture | kRequestDump)) {
     thread.requests.fetch_and(~uint32_t(kRequestCapture | kRequestDump), std::memory_order_relaxed);
     return beginCapture(*ctx, CaptureReason::Request);
@@ -42,9 +30,7 @@ extern "C" void jvmc_poll(JvmcContext* ctx) {
     return beginCapture(*ctx, CaptureReason::Preempt);
   }
   if (uint64_t(__builtin_frame_address(0)) < ctx->stackLimit) return beginCapture(*ctx, CaptureReason::StackFull);
-  if (!zealIsDue(*ctx)) return;
-  if (thread.captureReason == CaptureReason::Migrate) return beginMigrate(*ctx);
-  ctx->unwinding = Unwinding::Capture;
+  if (zealIsDue(*ctx)) ctx->unwinding = Unwinding::Capture;
 }
 
 extern "C" uint64_t* jvmc_captureFrame(JvmcContext* ctx, uint32_t function, uint32_t resumePoint, uint32_t slotCount) {

@@ -73,9 +73,9 @@ bool zealIsDue(ThreadContext& ctx) {
   armZeal(ctx);
   GuestThread& thread = *ctx.thread;
   Vm& vm = *ctx.vm;
+  // With both, every move is a capture as well.
   if (vm.options().zeal.migrateEvery != 0 && vm.shipper() != nullptr && !thread.pinned) {
     thread.migrateTarget = NodeId((vm.options().node.value + 1) % vm.options().nodeCount);
-    thread.requests.fetch_or(kRequestMigrate, std::memory_order_relaxed);
     thread.captureReason = CaptureReason::Migrate;
     return true;
   }
