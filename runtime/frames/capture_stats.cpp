@@ -104,10 +104,12 @@ void settleTiers(ThreadContext& ctx) {
 
 std::string CaptureStats::toJson() const {
   return fmt::format(
-      "{{\"captures\":{},\"framesInterpreted\":{},\"framesCompiled\":{},\"resumesInterpreted\":{},\"resumesCompiled\":{},"
+      "{{\"captures\":{},\"framesInterpreted\":{},\"framesCompiled\":{},\"resumesInterpreted\":{},\"resumesCompiled\":{"
+      "},"
       "\"byReason\":{},\"byWait\":{},\"byLoopDepth\":{},\"compiledByLoopDepth\":{},\"byDepthPowerOfTwo\":{},"
       "\"byCompiledDepthPowerOfTwo\":{},\"cpuNanosInterpreter\":{},\"cpuNanosCompiled\":{}}}",
-      captures.load(), framesInterpreted.load(), framesCompiled.load(), resumesInterpreted.load(), resumesCompiled.load(),
+      captures.load(), framesInterpreted.load(), framesCompiled.load(), resumesInterpreted.load(),
+      resumesCompiled.load(),
       named<kReasons>(byReason, {"none", "park", "preempt", "migrate", "request", "stackFull", "zeal", "stop"}),
       named<kWaits>(byWait, {"none", "sleep", "monitorEnter", "monitorWait", "join", "park", "classInit", "outside",
                              "access", "yield"}),

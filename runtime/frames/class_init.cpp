@@ -23,8 +23,8 @@ SyncRequest requestFor(Vm& vm, SyncOp op, ir::ClassId cls) {
   return request;
 }
 
-/// This node has learnt that the class is initialised. Threads that run here now may lack what the initialiser wrote: the
-/// clock makes each acquire at its first use.
+/// This node has learnt that the class is initialised. Threads that run here now may lack what the initialiser wrote:
+/// the clock makes each acquire at its first use.
 void markDone(ThreadContext& ctx, ir::ClassId cls) {
   Vm& vm = *ctx.vm;
   uint64_t now = vm.clock().load();
@@ -90,11 +90,16 @@ void actOnAnswer(ThreadContext& ctx, ir::ClassId cls, uint64_t answer) {
 void resumeClassInit(ThreadContext& ctx, ir::ClassId cls, ClassInitPhase phase, ObjectRef exception, uint64_t answer) {
   bool threw = ctx.unwinding == Unwinding::Exception;
   switch (phase) {
-    case ClassInitPhase::Begin: return threw ? void() : actOnAnswer(ctx, cls, answer);
-    case ClassInitPhase::Super: return threw ? end(ctx, cls) : runSuper(ctx, cls);
-    case ClassInitPhase::Body: return end(ctx, cls);
-    case ClassInitPhase::End: return threw ? void() : finish(ctx, cls, exception);
-    case ClassInitPhase::kCount: break;
+    case ClassInitPhase::Begin:
+      return threw ? void() : actOnAnswer(ctx, cls, answer);
+    case ClassInitPhase::Super:
+      return threw ? end(ctx, cls) : runSuper(ctx, cls);
+    case ClassInitPhase::Body:
+      return end(ctx, cls);
+    case ClassInitPhase::End:
+      return threw ? void() : finish(ctx, cls, exception);
+    case ClassInitPhase::kCount:
+      break;
   }
   JVMC_UNREACHABLE(uint64_t(phase));
 }

@@ -62,8 +62,8 @@ bool passThrough(ThreadContext& ctx, const FunctionInfo& info, const FrameHeader
   return true;
 }
 
-/// The continuation to resume the frame with, or null for the interpreter. In mode auto only loop headers of functions that
-/// are compiled already are worth one: anything else reaches its next loop header soon.
+/// The continuation to resume the frame with, or null for the interpreter. In mode auto only loop headers of functions
+/// that are compiled already are worth one: anything else reaches its next loop header soon.
 ContinuationFn continuationFor(Vm& vm, const FunctionInfo& info, const FrameHeader& frame) {
   ir::FunctionId function(frame.function);
   if (vm.options().mode == RunMode::Jit) {
@@ -75,7 +75,8 @@ ContinuationFn continuationFor(Vm& vm, const FunctionInfo& info, const FrameHead
   uint32_t flat = frame.resumePoint / 2;
   ir::BlockId block = info.blockOf(flat);
   bool isLoopStart = info.cfg().isLoopHeader(block) && info.cfg().firstInstr(block) == flat;
-  if (!isLoopStart || vm.classes().cells()[frame.function].enter.load(std::memory_order_acquire) == nullptr) return nullptr;
+  if (!isLoopStart || vm.classes().cells()[frame.function].enter.load(std::memory_order_acquire) == nullptr)
+    return nullptr;
   return vm.code()->requestContinuation(function, frame.resumePoint);
 }
 
@@ -115,8 +116,10 @@ void resumeRuntimeFrame(ThreadContext& ctx, uint64_t supplied) {
     case kFrameAfterFlush:
       if (!threw) afterFlush(ctx, FlushedOp(slots[0]), int64_t(slots[1]));
       break;
-    case kFrameThreadEnd: break;
-    default: JVMC_UNREACHABLE(frames.top().function);
+    case kFrameThreadEnd:
+      break;
+    default:
+      JVMC_UNREACHABLE(frames.top().function);
   }
   frames.pop();  // only now: while it is there the collector sees its slots
 }

@@ -1,5 +1,5 @@
-// The driver: runs a thread on the current fiber by resuming its innermost data frame, again and again. Outer frames stay
-// data until their callee returns; each is resumed in a compiled continuation or in the interpreter.
+// The driver: runs a thread on the current fiber by resuming its innermost data frame, again and again. Outer frames
+// stay data until their callee returns; each is resumed in a compiled continuation or in the interpreter.
 #pragma once
 
 #include "runtime/thread.h"

@@ -104,7 +104,8 @@ void forEachReferenceSlot(const FunctionInfos& functions, FrameStack& frames,
       const PointSlots& point = functions[ir::FunctionId(uint32_t(slots[2]))].slots(ir::pointBefore(0));
       for (uint32_t r : point.references) visit(slots[kThreadStartFixedSlots + r]);
     } else if (!isRuntimeFrame(header.function)) {
-      for (uint32_t r : functions[ir::FunctionId(header.function)].slots(header.resumePoint).references) visit(slots[r]);
+      for (uint32_t r : functions[ir::FunctionId(header.function)].slots(header.resumePoint).references)
+        visit(slots[r]);
     }
   }
 }

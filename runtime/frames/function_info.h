@@ -1,5 +1,5 @@
-// What capture and resume know about a baseline function: its control flow, its liveness, and the typed slots of each of
-// its resume points. Built on first use, cached for the life of the VM, shared by all threads.
+// What capture and resume know about a baseline function: its control flow, its liveness, and the typed slots of each
+// of its resume points. Built on first use, cached for the life of the VM, shared by all threads.
 #pragma once
 
 #include <atomic>
@@ -74,8 +74,8 @@ class FunctionInfos {
   std::unique_ptr<std::atomic<const FunctionInfo*>[]> infos_;
 };
 
-/// Visits the non-null references that a thread's data holds: frames, resumption, wait, its Thread object. The thread must
-/// not run, or the world must be stopped.
+/// Visits the non-null references that a thread's data holds: frames, resumption, wait, its Thread object. The thread
+/// must not run, or the world must be stopped.
 void visitThreadReferences(const FunctionInfos& functions, const GuestThread& thread,
                            const std::function<void(ObjectRef)>& visit);
 

@@ -1,5 +1,5 @@
-// The slots of the runtime's own frames (RuntimeFrame in runtime/thread.h). Like guest frames they are data: a thread can
-// move while it initialises a class, starts a thread, or ends.
+// The slots of the runtime's own frames (RuntimeFrame in runtime/thread.h). Like guest frames they are data: a thread
+// can move while it initialises a class, starts a thread, or ends.
 #pragma once
 
 #include "runtime/thread.h"
@@ -18,8 +18,8 @@ enum class ClassInitPhase : uint64_t {
 /// kFrameClassInit: ClassId, ClassInitPhase, exception that End throws when it is through (or null).
 inline constexpr uint32_t kClassInitSlots = 3;
 
-/// kFrameThreadStart: Thread object, id of the new thread, FunctionId, ThreadStartPhase, then the slots of the function's
-/// point `before 0`.
+/// kFrameThreadStart: Thread object, id of the new thread, FunctionId, ThreadStartPhase, then the slots of the
+/// function's point `before 0`.
 enum class ThreadStartPhase : uint64_t {
   SetId,  ///< waits for the compare-and-swap of the object's id (0: never started)
   Begin,  ///< waits for the home's answer to ThreadStart

@@ -1,5 +1,5 @@
-// Guest memory as C++ code of the runtime accesses it: first make this copy of the object current, then use relaxed atomics
-// (guest_memory.h). Shared by helpers, natives and the interpreter.
+// Guest memory as C++ code of the runtime accesses it: first make this copy of the object current, then use relaxed
+// atomics (guest_memory.h). Shared by helpers, natives and the interpreter.
 #pragma once
 
 #include <string>
@@ -19,10 +19,12 @@ inline bool isHome(ObjectRef object) {
 
 /// Every read of an object comes after this, every write after ensureWritable. May suspend the fiber, never unwinds.
 inline void ensureReadable(ThreadContext* ctx, ObjectRef object) {
-  if (!isCurrent(ctx, object)) [[unlikely]] jvmc_checkRead(ctx, object);
+  if (!isCurrent(ctx, object)) [[unlikely]]
+    jvmc_checkRead(ctx, object);
 }
 inline void ensureWritable(ThreadContext* ctx, ObjectRef object) {
-  if (!isHome(object)) [[unlikely]] jvmc_checkWrite(ctx, object);
+  if (!isHome(object)) [[unlikely]]
+    jvmc_checkWrite(ctx, object);
 }
 
 /// Stores a reference, with the barrier. A release: another thread that races to read it sees an initialised object.

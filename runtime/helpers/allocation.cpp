@@ -5,7 +5,8 @@ namespace jvmc::rt {
 namespace {
 
 ObjectRef orOutOfMemory(ThreadContext* ctx, ObjectRef object) {
-  if (object == kNullRef) [[unlikely]] jvmc_throwBuiltin(ctx, uint32_t(BuiltinThrow::OutOfMemory), 0);
+  if (object == kNullRef) [[unlikely]]
+    jvmc_throwBuiltin(ctx, uint32_t(BuiltinThrow::OutOfMemory), 0);
   return object;
 }
 

@@ -19,17 +19,23 @@ int32_t badIndex(int32_t from, int32_t count, int32_t length) {
 template <class T>
 void copyElements(uint64_t from, uint64_t to, int32_t count) {
   if (to <= from)
-    for (int32_t i = 0; i < count; ++i) storeGuest<T>(to + uint64_t(i) * sizeof(T), loadGuest<T>(from + uint64_t(i) * sizeof(T)));
+    for (int32_t i = 0; i < count; ++i)
+      storeGuest<T>(to + uint64_t(i) * sizeof(T), loadGuest<T>(from + uint64_t(i) * sizeof(T)));
   else
-    for (int32_t i = count; i-- > 0;) storeGuest<T>(to + uint64_t(i) * sizeof(T), loadGuest<T>(from + uint64_t(i) * sizeof(T)));
+    for (int32_t i = count; i-- > 0;)
+      storeGuest<T>(to + uint64_t(i) * sizeof(T), loadGuest<T>(from + uint64_t(i) * sizeof(T)));
 }
 
 void copyPrimitives(uint8_t shift, uint64_t from, uint64_t to, int32_t count) {
   switch (shift) {
-    case 0: return copyElements<uint8_t>(from, to, count);
-    case 1: return copyElements<uint16_t>(from, to, count);
-    case 2: return copyElements<uint32_t>(from, to, count);
-    default: return copyElements<uint64_t>(from, to, count);
+    case 0:
+      return copyElements<uint8_t>(from, to, count);
+    case 1:
+      return copyElements<uint16_t>(from, to, count);
+    case 2:
+      return copyElements<uint32_t>(from, to, count);
+    default:
+      return copyElements<uint64_t>(from, to, count);
   }
 }
 
@@ -41,7 +47,8 @@ bool copyReference(ThreadContext* ctx, ObjectRef from, int32_t fromIndex, Object
   return true;
 }
 
-void copyReferences(ThreadContext* ctx, ObjectRef from, int32_t fromIndex, ObjectRef to, int32_t toIndex, int32_t count) {
+void copyReferences(ThreadContext* ctx, ObjectRef from, int32_t fromIndex, ObjectRef to, int32_t toIndex,
+                    int32_t count) {
   const ClassInfo* source = ctx->classes[classIndexOf(from)];
   const ClassInfo* target = ctx->classes[classIndexOf(to)];
   bool check = !isInstance(*source, *target);
@@ -102,10 +109,17 @@ extern "C" void jvmc_arrayFill(JvmcContext* ctx, ObjectRef array, int32_t from, 
       continue;
     }
     switch (info.elementShift) {
-      case 0: storeGuest<uint8_t>(address, uint8_t(value)); break;
-      case 1: storeGuest<uint16_t>(address, uint16_t(value)); break;
-      case 2: storeGuest<uint32_t>(address, uint32_t(value)); break;
-      default: storeGuest<uint64_t>(address, value);
+      case 0:
+        storeGuest<uint8_t>(address, uint8_t(value));
+        break;
+      case 1:
+        storeGuest<uint16_t>(address, uint16_t(value));
+        break;
+      case 2:
+        storeGuest<uint32_t>(address, uint32_t(value));
+        break;
+      default:
+        storeGuest<uint64_t>(address, value);
     }
   }
 }

@@ -1,5 +1,5 @@
-// Throwing, tracing, catching. A trace is gathered while the exception passes frames, and is stored into the exception when
-// it is caught: appended, so that a rethrown exception tells its whole way.
+// Throwing, tracing, catching. A trace is gathered while the exception passes frames, and is stored into the exception
+// when it is caught: appended, so that a rethrown exception tells its whole way.
 #include <algorithm>
 
 #include "runtime/frames/function_info.h"
@@ -21,28 +21,45 @@ uint32_t throwableOffset(const ModuleLayout& layout, uint32_t field) {
 std::string typeName(const ir::Module& module, ir::TypeId type) {
   const ir::Type& t = module.types[type];
   switch (t.kind) {
-    case ir::TypeKind::I8: return "i8";
-    case ir::TypeKind::I16: return "i16";
-    case ir::TypeKind::I32: return "i32";
-    case ir::TypeKind::I64: return "i64";
-    case ir::TypeKind::F32: return "f32";
-    case ir::TypeKind::F64: return "f64";
-    case ir::TypeKind::Ref: return module[t.classId()].name;
-    case ir::TypeKind::Array: return "array(" + typeName(module, t.element()) + ")";
-    default: return "null";
+    case ir::TypeKind::I8:
+      return "i8";
+    case ir::TypeKind::I16:
+      return "i16";
+    case ir::TypeKind::I32:
+      return "i32";
+    case ir::TypeKind::I64:
+      return "i64";
+    case ir::TypeKind::F32:
+      return "f32";
+    case ir::TypeKind::F64:
+      return "f64";
+    case ir::TypeKind::Ref:
+      return module[t.classId()].name;
+    case ir::TypeKind::Array:
+      return "array(" + typeName(module, t.element()) + ")";
+    default:
+      return "null";
   }
 }
 
 std::string messageOf(const ModuleLayout& layout, BuiltinThrow kind, int32_t detail) {
   switch (kind) {
-    case BuiltinThrow::Arithmetic: return "/ by zero";
-    case BuiltinThrow::ArrayIndex: return fmt::format("index {} is out of bounds", detail);
-    case BuiltinThrow::NegativeSize: return fmt::format("{}", detail);
-    case BuiltinThrow::ClassCast: return className(layout, ClassIndex(detail));
-    case BuiltinThrow::ArrayStore: return detail == 0 ? "" : className(layout, ClassIndex(detail));
-    case BuiltinThrow::IllegalMonitor: return "current thread is not owner";
-    case BuiltinThrow::NoClassDef: return "could not initialize class " + className(layout, ClassIndex(detail));
-    default: return "";
+    case BuiltinThrow::Arithmetic:
+      return "/ by zero";
+    case BuiltinThrow::ArrayIndex:
+      return fmt::format("index {} is out of bounds", detail);
+    case BuiltinThrow::NegativeSize:
+      return fmt::format("{}", detail);
+    case BuiltinThrow::ClassCast:
+      return className(layout, ClassIndex(detail));
+    case BuiltinThrow::ArrayStore:
+      return detail == 0 ? "" : className(layout, ClassIndex(detail));
+    case BuiltinThrow::IllegalMonitor:
+      return "current thread is not owner";
+    case BuiltinThrow::NoClassDef:
+      return "could not initialize class " + className(layout, ClassIndex(detail));
+    default:
+      return "";
   }
 }
 
@@ -104,22 +121,38 @@ std::string className(const ModuleLayout& layout, ClassIndex index) {
 ir::ClassId classOf(BuiltinThrow kind) {
   using namespace ir::builtin;
   switch (kind) {
-    case BuiltinThrow::Arithmetic: return kArithmeticException;
-    case BuiltinThrow::NullPointer: return kNullPointerException;
-    case BuiltinThrow::ArrayIndex: return kArrayIndexOutOfBoundsException;
-    case BuiltinThrow::NegativeSize: return kNegativeArraySizeException;
-    case BuiltinThrow::ArrayStore: return kArrayStoreException;
-    case BuiltinThrow::ClassCast: return kClassCastException;
-    case BuiltinThrow::IllegalMonitor: return kIllegalMonitorStateException;
-    case BuiltinThrow::IllegalThread: return kIllegalThreadStateException;
-    case BuiltinThrow::IllegalArgument: return kIllegalArgumentException;
-    case BuiltinThrow::Interrupted: return kInterruptedException;
-    case BuiltinThrow::IO: return kIOException;
-    case BuiltinThrow::OutOfMemory: return kOutOfMemoryError;
-    case BuiltinThrow::StackOverflow: return kStackOverflowError;
-    case BuiltinThrow::AbstractMethod: return kAbstractMethodError;
-    case BuiltinThrow::InitializerFailed: return kExceptionInInitializerError;
-    case BuiltinThrow::NoClassDef: return kNoClassDefFoundError;
+    case BuiltinThrow::Arithmetic:
+      return kArithmeticException;
+    case BuiltinThrow::NullPointer:
+      return kNullPointerException;
+    case BuiltinThrow::ArrayIndex:
+      return kArrayIndexOutOfBoundsException;
+    case BuiltinThrow::NegativeSize:
+      return kNegativeArraySizeException;
+    case BuiltinThrow::ArrayStore:
+      return kArrayStoreException;
+    case BuiltinThrow::ClassCast:
+      return kClassCastException;
+    case BuiltinThrow::IllegalMonitor:
+      return kIllegalMonitorStateException;
+    case BuiltinThrow::IllegalThread:
+      return kIllegalThreadStateException;
+    case BuiltinThrow::IllegalArgument:
+      return kIllegalArgumentException;
+    case BuiltinThrow::Interrupted:
+      return kInterruptedException;
+    case BuiltinThrow::IO:
+      return kIOException;
+    case BuiltinThrow::OutOfMemory:
+      return kOutOfMemoryError;
+    case BuiltinThrow::StackOverflow:
+      return kStackOverflowError;
+    case BuiltinThrow::AbstractMethod:
+      return kAbstractMethodError;
+    case BuiltinThrow::InitializerFailed:
+      return kExceptionInInitializerError;
+    case BuiltinThrow::NoClassDef:
+      return kNoClassDefFoundError;
   }
   JVMC_UNREACHABLE(uint32_t(kind));
 }
@@ -134,8 +167,10 @@ void throwException(ThreadContext& ctx, ir::ClassId cls, std::string_view messag
   }
   ObjectRef exception = vm.heap().allocateObject(ctx, vm.layout().classIndex(cls));
   if (exception == kNullRef) return setPending(ctx, vm.outOfMemoryError());
-  if (text != kNullRef) storeReference(&ctx, exception, throwableOffset(vm.layout(), ir::builtin::kThrowableMessage), text);
-  if (cause != kNullRef) storeReference(&ctx, exception, throwableOffset(vm.layout(), ir::builtin::kThrowableCause), cause);
+  if (text != kNullRef)
+    storeReference(&ctx, exception, throwableOffset(vm.layout(), ir::builtin::kThrowableMessage), text);
+  if (cause != kNullRef)
+    storeReference(&ctx, exception, throwableOffset(vm.layout(), ir::builtin::kThrowableCause), cause);
   setPending(ctx, exception);
 }
 
@@ -149,8 +184,8 @@ void storeTrace(ThreadContext& ctx, ObjectRef exception) {
   if (trace.size() > kTraceMax) trace.resize(kTraceMax);
   // A detached allocation never collects: no one expects that where an exception is caught.
   ir::TypeId longs = vm.module().types.find({ir::TypeKind::Array, ir::kI64.value});
-  ObjectRef array = vm.heap().allocateDetached(vm.layout().arrayIndex(longs),
-                                               arrayBytes(ir::TypeKind::I64, uint32_t(trace.size())), uint32_t(trace.size()));
+  ObjectRef array = vm.heap().allocateDetached(
+      vm.layout().arrayIndex(longs), arrayBytes(ir::TypeKind::I64, uint32_t(trace.size())), uint32_t(trace.size()));
   if (array == kNullRef) return;
   for (size_t i = 0; i < trace.size(); ++i) storeGuest<uint64_t>(array + kArrayElementsOffset + i * 8, trace[i]);
   ensureWritable(&ctx, exception);

@@ -76,3 +76,7 @@ extern "C" int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef ob
   request.b = uint64_t(b);
   return int64_t(submitAndWait(*ctx, request, WaitKind::Access, false));
 }
+
+extern "C" void jvmc_storeBarrier(JvmcContext* ctx, ObjectRef object, int64_t offset, ObjectRef value) {
+  ctx->vm->heap().onBarrier(*ctx, object, uint64_t(offset), value);
+}

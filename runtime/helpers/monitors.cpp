@@ -7,7 +7,8 @@ namespace jvmc::rt {
 namespace {
 
 bool throwIfNull(ThreadContext* ctx, ObjectRef object) {
-  if (object != kNullRef) [[likely]] return false;
+  if (object != kNullRef) [[likely]]
+    return false;
   jvmc_throwBuiltin(ctx, uint32_t(BuiltinThrow::NullPointer), 0);
   return true;
 }

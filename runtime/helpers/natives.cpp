@@ -1,9 +1,8 @@
 // Calls of natives. An outside native becomes a message: its array arguments are copied out, the thread parks, and the
 // answer becomes the call's result.
-#include "runtime/natives/native_table.h"
-
 #include "runtime/helpers/access.h"
 #include "runtime/helpers/waiting.h"
+#include "runtime/natives/native_table.h"
 #include "runtime/vm.h"
 
 namespace jvmc::rt {

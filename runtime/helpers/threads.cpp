@@ -1,8 +1,8 @@
 // Threads: start, join, sleep, park, interrupt.
 //
-// A start has two steps at the home of the Thread object, each of which may take a round trip: the object's id changes from
-// 0 to the new thread's id (that decides who starts it), then its state from new to alive. The GuestThread is made when both
-// are through, so a thread runs only once its object tells where mail for it goes.
+// A start has two steps at the home of the Thread object, each of which may take a round trip: the object's id changes
+// from 0 to the new thread's id (that decides who starts it), then its state from new to alive. The GuestThread is made
+// when both are through, so a thread runs only once its object tells where mail for it goes.
 #include "runtime/frames/function_info.h"
 #include "runtime/helpers/access.h"
 #include "runtime/helpers/waiting.h"
@@ -106,7 +106,8 @@ extern "C" void jvmc_threadStart(JvmcContext* ctx, ObjectRef object, uint32_t fu
   setId.sizeLog2 = 3;
   setId.b = id;
   uint64_t isFirst = submitAndWait(*ctx, setId, WaitKind::Access, false);
-  if (ctx->unwinding == Unwinding::Capture) return captureStart(*ctx, object, id, function, ThreadStartPhase::SetId, slots.data());
+  if (ctx->unwinding == Unwinding::Capture)
+    return captureStart(*ctx, object, id, function, ThreadStartPhase::SetId, slots.data());
   if (ctx->unwinding == Unwinding::None)
     resumeThreadStart(*ctx, object, id, function, ThreadStartPhase::SetId, slots.data(), isFirst);
 }
@@ -144,7 +145,8 @@ extern "C" void jvmc_threadUnpark(JvmcContext* ctx, ObjectRef object) {
 }
 
 extern "C" void jvmc_threadInterrupt(JvmcContext* ctx, ObjectRef object) {
-  if (checkThreadObject(ctx, object)) submitAndWait(*ctx, requestFor(SyncOp::Interrupt, object), WaitKind::Access, false);
+  if (checkThreadObject(ctx, object))
+    submitAndWait(*ctx, requestFor(SyncOp::Interrupt, object), WaitKind::Access, false);
 }
 
 extern "C" int32_t jvmc_threadInterrupted(JvmcContext* ctx) {

@@ -52,7 +52,8 @@ void afterFlush(ThreadContext& ctx, FlushedOp op, int64_t nanos) {
   Vm& vm = *ctx.vm;
   vm.space().acquire(ctx, false);
   switch (op) {
-    case FlushedOp::Fence: return;
+    case FlushedOp::Fence:
+      return;
     case FlushedOp::Sleep:
       thread.beginWait(WaitKind::Sleep, kNullRef, true);
       vm.scheduler().armTimer(thread, nanos);
@@ -63,7 +64,8 @@ void afterFlush(ThreadContext& ctx, FlushedOp op, int64_t nanos) {
       if (thread.takeParkPermit()) return thread.endWait();
       if (nanos > 0) vm.scheduler().armTimer(thread, nanos);
       return beginCapture(ctx, CaptureReason::Park);
-    case FlushedOp::kCount: break;
+    case FlushedOp::kCount:
+      break;
   }
   JVMC_UNREACHABLE(uint64_t(op));
 }
@@ -92,7 +94,8 @@ void armZeal(ThreadContext& ctx) {
 }
 
 uint64_t safepointAfter(ThreadContext& ctx, uint64_t value) {
-  if (ctx.safepointCountdown == ~uint64_t(0) || ctx.unwinding != Unwinding::None) [[likely]] return value;
+  if (ctx.safepointCountdown == ~uint64_t(0) || ctx.unwinding != Unwinding::None) [[likely]]
+    return value;
   uint64_t every = ctx.vm->options().zeal.captureEvery;
   if (every == 0 || --ctx.safepointCountdown > 0) return value;
   ctx.safepointCountdown = every;

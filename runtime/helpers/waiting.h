@@ -18,8 +18,8 @@ uint64_t applyResumption(ThreadContext& ctx, const Resumption& resumption);
 /// ctx.unwinding tells whether it was answered at once (None), with an exception, or is awaited (Capture).
 uint64_t submitAndWait(ThreadContext& ctx, SyncRequest request, WaitKind kind, bool interruptible);
 
-/// Flushes the thread's writes and renews its epoch, then does `op`. If the flush takes time the rest happens when control
-/// comes back through a kFrameAfterFlush.
+/// Flushes the thread's writes and renews its epoch, then does `op`. If the flush takes time the rest happens when
+/// control comes back through a kFrameAfterFlush.
 void flushThen(ThreadContext& ctx, FlushedOp op, int64_t nanos);
 /// The part after the flush.
 void afterFlush(ThreadContext& ctx, FlushedOp op, int64_t nanos);

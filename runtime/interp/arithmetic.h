@@ -1,5 +1,5 @@
-// The IR's arithmetic, exactly: wrap-around integers, masked shifts, saturating conversions, IEEE floats with Java's min and
-// max. Division by zero is the caller's to check.
+// The IR's arithmetic, exactly: wrap-around integers, masked shifts, saturating conversions, IEEE floats with Java's
+// min and max. Division by zero is the caller's to check.
 #pragma once
 
 #include <bit>
@@ -12,26 +12,34 @@ namespace jvmc::rt {
 
 template <class T>
 T wrapAdd(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a + b;
-  else return T(std::make_unsigned_t<T>(a) + std::make_unsigned_t<T>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a + b;
+  else
+    return T(std::make_unsigned_t<T>(a) + std::make_unsigned_t<T>(b));
 }
 
 template <class T>
 T wrapSub(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a - b;
-  else return T(std::make_unsigned_t<T>(a) - std::make_unsigned_t<T>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a - b;
+  else
+    return T(std::make_unsigned_t<T>(a) - std::make_unsigned_t<T>(b));
 }
 
 template <class T>
 T wrapMul(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a * b;
-  else return T(std::make_unsigned_t<T>(a) * std::make_unsigned_t<T>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a * b;
+  else
+    return T(std::make_unsigned_t<T>(a) * std::make_unsigned_t<T>(b));
 }
 
 template <class T>
 T wrapNeg(T a) {
-  if constexpr (std::is_floating_point_v<T>) return -a;
-  else return T(0 - std::make_unsigned_t<T>(a));
+  if constexpr (std::is_floating_point_v<T>)
+    return -a;
+  else
+    return T(0 - std::make_unsigned_t<T>(a));
 }
 
 /// b != 0. MIN / -1 = MIN, MIN % -1 = 0.
@@ -82,8 +90,10 @@ T maxOf(T a, T b) {
 /// |MIN| = MIN.
 template <class T>
 T absOf(T a) {
-  if constexpr (std::is_floating_point_v<T>) return std::fabs(a);
-  else return a < 0 ? wrapNeg(a) : a;
+  if constexpr (std::is_floating_point_v<T>)
+    return std::fabs(a);
+  else
+    return a < 0 ? wrapNeg(a) : a;
 }
 
 /// Truncates towards zero and saturates; NaN gives 0.
@@ -107,16 +117,22 @@ inline uint64_t canonicalBits(double value) {
 /// Slots: how values lie in registers and frames.
 template <class T>
 T fromSlot(uint64_t slot) {
-  if constexpr (std::is_same_v<T, float>) return std::bit_cast<float>(uint32_t(slot));
-  else if constexpr (std::is_same_v<T, double>) return std::bit_cast<double>(slot);
-  else return T(slot);
+  if constexpr (std::is_same_v<T, float>)
+    return std::bit_cast<float>(uint32_t(slot));
+  else if constexpr (std::is_same_v<T, double>)
+    return std::bit_cast<double>(slot);
+  else
+    return T(slot);
 }
 
 template <class T>
 uint64_t toSlot(T value) {
-  if constexpr (std::is_same_v<T, float>) return std::bit_cast<uint32_t>(value);
-  else if constexpr (std::is_same_v<T, double>) return std::bit_cast<uint64_t>(value);
-  else return uint64_t(std::make_unsigned_t<T>(value));
+  if constexpr (std::is_same_v<T, float>)
+    return std::bit_cast<uint32_t>(value);
+  else if constexpr (std::is_same_v<T, double>)
+    return std::bit_cast<uint64_t>(value);
+  else
+    return uint64_t(std::make_unsigned_t<T>(value));
 }
 
 }  // namespace jvmc::rt

@@ -10,7 +10,8 @@ namespace jvmc::rt {
 /// The frame `code` would get, or null if the interpreter stack is full (capture then; never an error). Not linked yet.
 inline InterpFrame* reserveFrame(ThreadContext& ctx, const FunctionCode& code) {
   uint64_t* at = ctx.interpTop;
-  if (code.frameWords() > uint64_t(ctx.interpLimit - at)) [[unlikely]] return nullptr;
+  if (code.frameWords() > uint64_t(ctx.interpLimit - at)) [[unlikely]]
+    return nullptr;
   InterpFrame* frame = reinterpret_cast<InterpFrame*>(at);
   frame->memory = nullptr;
   return frame;
@@ -49,7 +50,8 @@ void captureInterpFrame(ThreadContext& ctx, InterpFrame* frame, uint32_t resumeP
 /// The same for the instruction at a flat index of an optimised body: it stands for a chain of baseline frames.
 void captureFrameStates(ThreadContext& ctx, InterpFrame* frame, uint32_t flatIndex);
 
-/// Runs the innermost frame from `pc` until it returns (its result) or unwinds. `raise`: an exception is pending at `pc`.
+/// Runs the innermost frame from `pc` until it returns (its result) or unwinds. `raise`: an exception is pending at
+/// `pc`.
 uint64_t runLoop(ThreadContext& ctx, InterpFrame* base, const Inst* pc, bool raise);
 
 }  // namespace jvmc::rt

@@ -39,7 +39,8 @@ void captureFrameStates(ThreadContext& ctx, InterpFrame* frame, uint32_t flatInd
       header(objects.back())->lockWord.store(uint32_t(ctx.lockOwner) + v.elidedLocks - 1, std::memory_order_relaxed);
   }
   auto valueOf = [&](const ir::SlotSource& source) {
-    return source.kind == ir::SlotSource::Kind::Virtual ? objects[source.virtualIndex] : r[frame->code->registerOf(source.value)];
+    return source.kind == ir::SlotSource::Kind::Virtual ? objects[source.virtualIndex]
+                                                        : r[frame->code->registerOf(source.value)];
   };
   for (size_t i = 0; i < virtuals.size(); ++i) {
     std::vector<FieldLayout> fields = allFields(layout, virtuals[i].cls);

@@ -32,7 +32,8 @@ const std::vector<uint32_t>& FunctionCode::slotRegisters(uint32_t resumePoint) c
 
 size_t FunctionCode::bytes() const {
   return code_.size() * (sizeof(Inst) + 4) +
-         4 * (instOfFlat_.size() + handlerOfFlat_.size() + arguments_.size() + registerOf_.size()) + 8 * constants_.size();
+         4 * (instOfFlat_.size() + handlerOfFlat_.size() + arguments_.size() + registerOf_.size()) +
+         8 * constants_.size();
 }
 
 FunctionCodes::FunctionCodes(const ModuleLayout& layout, const FunctionInfos& infos)
@@ -46,7 +47,8 @@ Result<const FunctionCode*> FunctionCodes::find(ir::FunctionId function) {
   if (const FunctionCode* code = ready(function.value)) return code;
   Result<const FunctionInfo*> info = infos_.find(function);
   if (!info.ok()) return std::move(info).error();
-  return install(function, std::make_unique<FunctionCode>(layout_, **info, (*info)->body(), infos_.mayRecurse(function)));
+  return install(function,
+                 std::make_unique<FunctionCode>(layout_, **info, (*info)->body(), infos_.mayRecurse(function)));
 }
 
 void FunctionCodes::replaceBody(ir::FunctionId function, const ir::FunctionBody& body) {

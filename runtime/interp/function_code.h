@@ -4,11 +4,11 @@
 //
 //     [ parameters | other references | other numbers | scratch | constants ]
 //
-// Every SSA value has its own register. References stand together so that a new frame zeroes one range and the collector
-// reads exactly that range and the reference parameters; constants are copied in when a frame is made.
+// Every SSA value has its own register. References stand together so that a new frame zeroes one range and the
+// collector reads exactly that range and the reference parameters; constants are copied in when a frame is made.
 //
-// A branch target's arguments are one parallel copy, made sequential here (a cycle goes through a scratch register), in a
-// stub before the jump. A comparison whose only use is the branch after it is fused with it; the lone branch is still
+// A branch target's arguments are one parallel copy, made sequential here (a cycle goes through a scratch register), in
+// a stub before the jump. A comparison whose only use is the branch after it is fused with it; the lone branch is still
 // emitted out of line, because a frame may stand before it.
 #pragma once
 

@@ -1,6 +1,6 @@
-// A frame of the interpreter: a header, then the registers (function_code.h). Frames lie one after another on the fiber's
-// interpreter stack and are linked from ThreadContext::interpFrame; a frame larger than a quarter of that stack has memory
-// of its own.
+// A frame of the interpreter: a header, then the registers (function_code.h). Frames lie one after another on the
+// fiber's interpreter stack and are linked from ThreadContext::interpFrame; a frame larger than a quarter of that stack
+// has memory of its own.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The interpreter: reference semantics of the IR. Its frames lie on the fiber's interpreter stack; interpreted functions
-// call each other inside one loop, without C++ recursion.
+// The interpreter: reference semantics of the IR. Its frames lie on the fiber's interpreter stack; interpreted
+// functions call each other inside one loop, without C++ recursion.
 //
 // Every entry point follows the helpers' protocol: look at ctx.unwinding afterwards. Exception: it left the function.
 // Capture: the frames of this activation have been captured.

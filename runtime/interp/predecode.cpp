@@ -15,10 +15,14 @@ namespace {
 /// The variant of a family of instructions for a type: the order in interp_ops.def is I32 I64 F32 F64.
 IOp variant(IOp i32, TypeKind kind) {
   switch (kind) {
-    case TypeKind::I32: return i32;
-    case TypeKind::F32: return IOp(uint32_t(i32) + 2);
-    case TypeKind::F64: return IOp(uint32_t(i32) + 3);
-    default: return IOp(uint32_t(i32) + 1);  // i64 and references
+    case TypeKind::I32:
+      return i32;
+    case TypeKind::F32:
+      return IOp(uint32_t(i32) + 2);
+    case TypeKind::F64:
+      return IOp(uint32_t(i32) + 3);
+    default:
+      return IOp(uint32_t(i32) + 1);  // i64 and references
   }
 }
 
@@ -29,19 +33,27 @@ IOp floatVariant(IOp f32, TypeKind kind) {
 /// Variants for storage sizes stand in the order 8 16 32 64.
 IOp sized(IOp size8, TypeKind storage) {
   switch (ir::storageBytes(storage)) {
-    case 1: return size8;
-    case 2: return IOp(uint32_t(size8) + 1);
-    case 4: return IOp(uint32_t(size8) + 2);
-    default: return IOp(uint32_t(size8) + 3);
+    case 1:
+      return size8;
+    case 2:
+      return IOp(uint32_t(size8) + 1);
+    case 4:
+      return IOp(uint32_t(size8) + 2);
+    default:
+      return IOp(uint32_t(size8) + 3);
   }
 }
 
 uint32_t log2Size(TypeKind storage) {
   switch (ir::storageBytes(storage)) {
-    case 1: return 0;
-    case 2: return 1;
-    case 4: return 2;
-    default: return 3;
+    case 1:
+      return 0;
+    case 2:
+      return 1;
+    case 4:
+      return 2;
+    default:
+      return 3;
   }
 }
 
@@ -52,51 +64,67 @@ bool isReference(TypeKind kind) {
 /// The branch that a comparison fuses into, or kCount.
 IOp fusedBranch(const ir::Instr& compare, TypeKind kind) {
   switch (compare.op) {
-    case Opcode::kEq: return variant(IOp::kBrEqI32, kind);
-    case Opcode::kNe: return variant(IOp::kBrNeI32, kind);
-    case Opcode::kLt: return variant(IOp::kBrLtI32, kind);
-    case Opcode::kLe: return variant(IOp::kBrLeI32, kind);
-    case Opcode::kGt: return variant(IOp::kBrGtI32, kind);
-    case Opcode::kGe: return variant(IOp::kBrGeI32, kind);
-    case Opcode::kUlt: return variant(IOp::kBrUltI32, kind);
-    case Opcode::kRefEq: return IOp::kBrEqI64;
-    case Opcode::kRefNe: return IOp::kBrNeI64;
-    default: return IOp::kCount;
+    case Opcode::kEq:
+      return variant(IOp::kBrEqI32, kind);
+    case Opcode::kNe:
+      return variant(IOp::kBrNeI32, kind);
+    case Opcode::kLt:
+      return variant(IOp::kBrLtI32, kind);
+    case Opcode::kLe:
+      return variant(IOp::kBrLeI32, kind);
+    case Opcode::kGt:
+      return variant(IOp::kBrGtI32, kind);
+    case Opcode::kGe:
+      return variant(IOp::kBrGeI32, kind);
+    case Opcode::kUlt:
+      return variant(IOp::kBrUltI32, kind);
+    case Opcode::kRefEq:
+      return IOp::kBrEqI64;
+    case Opcode::kRefNe:
+      return IOp::kBrNeI64;
+    default:
+      return IOp::kCount;
   }
 }
 
 /// Instructions that are their operands and a result, nothing else; kCount for the others.
 IOp simpleOp(Opcode op, TypeKind kind) {
   switch (op) {
-#define NUM(name) \
-  case Opcode::k##name: return variant(IOp::k##name##I32, kind);
-    NUM(Add) NUM(Sub) NUM(Mul) NUM(Neg) NUM(Min) NUM(Max) NUM(Abs)
-    NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge)
-    NUM(Div) NUM(Rem) NUM(And) NUM(Or) NUM(Xor) NUM(Shl) NUM(Shr) NUM(Ushr) NUM(Ult)
+#define NUM(name)       \
+  case Opcode::k##name: \
+    return variant(IOp::k##name##I32, kind);
+  NUM(Add)
+  NUM(Sub) NUM(Mul) NUM(Neg) NUM(Min) NUM(Max) NUM(Abs) NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge) NUM(Div)
+      NUM(Rem) NUM(And) NUM(Or) NUM(Xor) NUM(Shl) NUM(Shr) NUM(Ushr) NUM(Ult)
 #undef NUM
-#define FLOAT(name) \
-  case Opcode::k##name: return floatVariant(IOp::k##name##F32, kind);
-    FLOAT(FDiv) FLOAT(FRem) FLOAT(Sqrt) FLOAT(Floor) FLOAT(Ceil)
+#define FLOAT(name)     \
+  case Opcode::k##name: \
+    return floatVariant(IOp::k##name##F32, kind);
+          FLOAT(FDiv) FLOAT(FRem) FLOAT(Sqrt) FLOAT(Floor) FLOAT(Ceil)
 #undef FLOAT
-#define SAME(name) \
-  case Opcode::k##name: return IOp::k##name;
-    SAME(I32ToI64) SAME(I32ToF32) SAME(I32ToF64) SAME(I64ToI32) SAME(I64ToF32) SAME(I64ToF64)
-    SAME(F32ToI32) SAME(F32ToI64) SAME(F32ToF64) SAME(F64ToI32) SAME(F64ToI64) SAME(F64ToF32)
-    SAME(Sext8) SAME(Sext16) SAME(Zext8) SAME(Zext16) SAME(F32ToBits) SAME(F64ToBits)
-    SAME(Freeze) SAME(Fence) SAME(ArrayLength)
-    SAME(MonitorEnter) SAME(MonitorExit) SAME(MonitorWait) SAME(MonitorNotify) SAME(MonitorNotifyAll)
-    SAME(ThreadJoin) SAME(ThreadSleep) SAME(ThreadYield) SAME(ThreadPark) SAME(ThreadUnpark)
-    SAME(ThreadInterrupt) SAME(ThreadInterrupted) SAME(ThreadIsInterrupted) SAME(ThreadIsAlive)
-    SAME(ThreadCurrent) SAME(SpinHint) SAME(Poll) SAME(CoherenceToken) SAME(CheckRead) SAME(CheckWrite)
-    SAME(CheckElemRead) SAME(CheckElemWrite) SAME(Throw) SAME(Unreachable)
+#define SAME(name)      \
+  case Opcode::k##name: \
+    return IOp::k##name;
+              SAME(I32ToI64) SAME(I32ToF32) SAME(I32ToF64) SAME(I64ToI32) SAME(I64ToF32) SAME(I64ToF64) SAME(F32ToI32)
+                  SAME(F32ToI64) SAME(F32ToF64) SAME(F64ToI32) SAME(F64ToI64) SAME(F64ToF32) SAME(Sext8) SAME(Sext16)
+                      SAME(Zext8) SAME(Zext16) SAME(F32ToBits) SAME(F64ToBits) SAME(Freeze) SAME(Fence)
+                          SAME(ArrayLength) SAME(MonitorEnter) SAME(MonitorExit) SAME(MonitorWait) SAME(MonitorNotify)
+                              SAME(MonitorNotifyAll) SAME(ThreadJoin) SAME(ThreadSleep) SAME(ThreadYield)
+                                  SAME(ThreadPark) SAME(ThreadUnpark) SAME(ThreadInterrupt) SAME(ThreadInterrupted)
+                                      SAME(ThreadIsInterrupted) SAME(ThreadIsAlive) SAME(ThreadCurrent) SAME(SpinHint)
+                                          SAME(Poll) SAME(CoherenceToken) SAME(CheckRead) SAME(CheckWrite)
+                                              SAME(CheckElemRead) SAME(CheckElemWrite) SAME(Throw) SAME(Unreachable)
 #undef SAME
-    case Opcode::kRefEq: return IOp::kEqI64;
-    case Opcode::kRefNe: return IOp::kNeI64;
-    case Opcode::kF32ToRawBits:
-    case Opcode::kF64ToRawBits:
-    case Opcode::kBitsToF32:
-    case Opcode::kBitsToF64: return IOp::kMove;
-    default: return IOp::kCount;
+                                                  case Opcode::kRefEq:
+    return IOp::kEqI64;
+  case Opcode::kRefNe:
+    return IOp::kNeI64;
+  case Opcode::kF32ToRawBits:
+  case Opcode::kF64ToRawBits:
+  case Opcode::kBitsToF32:
+  case Opcode::kBitsToF64:
+    return IOp::kMove;
+    default : return IOp::kCount;
   }
 }
 
@@ -295,7 +323,8 @@ class Predecoder {
   }
 
   void emitHandlers() {
-    bool any = std::any_of(body_.blocks.begin(), body_.blocks.end(), [](const ir::Block& b) { return b.handler.has_value(); });
+    bool any =
+        std::any_of(body_.blocks.begin(), body_.blocks.end(), [](const ir::Block& b) { return b.handler.has_value(); });
     if (!any) return;
     out_.handlerOfFlat_.assign(cfg_.instrCount(), kNoRegister);
     for (uint32_t b = 0; b < body_.blocks.size(); ++b) {
@@ -352,7 +381,8 @@ class Predecoder {
         out_.code_[at].d = emitArms(b, instr).otherwise;
         return;
       }
-      case Opcode::kSwitch: return emitSwitch(b, instr, a);
+      case Opcode::kSwitch:
+        return emitSwitch(b, instr, a);
       case Opcode::kReturn: {
         emit({ops.empty() ? IOp::kReturnVoid : IOp::kReturnValue, 0, a, 0});
         return;
@@ -361,45 +391,78 @@ class Predecoder {
         emit({IOp::kSelect, d, a, second});
         emit({IOp::kUnreachable, reg(ops[2]), 0, 0});
         return;
-      case Opcode::kNew: emit({IOp::kNew, d, layout_.classIndex(instr.symbol.owner), 0}); return;
-      case Opcode::kInitClass: emit({IOp::kInitClass, 0, instr.symbol.owner.value, 0}); return;
+      case Opcode::kNew:
+        emit({IOp::kNew, d, layout_.classIndex(instr.symbol.owner), 0});
+        return;
+      case Opcode::kInitClass:
+        emit({IOp::kInitClass, 0, instr.symbol.owner.value, 0});
+        return;
       case Opcode::kInstanceOf:
       case Opcode::kCheckCast:
-        emit({instr.op == Opcode::kInstanceOf ? IOp::kInstanceOf : IOp::kCheckCast, d, a, classIndexOf(instr.symbol.type)});
+        emit({instr.op == Opcode::kInstanceOf ? IOp::kInstanceOf : IOp::kCheckCast, d, a,
+              classIndexOf(instr.symbol.type)});
         return;
-      case Opcode::kNewArray: emit({IOp::kNewArray, d, a, layout_.arrayIndexOfElement(instr.symbol.type)}); return;
-      case Opcode::kNewBytes: emit({IOp::kNewBytes, d, instr.symbol.member, 0}); return;
+      case Opcode::kNewArray:
+        emit({IOp::kNewArray, d, a, layout_.arrayIndexOfElement(instr.symbol.type)});
+        return;
+      case Opcode::kNewBytes:
+        emit({IOp::kNewBytes, d, instr.symbol.member, 0});
+        return;
       case Opcode::kLoadField:
       case Opcode::kStoreField:
       case Opcode::kCasField:
       case Opcode::kAddField:
-      case Opcode::kSwapField: return emitFieldAccess(instr, d);
+      case Opcode::kSwapField:
+        return emitFieldAccess(instr, d);
       case Opcode::kLoadStatic:
-      case Opcode::kStoreStatic: return emitStaticAccess(instr, d);
-      case Opcode::kLoadElem: emit({sized(IOp::kLoadElem8, elementKind(ops[0])), d, a, second}); return;
+      case Opcode::kStoreStatic:
+        return emitStaticAccess(instr, d);
+      case Opcode::kLoadElem:
+        emit({sized(IOp::kLoadElem8, elementKind(ops[0])), d, a, second});
+        return;
       case Opcode::kStoreElem: {
         TypeKind element = elementKind(ops[0]);
         emit({isReference(element) ? IOp::kStoreElemRef : sized(IOp::kStoreElem8, element), reg(ops[2]), a, second});
         return;
       }
-      case Opcode::kLoadElemVolatile: return emitAtomicElem(instr, AtomicOp::Load, d);
-      case Opcode::kStoreElemVolatile: return emitAtomicElem(instr, AtomicOp::Store, d);
-      case Opcode::kCasElem: return emitAtomicElem(instr, AtomicOp::Cas, d);
-      case Opcode::kAddElem: return emitAtomicElem(instr, AtomicOp::Add, d);
-      case Opcode::kSwapElem: return emitAtomicElem(instr, AtomicOp::Swap, d);
-      case Opcode::kArrayCopy: emit({IOp::kArrayCopy, 0, 0, argumentList(instr)}); return;
-      case Opcode::kArrayFill: emit({IOp::kArrayFill, 0, 0, argumentList(instr)}); return;
-      case Opcode::kCall: emit({IOp::kCall, d, instr.symbol.member, argumentList(instr)}); return;
-      case Opcode::kCallVirtual: emit({IOp::kCallVirtual, d, layout_.vtableSlot(instr.symbol), argumentList(instr)}); return;
-      case Opcode::kCallInterface: emit({IOp::kCallInterface, d, layout_.selector(instr.symbol), argumentList(instr)}); return;
-      case Opcode::kCallNative: emit({IOp::kCallNative, d, instr.symbol.member, argumentList(instr)}); return;
-      case Opcode::kThreadStart: emit({IOp::kThreadStart, 0, instr.symbol.member, argumentList(instr)}); return;
+      case Opcode::kLoadElemVolatile:
+        return emitAtomicElem(instr, AtomicOp::Load, d);
+      case Opcode::kStoreElemVolatile:
+        return emitAtomicElem(instr, AtomicOp::Store, d);
+      case Opcode::kCasElem:
+        return emitAtomicElem(instr, AtomicOp::Cas, d);
+      case Opcode::kAddElem:
+        return emitAtomicElem(instr, AtomicOp::Add, d);
+      case Opcode::kSwapElem:
+        return emitAtomicElem(instr, AtomicOp::Swap, d);
+      case Opcode::kArrayCopy:
+        emit({IOp::kArrayCopy, 0, 0, argumentList(instr)});
+        return;
+      case Opcode::kArrayFill:
+        emit({IOp::kArrayFill, 0, 0, argumentList(instr)});
+        return;
+      case Opcode::kCall:
+        emit({IOp::kCall, d, instr.symbol.member, argumentList(instr)});
+        return;
+      case Opcode::kCallVirtual:
+        emit({IOp::kCallVirtual, d, layout_.vtableSlot(instr.symbol), argumentList(instr)});
+        return;
+      case Opcode::kCallInterface:
+        emit({IOp::kCallInterface, d, layout_.selector(instr.symbol), argumentList(instr)});
+        return;
+      case Opcode::kCallNative:
+        emit({IOp::kCallNative, d, instr.symbol.member, argumentList(instr)});
+        return;
+      case Opcode::kThreadStart:
+        emit({IOp::kThreadStart, 0, instr.symbol.member, argumentList(instr)});
+        return;
       case Opcode::kCheckRangeRead:
       case Opcode::kCheckRangeWrite:
         emit({instr.op == Opcode::kCheckRangeRead ? IOp::kCheckRangeRead : IOp::kCheckRangeWrite, d, a, second});
         emit({IOp::kUnreachable, 0, reg(ops[2]), 0});
         return;
-      default: break;
+      default:
+        break;
     }
     JVMC_UNREACHABLE(instr.info().name);
   }
@@ -437,8 +500,8 @@ class Predecoder {
     switchFixups_.push_back({index});
   }
 
-  void emitAtomic(IOp op, AtomicOp atomic, uint32_t d, uint32_t object, uint32_t where, TypeKind storage, uint32_t value,
-                  uint32_t second) {
+  void emitAtomic(IOp op, AtomicOp atomic, uint32_t d, uint32_t object, uint32_t where, TypeKind storage,
+                  uint32_t value, uint32_t second) {
     emit({op, d, object, where});
     emit({IOp::kUnreachable, uint32_t(atomic) | log2Size(storage) << 8, value, second});
   }
@@ -452,9 +515,12 @@ class Predecoder {
       emitAtomic(IOp::kAtomicField, op, d, object, field.offset, field.kind, value, second);
     };
     switch (instr.op) {
-      case Opcode::kCasField: return atomic(AtomicOp::Cas, reg(instr.operands[2]));
-      case Opcode::kAddField: return atomic(AtomicOp::Add);
-      case Opcode::kSwapField: return atomic(AtomicOp::Swap);
+      case Opcode::kCasField:
+        return atomic(AtomicOp::Cas, reg(instr.operands[2]));
+      case Opcode::kAddField:
+        return atomic(AtomicOp::Add);
+      case Opcode::kSwapField:
+        return atomic(AtomicOp::Swap);
       case Opcode::kLoadField:
         if (isVolatile) return atomic(AtomicOp::Load);
         emit({sized(IOp::kLoadField8, field.kind), d, object, field.offset});
@@ -473,7 +539,8 @@ class Predecoder {
     uint32_t value = isLoad ? 0 : reg(instr.operands[0]);
     emit({IOp::kStaticsOf, scratch_, instr.symbol.owner.value, 0});
     if (module_.staticField(instr.symbol).isVolatile) {
-      emitAtomic(IOp::kAtomicField, isLoad ? AtomicOp::Load : AtomicOp::Store, d, scratch_, field.offset, field.kind, value, 0);
+      emitAtomic(IOp::kAtomicField, isLoad ? AtomicOp::Load : AtomicOp::Store, d, scratch_, field.offset, field.kind,
+                 value, 0);
     } else if (isLoad) {
       emit({sized(IOp::kLoadField8, field.kind), d, scratch_, field.offset});
     } else {

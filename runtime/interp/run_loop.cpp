@@ -1,6 +1,6 @@
 // The interpreter's loop: direct dispatch by computed goto over FunctionCode. One C++ activation runs any number of
-// interpreted frames; it ends when the frame it was started with returns or unwinds. The instructions stand by subject in
-// ops_*.inc.
+// interpreted frames; it ends when the frame it was started with returns or unwinds. The instructions stand by subject
+// in ops_*.inc.
 //
 // Unwinding inside the loop:
 //   raise           an exception is pending at `pc`: to the handler, or out of the frame
@@ -26,7 +26,8 @@ inline bool pollRequested(ThreadContext* ctx) {
 }  // namespace
 
 // GCSE would merge the dispatch jumps into one, which costs the branch predictor its context.
-__attribute__((optimize("no-gcse"))) uint64_t runLoop(ThreadContext& context, InterpFrame* base, const Inst* pc, bool raise) {
+__attribute__((optimize("no-gcse"))) uint64_t runLoop(ThreadContext& context, InterpFrame* base, const Inst* pc,
+                                                      bool raise) {
   static const void* const kLabels[] = {
 #define JVMC_IOP(name) &&op_##name,
 #include "runtime/interp/interp_ops.def"
@@ -43,24 +44,27 @@ __attribute__((optimize("no-gcse"))) uint64_t runLoop(ThreadContext& context, In
   BuiltinThrow thrown = BuiltinThrow::Arithmetic;
   int32_t thrownDetail = 0;
 
-#define NEXT(n)        \
-  do {                 \
-    pc += (n);         \
+#define NEXT(n)                      \
+  do {                               \
+    pc += (n);                       \
     goto* kLabels[uint32_t(pc->op)]; \
   } while (0)
 #define GO() goto* kLabels[uint32_t(pc->op)]
-#define THROW(kind, detail)             \
-  do {                                  \
-    thrown = BuiltinThrow::kind;        \
-    thrownDetail = int32_t(detail);     \
-    goto throwBuiltin;                  \
+#define THROW(kind, detail)         \
+  do {                              \
+    thrown = BuiltinThrow::kind;    \
+    thrownDetail = int32_t(detail); \
+    goto throwBuiltin;              \
   } while (0)
-#define CHECK_NULL(ref) \
-  if ((ref) == kNullRef) [[unlikely]] THROW(NullPointer, 0)
-#define AFTER_CALL() \
-  if (ctx->unwinding != Unwinding::None) [[unlikely]] goto unwindAfter
-#define AFTER_INIT() \
-  if (ctx->unwinding != Unwinding::None) [[unlikely]] goto unwindBefore
+#define CHECK_NULL(ref)               \
+  if ((ref) == kNullRef) [[unlikely]] \
+  THROW(NullPointer, 0)
+#define AFTER_CALL()                                  \
+  if (ctx->unwinding != Unwinding::None) [[unlikely]] \
+  goto unwindAfter
+#define AFTER_INIT()                                  \
+  if (ctx->unwinding != Unwinding::None) [[unlikely]] \
+  goto unwindBefore
 
   if (raise) goto raiseException;
   GO();

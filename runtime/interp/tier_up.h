@@ -16,8 +16,8 @@ const FunctionCode* findCode(ThreadContext& ctx, uint32_t function);
 /// A call has become hot: asks for compiled code. True if it can be entered now.
 bool requestCompiled(ThreadContext& ctx, FunctionCell* cell);
 
-/// A loop has become hot: asks for the function and for a continuation at `resumePoint`, the start of a loop header. Null
-/// if it is not there yet; then the question comes again after some more rounds.
+/// A loop has become hot: asks for the function and for a continuation at `resumePoint`, the start of a loop header.
+/// Null if it is not there yet; then the question comes again after some more rounds.
 ContinuationFn requestLoop(ThreadContext& ctx, FunctionCell* cell, uint32_t resumePoint);
 
 }  // namespace jvmc::rt

@@ -1,7 +1,7 @@
-// exp, log, pow: the same bits on every machine. exp and log use the kernels of FreeBSD's msun (after fdlibm, "Copyright
-// (C) 1993 by Sun Microsystems, Inc. ... Permission to use, copy, modify, and distribute this software is freely granted,
-// provided that this notice is preserved"). pow is exp(y log x) with the logarithm, the product and the exponential carried
-// as unevaluated sums of two doubles (about 2^-65), so that powers that are exact come out exact.
+// exp, log, pow: the same bits on every machine. exp and log use the kernels of FreeBSD's msun (after fdlibm,
+// "Copyright (C) 1993 by Sun Microsystems, Inc. ... Permission to use, copy, modify, and distribute this software is
+// freely granted, provided that this notice is preserved"). pow is exp(y log x) with the logarithm, the product and the
+// exponential carried as unevaluated sums of two doubles (about 2^-65), so that powers that are exact come out exact.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -18,8 +18,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 double expOf(double x) {
-  constexpr double kP1 = 1.66666666666666019037e-01, kP2 = -2.77777777770155933842e-03, kP3 = 6.61375632143793436117e-05,
-                   kP4 = -1.65339022054652515390e-06, kP5 = 4.13813679705723846039e-08;
+  constexpr double kP1 = 1.66666666666666019037e-01, kP2 = -2.77777777770155933842e-03,
+                   kP3 = 6.61375632143793436117e-05, kP4 = -1.65339022054652515390e-06,
+                   kP5 = 4.13813679705723846039e-08;
   if (std::isnan(x)) return kNaN;
   if (x > 7.09782712893383973096e+02) return kInfinity;
   if (x < -7.45133219101941108420e+02) return 0;
@@ -116,7 +117,7 @@ double expPair(Pair p) {
   if (p.high < -745.2) return 0;
   double k = std::floor(kLog2E * p.high + 0.5);
   Pair r = add(p, multiply({-k, 0}, kLn2));
-  double tail = 0;  // r/5! + r^2/6! + ...
+  double tail = 0;                        // r/5! + r^2/6! + ...
   double factorial = 6402373705728000.0;  // 18!
   for (int n = 18; n >= 5; --n) {
     tail = tail * r.high + 1 / factorial;
@@ -132,8 +133,12 @@ double expPair(Pair p) {
   return std::ldexp(series.high + series.low, int(k));
 }
 
-bool isInteger(double y) { return std::floor(y) == y; }
-bool isOdd(double y) { return isInteger(y) && std::fabs(y) < 0x1p53 && int64_t(y) % 2 != 0; }
+bool isInteger(double y) {
+  return std::floor(y) == y;
+}
+bool isOdd(double y) {
+  return isInteger(y) && std::fabs(y) < 0x1p53 && int64_t(y) % 2 != 0;
+}
 
 double powOf(double x, double y) {
   if (y == 0) return 1;

@@ -14,16 +14,18 @@ namespace {
 
 // |x| <= pi/4; y is the tail of x.
 double sinKernel(double x, double y) {
-  constexpr double kS1 = -1.66666666666666324348e-01, kS2 = 8.33333333332248946124e-03, kS3 = -1.98412698298579493134e-04,
-                   kS4 = 2.75573137070700676789e-06, kS5 = -2.50507602534068634195e-08, kS6 = 1.58969099521155010221e-10;
+  constexpr double kS1 = -1.66666666666666324348e-01, kS2 = 8.33333333332248946124e-03,
+                   kS3 = -1.98412698298579493134e-04, kS4 = 2.75573137070700676789e-06,
+                   kS5 = -2.50507602534068634195e-08, kS6 = 1.58969099521155010221e-10;
   double z = x * x, v = z * x;
   double r = kS2 + z * (kS3 + z * (kS4 + z * (kS5 + z * kS6)));
   return x - ((z * (0.5 * y - v * r) - y) - v * kS1);
 }
 
 double cosKernel(double x, double y) {
-  constexpr double kC1 = 4.16666666666666019037e-02, kC2 = -1.38888888888741095749e-03, kC3 = 2.48015872894767294178e-05,
-                   kC4 = -2.75573143513906633035e-07, kC5 = 2.08757232129817482790e-09, kC6 = -1.13596475577881948265e-11;
+  constexpr double kC1 = 4.16666666666666019037e-02, kC2 = -1.38888888888741095749e-03,
+                   kC3 = 2.48015872894767294178e-05, kC4 = -2.75573143513906633035e-07,
+                   kC5 = 2.08757232129817482790e-09, kC6 = -1.13596475577881948265e-11;
   double z = x * x, w = z * z;
   double r = z * (kC1 + z * (kC2 + z * kC3)) + w * w * (kC4 + z * (kC5 + z * kC6));
   double half = 0.5 * z;
@@ -71,7 +73,8 @@ double atanOf(double x) {
 }
 
 double atan2Of(double y, double x) {
-  constexpr double kPi = 3.1415926535897931160E+00, kPiLow = 1.2246467991473531772E-16, kHalfPi = 1.57079632679489655800e+00;
+  constexpr double kPi = 3.1415926535897931160E+00, kPiLow = 1.2246467991473531772E-16,
+                   kHalfPi = 1.57079632679489655800e+00;
   if (std::isnan(x) || std::isnan(y)) return std::numeric_limits<double>::quiet_NaN();
   bool negativeX = std::signbit(x);
   if (y == 0) return negativeX ? std::copysign(kPi, y) : y;
@@ -90,10 +93,14 @@ double sinOf(double x) {
   if (!std::isfinite(x)) return std::numeric_limits<double>::quiet_NaN();
   ReducedAngle r = reduceByHalfPi(x);
   switch (r.quadrant) {
-    case 0: return sinKernel(r.high, r.low);
-    case 1: return cosKernel(r.high, r.low);
-    case 2: return -sinKernel(r.high, r.low);
-    default: return -cosKernel(r.high, r.low);
+    case 0:
+      return sinKernel(r.high, r.low);
+    case 1:
+      return cosKernel(r.high, r.low);
+    case 2:
+      return -sinKernel(r.high, r.low);
+    default:
+      return -cosKernel(r.high, r.low);
   }
 }
 
@@ -101,10 +108,14 @@ double cosOf(double x) {
   if (!std::isfinite(x)) return std::numeric_limits<double>::quiet_NaN();
   ReducedAngle r = reduceByHalfPi(x);
   switch (r.quadrant) {
-    case 0: return cosKernel(r.high, r.low);
-    case 1: return -sinKernel(r.high, r.low);
-    case 2: return -cosKernel(r.high, r.low);
-    default: return sinKernel(r.high, r.low);
+    case 0:
+      return cosKernel(r.high, r.low);
+    case 1:
+      return -sinKernel(r.high, r.low);
+    case 2:
+      return -cosKernel(r.high, r.low);
+    default:
+      return sinKernel(r.high, r.low);
   }
 }
 
@@ -118,9 +129,9 @@ double tanOf(double x) {
 
 }  // namespace
 
-#define JVMC_UNARY(name, function)                                              \
-  void name(ThreadContext&, const uint64_t* args, uint64_t* result) {           \
-    *result = toSlot(function(fromSlot<double>(args[0])));                      \
+#define JVMC_UNARY(name, function)                                    \
+  void name(ThreadContext&, const uint64_t* args, uint64_t* result) { \
+    *result = toSlot(function(fromSlot<double>(args[0])));            \
   }
 JVMC_UNARY(mathSin, sinOf)
 JVMC_UNARY(mathCos, cosOf)

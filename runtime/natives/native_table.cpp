@@ -10,16 +10,26 @@ namespace {
 std::string typeText(const ir::Module& module, ir::TypeId type) {
   const ir::Type& t = module.types[type];
   switch (t.kind) {
-    case ir::TypeKind::Void: return "";
-    case ir::TypeKind::I8: return "i8";
-    case ir::TypeKind::I16: return "i16";
-    case ir::TypeKind::I32: return "i32";
-    case ir::TypeKind::I64: return "i64";
-    case ir::TypeKind::F32: return "f32";
-    case ir::TypeKind::F64: return "f64";
-    case ir::TypeKind::Null: return "null";
-    case ir::TypeKind::Ref: return "ref(" + module[t.classId()].name + ")";
-    case ir::TypeKind::Array: return "array(" + typeText(module, t.element()) + ")";
+    case ir::TypeKind::Void:
+      return "";
+    case ir::TypeKind::I8:
+      return "i8";
+    case ir::TypeKind::I16:
+      return "i16";
+    case ir::TypeKind::I32:
+      return "i32";
+    case ir::TypeKind::I64:
+      return "i64";
+    case ir::TypeKind::F32:
+      return "f32";
+    case ir::TypeKind::F64:
+      return "f64";
+    case ir::TypeKind::Null:
+      return "null";
+    case ir::TypeKind::Ref:
+      return "ref(" + module[t.classId()].name + ")";
+    case ir::TypeKind::Array:
+      return "array(" + typeText(module, t.element()) + ")";
   }
   JVMC_UNREACHABLE(int(t.kind));
 }
@@ -34,16 +44,20 @@ std::string signatureText(const ir::Module& module, const ir::NativeDecl& decl) 
 
 std::string_view effectText(ir::NativeEffect effect) {
   switch (effect) {
-    case ir::NativeEffect::Pure: return "pure";
-    case ir::NativeEffect::Node: return "node";
-    case ir::NativeEffect::Outside: return "outside";
+    case ir::NativeEffect::Pure:
+      return "pure";
+    case ir::NativeEffect::Node:
+      return "node";
+    case ir::NativeEffect::Outside:
+      return "outside";
   }
   JVMC_UNREACHABLE(int(effect));
 }
 
 const NativeDef* findDef(std::string_view name) {
   const auto& all = allNatives();
-  auto it = std::lower_bound(all.begin(), all.end(), name, [](const NativeDef& d, std::string_view n) { return d.name < n; });
+  auto it =
+      std::lower_bound(all.begin(), all.end(), name, [](const NativeDef& d, std::string_view n) { return d.name < n; });
   return it != all.end() && it->name == name ? &*it : nullptr;
 }
 

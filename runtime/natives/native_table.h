@@ -1,5 +1,5 @@
-// Natives: C++ functions that programs declare by name, signature and effect (docs/reference/natives.md). The table of all
-// of them is native_list.def; a module's declarations are checked against it before it runs.
+// Natives: C++ functions that programs declare by name, signature and effect (docs/reference/natives.md). The table of
+// all of them is native_list.def; a module's declarations are checked against it before it runs.
 #pragma once
 
 #include <string_view>
@@ -23,7 +23,8 @@ struct NativeDef {
 /// Every native, by name.
 const std::vector<NativeDef>& allNatives();
 
-/// The declarations of `module` name natives that exist, with their signatures and effects. The error names the culprit.
+/// The declarations of `module` name natives that exist, with their signatures and effects. The error names the
+/// culprit.
 Status checkNatives(const ir::Module& module);
 
 /// What each declaration of a (checked) module means.
