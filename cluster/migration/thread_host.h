@@ -1,0 +1,43 @@
+// What moving threads and finding them needs of the node: its scheduler, the codec of thread images, the object space.
+// The VM's is in cluster/node_services.cpp.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "cluster/net/node_net.h"
+#include "runtime/object_space.h"
+
+namespace jvmc::cluster {
+
+class ThreadHost {
+ public:
+  virtual ~ThreadHost() = default;
+
+  /// The scheduler's: false if the thread is not here.
+  virtual bool deliver(const rt::ThreadRef& to, const rt::ThreadMail& mail) = 0;
+  /// The scheduler's: takes a thread that runs here from now on. False if it knows this incarnation or a later one.
+  virtual bool adopt(std::unique_ptr<rt::GuestThread> thread) = 0;
+
+  // -- on the I/O thread, outside guest access
+  virtual Bytes encode(const rt::GuestThread& thread) = 0;
+  /// Checks everything: the image may come from a broken peer.
+  virtual Result<std::unique_ptr<rt::GuestThread>> decode(std::span<const uint8_t> image) = 0;
+  /// Whatever the thread refers to is known to another node from now on.
+  virtual void exportReferences(const rt::GuestThread& thread) = 0;
+
+  // -- any thread
+  /// Runs `action` once no flush and no request of the thread is on its way from this node.
+  virtual void whenQuiet(rt::ThreadId thread, std::function<void()> action) = 0;
+  /// The epoch of a thread that has just arrived.
+  virtual uint64_t arrivalEpoch() = 0;
+  /// The Thread object, homed here, says that its thread has ended.
+  virtual bool hasEnded(rt::ObjectRef threadObject) = 0;
+
+  /// The program cannot go on: threads are lost. Returns.
+  virtual void fatal(Error error) = 0;
+};
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,190 @@
+#include "cluster/migration/thread_migrator.h"
+
+#include <algorithm>
+
+#include "cluster/objects/space_core.h"
+#include "ir/support/fault.h"
+
+namespace jvmc::cluster {
+
+using rt::GuestThread;
+using rt::ThreadId;
+
+void MigrationStats::report(const StatSink& sink) const {
+  sink("moves.out", movesOut);
+  sink("moves.in", movesIn);
+  sink("moves.refused", refusals);
+  sink("moves.duplicates", duplicates);
+  sink("moves.bytes_out", bytesOut);
+  sink("moves.bytes_in", bytesIn);
+  reportHistogram(sink, "moves.settle", settleNanos);
+  reportHistogram(sink, "moves.wire", wireNanos);
+  reportHistogram(sink, "moves.resume", resumeNanos);
+  reportHistogram(sink, "moves.ack", ackNanos);
+}
+
+ThreadMigrator::ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& router)
+    : host_(host), net_(net), router_(router), self_(net.self()) {}
+
+NodeId ThreadMigrator::placeNewThread() {
+  const std::vector<NodeId> nodes = net_.nodes();
+  const size_t own = size_t(std::find(nodes.begin(), nodes.end(), self_) - nodes.begin());
+  return nodes[(own + nextPlace_.fetch_add(1)) % nodes.size()];
+}
+
+// ---------------------------------------------------------------- source
+
+void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
+  const std::vector<NodeId> nodes = net_.nodes();
+  const bool possible = target != self_ && std::find(nodes.begin(), nodes.end(), target) != nodes.end() && !closed_;
+  const ThreadId id = thread->ref.id;
+  // Shared, because std::function copies; one call takes the thread.
+  auto transfer = std::make_shared<Transfer>(Transfer{std::move(thread), target, steadyNanos()});
+  if (!possible) return takeBack({std::move(transfer->thread), target}, "no such node");
+  host_.whenQuiet(id, [this, transfer] {
+    // The I/O thread does the rest: it is never inside guest code, so it may wait for access to it.
+    net_.post([this, transfer] {
+      lanes_[transfer->target].queued.push_back(std::move(*transfer));
+      pump(transfer->target);
+    });
+  });
+}
+
+/// Sends queued threads as far as the target's credits reach.
+void ThreadMigrator::pump(NodeId target) {
+  Lane& lane = lanes_[target];
+  while (!lane.queued.empty() && lane.credits > 0) {
+    --lane.credits;
+    Transfer next = std::move(lane.queued.front());
+    lane.queued.pop_front();
+    commit(std::move(next));
+  }
+}
+
+void ThreadMigrator::commit(Transfer transfer) {
+  GuestThread& thread = *transfer.thread;
+  const ThreadId id = thread.ref.id;
+  ++thread.incarnation;
+  host_.exportReferences(thread);
+  ByteWriter out;
+  const int64_t now = steadyNanos();
+  putShipHead(out, {thread.ref, thread.incarnation, now});
+  out.append(host_.encode(thread));
+  stats_.movesOut++;
+  stats_.bytesOut += out.size();
+  stats_.settleNanos.add(now - transfer.begun);
+  router_.departed(id, thread.incarnation, transfer.target);
+  const NodeId target = transfer.target;
+  {
+    std::lock_guard lock(mutex_);
+    sent_[id] = {std::move(transfer.thread), target, now};
+  }
+  net_.request(target, Channel::Threads, out.take(),
+               [this, id](Result<Bytes> reply) { answered(id, std::move(reply)); });
+}
+
+void ThreadMigrator::answered(ThreadId thread, Result<Bytes> reply) {
+  Sent sent;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = sent_.find(thread);
+    sent = std::move(found->second);
+    sent_.erase(found);
+  }
+  stats_.ackNanos.add(steadyNanos() - sent.sentNanos);
+  if (!reply.ok()) {  // whether it runs there is unknown: it must never run here
+    return host_.fatal(
+        {reply.error().code, fmt::format("thread {} ({}) was lost on its way to node {}: {}", sent.thread->name, thread,
+                                         sent.target.value, reply.error().message)});
+  }
+  ByteReader in(*reply);
+  const MoveOutcome outcome = in.getEnum(MoveOutcome::BadImage);
+  const uint32_t credits = in.get<uint32_t>();
+  const auto words = in.take(in.left());
+  if (!in.ok())
+    return host_.fatal({ErrorCode::kCorrupt, fmt::format("node {} gave no valid answer to a move", sent.target.value)});
+  const NodeId target = sent.target;
+  lanes_[target].credits = std::min(lanes_[target].credits + credits, kCredits);
+  if (outcome != MoveOutcome::Accepted) {
+    stats_.refusals++;
+    takeBack(std::move(sent), std::string(words.begin(), words.end()));
+  } else if (JVMC_FAULT("run-accepted-thread-twice")) {
+    takeBack(std::move(sent), "");
+  }
+  pump(target);
+}
+
+/// The thread goes on here: it was refused, or could not be sent.
+void ThreadMigrator::takeBack(Sent sent, const std::string& reason) {
+  GuestThread& thread = *sent.thread;
+  {
+    std::lock_guard lock(mutex_);
+    lastRefusal_ = fmt::format("{} -> node {}: {}", thread.name, sent.target.value, reason);
+  }
+  const rt::ThreadRef ref = thread.ref;
+  const uint32_t incarnation = ++thread.incarnation;
+  thread.epoch = host_.arrivalEpoch();
+  if (host_.adopt(std::move(sent.thread))) router_.arrived(ref, incarnation);
+}
+
+std::string ThreadMigrator::lastRefusal() const {
+  std::lock_guard lock(mutex_);
+  return lastRefusal_;
+}
+
+std::vector<std::string> ThreadMigrator::inTransit() const {
+  std::vector<std::string> names;
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, sent] : sent_)
+    names.push_back(fmt::format("{} -> node {}", sent.thread->name, sent.target.value));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// ---------------------------------------------------------------- target
+
+void ThreadMigrator::handleShip(NodeId from, ByteReader& in, Responder& responder) {
+  const int64_t arrival = steadyNanos();
+  const ShipHead head = getShipHead(in);
+  const auto image = in.take(in.left());
+  std::string reason;
+  const MoveOutcome outcome = in.ok() ? receive(head, image, reason) : MoveOutcome::BadImage;
+  if (outcome == MoveOutcome::Accepted) {
+    stats_.movesIn++;
+    stats_.bytesIn += image.size();
+    stats_.resumeNanos.add(steadyNanos() - arrival);
+    const int64_t wire = arrival - head.sentNanos;
+    if (wire >= 0 && wire < 10'000'000'000) stats_.wireNanos.add(wire);
+  } else if (reason.empty()) {
+    reason = describe(outcome);
+  }
+  ByteWriter reply;
+  reply.put(uint8_t(outcome));
+  reply.put(uint32_t(1));
+  reply.append({reinterpret_cast<const uint8_t*>(reason.data()), reason.size()});
+  responder.reply(reply.take());
+}
+
+MoveOutcome ThreadMigrator::receive(const ShipHead& head, std::span<const uint8_t> image, std::string& reason) {
+  if (closed_) return MoveOutcome::Leaving;
+  Result<std::unique_ptr<GuestThread>> decoded = host_.decode(image);
+  if (!decoded.ok()) {
+    reason = decoded.error().message;
+    return MoveOutcome::BadImage;
+  }
+  std::unique_ptr<GuestThread> thread = std::move(*decoded);
+  if (thread->ref != head.thread) return MoveOutcome::BadImage;
+  thread->incarnation = head.incarnation;
+  thread->epoch = host_.arrivalEpoch();
+  thread->writerSlot = 0;
+  thread->writeSet = nullptr;
+  thread->stats.moves++;
+  if (host_.adopt(std::move(thread))) {
+    router_.arrived(head.thread, head.incarnation);
+  } else {
+    stats_.duplicates++;  // it runs here already, or has moved on since
+  }
+  return MoveOutcome::Accepted;
+}
+
+}  // namespace jvmc::cluster

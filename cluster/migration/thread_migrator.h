@@ -1,0 +1,90 @@
+// Moves threads between nodes. Protocol and commit point: docs/internals/migration.md.
+//
+//   source                                        target
+//   Settling   waits until no flush and no request of the thread is on its way
+//   Queued     waits for a credit of the target
+//   Sent       ---- SHIP(thread, incarnation, image) ---->   decodes, checks, adopts: the thread runs
+//              <--- accepted | refused, credits ----------
+//   gone       (accepted)   or   back here with incarnation + 1 (refused)   or   lost with the target (no answer)
+//
+// The commit point is the sending: from then on the source never runs the thread again unless the target has refused it
+// in so many words. A thread therefore runs at one place at every moment; (thread, incarnation) tells duplicates.
+#pragma once
+
+#include <deque>
+#include <map>
+
+#include "cluster/migration/thread_router.h"
+
+namespace jvmc::cluster {
+
+struct MigrationStats {
+  Counter movesOut{0}, movesIn{0}, refusals{0}, duplicates{0}, bytesOut{0}, bytesIn{0};
+  LatencyHistogram settleNanos;  ///< from ship() to sending
+  LatencyHistogram wireNanos;    ///< from sending to arrival; only where both nodes share a machine's clock
+  LatencyHistogram resumeNanos;  ///< from arrival to the scheduler
+  LatencyHistogram ackNanos;     ///< from sending to the answer
+
+  void report(const StatSink& sink) const;
+};
+
+/// Thread-safe.
+class ThreadMigrator final : public rt::ThreadShipper {
+ public:
+  ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& router);
+
+  void ship(std::unique_ptr<rt::GuestThread> thread, NodeId target) override;
+  /// Nodes in turn, this one first: threads that one thread starts are spread evenly.
+  NodeId placeNewThread() override;
+
+  /// From now on arriving threads are refused and none is sent away: the node is about to end.
+  void close() { closed_ = true; }
+
+  /// A message of kind Ship, kind byte taken.
+  void handleShip(NodeId from, ByteReader& in, Responder& responder);
+
+  const MigrationStats& stats() const { return stats_; }
+  /// The last move that did not come about, and why; empty if there was none.
+  std::string lastRefusal() const;
+  /// Threads that are on their way from here: "name -> node", for errors and `inspect`.
+  std::vector<std::string> inTransit() const;
+
+ private:
+  /// How many threads a target lets each source have on its way, granted once at the start.
+  static constexpr uint32_t kCredits = 64;
+
+  struct Transfer {
+    std::unique_ptr<rt::GuestThread> thread;
+    NodeId target;
+    int64_t begun = 0;
+  };
+  struct Lane {
+    uint32_t credits = kCredits;
+    std::deque<Transfer> queued;
+  };
+  struct Sent {
+    std::unique_ptr<rt::GuestThread> thread;  ///< a copy that runs again only after a refusal
+    NodeId target;
+    int64_t sentNanos = 0;
+  };
+
+  void pump(NodeId target);
+  void commit(Transfer transfer);
+  void answered(rt::ThreadId thread, Result<Bytes> reply);
+  void takeBack(Sent sent, const std::string& reason);
+  MoveOutcome receive(const ShipHead& head, std::span<const uint8_t> image, std::string& reason);
+
+  ThreadHost& host_;
+  NodeNet& net_;
+  ThreadRouter& router_;
+  const NodeId self_;
+  std::atomic<bool> closed_{false};
+  std::atomic<uint32_t> nextPlace_{0};
+  std::map<NodeId, Lane> lanes_;  ///< I/O thread only
+  mutable std::mutex mutex_;
+  std::string lastRefusal_;
+  std::unordered_map<rt::ThreadId, Sent> sent_;
+  MigrationStats stats_;
+};
+
+}  // namespace jvmc::cluster

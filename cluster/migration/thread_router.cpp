@@ -1,0 +1,155 @@
+#include "cluster/migration/thread_router.h"
+
+#include <algorithm>
+
+namespace jvmc::cluster {
+
+using rt::ThreadId;
+using rt::ThreadMail;
+using rt::ThreadRef;
+
+ThreadRouter::ThreadRouter(ThreadHost& host, NodeNet& net, const HomeMap& homes)
+    : host_(host), net_(net), homes_(homes), self_(net.self()) {}
+
+void ThreadRouter::send(const ThreadRef& to, const ThreadMail& mail) {
+  route({to, mail});
+}
+
+void ThreadRouter::route(Letter letter) {
+  if (host_.deliver(letter.to, letter.mail)) return;
+  const std::optional<NodeId> next = nextStop(letter);
+  if (!next) {
+    dropped_++;
+    return;
+  }
+  const bool wandering = letter.hops >= kHopsBeforeWaiting && letter.attempts == 0;
+  if (!next->valid() || wandering) return hold(std::move(letter));
+  forward(std::move(letter), *next);
+}
+
+std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto moved = moved_.find(letter.to.id);
+    if (moved != moved_.end()) return moved->second.node;
+  }
+  if (letter.to.object == rt::kNullRef || !homes_.valid(letter.to.object)) return std::nullopt;
+  const NodeId home = homes_.homeOf(letter.to.object);
+  if (home != self_) return home;
+  {
+    std::lock_guard lock(mutex_);
+    const auto known = locations_.find(letter.to.id);
+    if (known != locations_.end() && known->second.node != self_) return known->second.node;
+  }
+  if (host_.hasEnded(letter.to.object)) return std::nullopt;
+  return NodeId();
+}
+
+void ThreadRouter::forward(Letter letter, NodeId node) {
+  forwarded_++;
+  ByteWriter out;
+  out.put(uint8_t(ThreadMessage::Mail));
+  out.put(uint8_t(std::min<int>(letter.hops + 1, UINT8_MAX)));
+  putThreadRef(out, letter.to);
+  putMail(out, letter.mail);
+  net_.notify(node, Channel::Threads, out.take());
+}
+
+void ThreadRouter::hold(Letter letter) {
+  heldCount_++;
+  const ThreadId thread = letter.to.id;
+  const int64_t wait = kRetryNanosMin << std::min(letter.attempts, kRetryDoublings);
+  letter.attempts = uint8_t(std::min<int>(letter.attempts + 1, UINT8_MAX));
+  {
+    std::lock_guard lock(mutex_);
+    held_[thread].push_back(std::move(letter));
+  }
+  net_.postAfter(wait, [this, thread] { retry(thread); });
+}
+
+/// Takes what waits for the thread and routes it again.
+void ThreadRouter::retry(ThreadId thread) {
+  std::vector<Letter> letters;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = held_.find(thread);
+    if (found == held_.end()) return;
+    letters = std::move(found->second);
+    held_.erase(found);
+  }
+  for (Letter& letter : letters) route(std::move(letter));
+}
+
+void ThreadRouter::departed(ThreadId thread, uint32_t incarnation, NodeId target) {
+  std::lock_guard lock(mutex_);
+  if (moved_.size() >= kMovedMax) moved_.erase(moved_.begin());  // a hint only: the home knows too
+  moved_[thread] = {target, incarnation};
+}
+
+void ThreadRouter::arrived(const ThreadRef& thread, uint32_t incarnation) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto moved = moved_.find(thread.id);
+    if (moved != moved_.end() && moved->second.incarnation <= incarnation) moved_.erase(moved);
+  }
+  const NodeId home = homes_.homeOf(thread.object);
+  if (home == self_) {
+    noteLocation(thread.id, {self_, incarnation});
+  } else {
+    ByteWriter out;
+    out.put(uint8_t(ThreadMessage::Location));
+    out.put(thread.id);
+    out.put(incarnation);
+    out.put(self_.value);
+    net_.notify(home, Channel::Threads, out.take());
+  }
+  retry(thread.id);
+}
+
+void ThreadRouter::starting(ThreadId thread, NodeId node) {
+  std::lock_guard lock(mutex_);
+  locations_.try_emplace(thread, Place{node, 0});
+}
+
+void ThreadRouter::ended(ThreadId thread) {
+  std::lock_guard lock(mutex_);
+  locations_.erase(thread);
+}
+
+void ThreadRouter::noteLocation(ThreadId thread, Place place) {
+  std::lock_guard lock(mutex_);
+  Place& known = locations_.try_emplace(thread, place).first->second;
+  if (place.incarnation >= known.incarnation) known = place;
+}
+
+void ThreadRouter::handleMail(ByteReader& in) {
+  Letter letter;
+  letter.hops = in.get<uint8_t>();
+  letter.to = getThreadRef(in);
+  letter.mail = getMail(in);
+  if (in.finished()) route(std::move(letter));
+}
+
+void ThreadRouter::handleLocation(ByteReader& in) {
+  const ThreadId thread = in.get<uint64_t>();
+  const uint32_t incarnation = in.get<uint32_t>();
+  const uint32_t node = in.get<uint32_t>();
+  if (in.finished() && node < homes_.nodeCount()) noteLocation(thread, {NodeId(node), incarnation});
+}
+
+std::vector<ThreadId> ThreadRouter::lastSeenAt(NodeId node) const {
+  std::vector<ThreadId> threads;
+  std::lock_guard lock(mutex_);
+  for (const auto& [thread, place] : locations_)
+    if (place.node == node) threads.push_back(thread);
+  std::sort(threads.begin(), threads.end());
+  return threads;
+}
+
+void ThreadRouter::report(const StatSink& sink) const {
+  sink("mail.forwarded", forwarded_);
+  sink("mail.held", heldCount_);
+  sink("mail.dropped", dropped_);
+}
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,85 @@
+// Finds threads: sends mail to a thread wherever it runs, and remembers where those went that left.
+//
+// Three places know something, in the order in which they are asked:
+//     the scheduler here            exact
+//     `moved`: left for node X      a hint: it may have gone on from there
+//     the home of the Thread object where the thread last arrived; updated by a message, so a little late
+// Mail that finds nobody (its thread is on its way) waits here and tries again, at once when the thread arrives. Mail
+// for a thread that has ended is dropped, as its home says so. So mail reaches a living thread in the end, whatever
+// order messages arrive in, and each message hands it on exactly once.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "cluster/migration/messages.h"
+#include "cluster/migration/thread_host.h"
+#include "cluster/objects/home_map.h"
+#include "cluster/objects/space_stats.h"
+
+namespace jvmc::cluster {
+
+/// Thread-safe.
+class ThreadRouter final : public rt::ThreadPost {
+ public:
+  ThreadRouter(ThreadHost& host, NodeNet& net, const HomeMap& homes);
+
+  void send(const rt::ThreadRef& to, const rt::ThreadMail& mail) override;
+
+  // -- told by the migrator
+  /// `thread` has been sent to `target`; mail follows it.
+  void departed(rt::ThreadId thread, uint32_t incarnation, NodeId target);
+  /// `thread` runs here now: mail that waits for it is delivered, its home is told.
+  void arrived(const rt::ThreadRef& thread, uint32_t incarnation);
+
+  // -- told by whoever runs requests at the home of a Thread object
+  /// A thread is about to start at `node`, its Thread object is homed here.
+  void starting(rt::ThreadId thread, NodeId node);
+  void ended(rt::ThreadId thread);
+
+  /// Messages of kinds Mail and Location, kind byte taken.
+  void handleMail(ByteReader& in);
+  void handleLocation(ByteReader& in);
+
+  /// Threads that last arrived at `node`, as far as homes here know: for telling what was lost with it.
+  std::vector<rt::ThreadId> lastSeenAt(NodeId node) const;
+  void report(const StatSink& sink) const;
+
+ private:
+  struct Place {
+    NodeId node;
+    uint32_t incarnation = 0;
+  };
+  struct Letter {
+    rt::ThreadRef to;
+    rt::ThreadMail mail;
+    uint8_t hops = 0;
+    uint8_t attempts = 0;  ///< at this node, without finding anybody
+  };
+  static constexpr uint8_t kHopsBeforeWaiting = 6;
+  static constexpr int64_t kRetryNanosMin = 50'000;
+  static constexpr uint8_t kRetryDoublings = 6;
+  static constexpr size_t kMovedMax = 1 << 18;
+
+  void route(Letter letter);
+  /// Where to send it on; invalid: wait here; nullopt: drop it.
+  std::optional<NodeId> nextStop(const Letter& letter);
+  void forward(Letter letter, NodeId node);
+  void hold(Letter letter);
+  void retry(rt::ThreadId thread);
+  void noteLocation(rt::ThreadId thread, Place place);
+
+  ThreadHost& host_;
+  NodeNet& net_;
+  const HomeMap& homes_;
+  const NodeId self_;
+  mutable std::mutex mutex_;
+  std::unordered_map<rt::ThreadId, Place> moved_;
+  std::unordered_map<rt::ThreadId, Place> locations_;  ///< of threads whose Thread object is homed here
+  std::unordered_map<rt::ThreadId, std::vector<Letter>> held_;
+  Counter forwarded_{0}, heldCount_{0}, dropped_{0};
+};
+
+}  // namespace jvmc::cluster
