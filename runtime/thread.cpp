@@ -8,7 +8,6 @@ namespace jvmc::rt {
 void GuestThread::request(ThreadRequest bit) {
   requests.fetch_or(bit, std::memory_order_release);
   // The poll limit is written after the bit, and the owner restores the limit before it reads the bits: none is missed.
-  // Contexts outlive threads (they belong to pooled fibers); a poll too many does no harm.
   if (ThreadContext* running = context.load(std::memory_order_acquire))
     running->pollLimit.store(kPollRequested, std::memory_order_release);
 }

@@ -148,7 +148,8 @@ class GuestThread {
   std::string report;        ///< once ended by an uncaught exception: the text for stderr
   ThreadStats stats;
 
-  /// Sets a request bit and makes the next poll take its slow path. Any thread; never blocks.
+  /// Sets a request bit and makes the next poll take its slow path. Called by the running thread itself, or with `mutex`
+  /// held: the context stays this thread's meanwhile.
   void request(ThreadRequest bit);
 
   // -- called by the running thread itself; each takes `mutex`, because mail may arrive at the same time.

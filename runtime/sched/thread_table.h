@@ -1,0 +1,86 @@
+// The threads of this node, by id. An entry is found and locked hand over hand (shard, then thread->mutex), so that
+// nobody waits for the mutex of a thread that has just been taken out.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/fiber/fiber.h"
+#include "runtime/frames/driver.h"
+#include "runtime/sched/cpu_meter.h"
+#include "runtime/sched/scheduler.h"
+#include "runtime/thread.h"
+#include "runtime/timers.h"
+
+namespace jvmc::rt {
+
+/// A thread and what the scheduler knows about it. Who may touch it follows from thread->state: Ready: the run queue
+/// that holds it, then one worker; Running: that worker (or, suspended, its Suspension); Parked: whoever holds
+/// thread->mutex; Shipped, Ended: whoever made it so.
+struct ThreadEntry {
+  explicit ThreadEntry(std::unique_ptr<GuestThread> t) : thread(std::move(t)) {}
+
+  /// What the next dispatch does.
+  enum class Step : uint8_t {
+    Run,     ///< guest code
+    Flush,   ///< sends its writes home, because it is about to move; its wait, if any, goes on
+    Resume,  ///< continues the suspended fiber
+  };
+  /// How the last dispatch ended.
+  enum class End : uint8_t { Captured, Ended, Suspended, NoFiber, Discarded };
+
+  std::unique_ptr<GuestThread> thread;
+
+  // Under thread->mutex.
+  Step step = Step::Run;
+  bool moving = false;       ///< it will be shipped to thread->migrateTarget as soon as its writes are home
+  uint64_t flushTicket = 0;  ///< of the flush in flight, 0: none
+  Timers::Id timer = 0;      ///< of the present wait
+  int64_t deadline = 0;      ///< same
+  CpuMeter cpu;
+  ThreadStats stats;                            ///< as of its last dispatch
+  Scheduler::Suspension* suspension = nullptr;  ///< while its fiber is suspended
+
+  // The worker's.
+  End end = End::Captured;
+  Fiber* fiber = nullptr;
+  Scheduler::Suspension* suspending = nullptr;  ///< on the way from suspend() to the worker
+
+  ThreadEntry* next = nullptr;  ///< the run queue's link
+};
+
+class ThreadTable {
+ public:
+  struct Locked {
+    ThreadEntry* entry = nullptr;
+    std::unique_lock<std::mutex> lock;  ///< of entry->thread->mutex
+    explicit operator bool() const { return entry; }
+    ThreadEntry* operator->() const { return entry; }
+  };
+
+  /// Null and nothing done if the id is taken.
+  ThreadEntry* insert(std::unique_ptr<ThreadEntry> entry);
+  Locked find(ThreadId id);
+  /// The caller owns the entry by its state and holds no lock.
+  std::unique_ptr<ThreadEntry> remove(ThreadId id);
+  /// Visits every entry with its mutex held.
+  void forEach(const std::function<void(ThreadEntry&)>& visit);
+  size_t size() const { return size_.load(); }
+
+ private:
+  static constexpr size_t kShards = 64;
+  struct alignas(64) Shard {
+    std::mutex mutex;
+    std::unordered_map<ThreadId, std::unique_ptr<ThreadEntry>> entries;
+  };
+  Shard& shardOf(ThreadId id) { return shards_[id % kShards]; }
+
+  std::array<Shard, kShards> shards_;
+  std::atomic<size_t> size_{0};
+};
+
+}  // namespace jvmc::rt

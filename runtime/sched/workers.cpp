@@ -1,0 +1,214 @@
+#include "runtime/sched/workers.h"
+
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/task_arena.h>
+#include <pthread.h>
+#include <time.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "ir/support/check.h"
+
+namespace jvmc::rt {
+namespace {
+
+constexpr int kMaxChain = 16;
+/// A filled slot is handed to an idle worker after this long: longer than any hand-over takes, short for a person.
+constexpr int64_t kSlotPatienceNanos = 400'000;
+/// Other users of TBB in this process (compilation, collection) and the main thread.
+constexpr size_t kOtherTbbThreads = 8;
+
+uint64_t readClock(clockid_t clock) {
+  timespec t{};
+  if (clock_gettime(clock, &t) != 0) return 0;
+  return uint64_t(t.tv_sec) * 1'000'000'000 + uint64_t(t.tv_nsec);
+}
+
+}  // namespace
+
+struct alignas(64) Workers::Worker {
+  Workers* owner = nullptr;
+  std::atomic<ThreadEntry*> slot{nullptr};
+  std::atomic<int64_t> slotSince{0};
+
+  // What runs now: for preemption and snapshots, under the mutex.
+  std::mutex mutex;
+  GuestThread* current = nullptr;
+  int64_t sliceStart = 0;
+  uint64_t cpuStart = 0;
+  clockid_t cpuClock = 0;
+};
+
+struct Workers::Arena {
+  explicit Arena(uint32_t workers)
+      : parallelism(tbb::global_control::max_allowed_parallelism,
+                    std::max<size_t>(std::thread::hardware_concurrency(), workers + kOtherTbbThreads)),
+        // No slot is reserved for a thread of ours: work comes by enqueue only.
+        arena(int(workers), 0) {}
+  // Without it an arena larger than the machine runs one task at a time.
+  tbb::global_control parallelism;
+  tbb::task_arena arena;
+};
+
+namespace {
+
+// Reached only through noinline functions: a fiber continues on another worker, and compilers keep the address of a
+// thread_local across a switch.
+thread_local void* currentWorkerOfThisThread = nullptr;
+[[gnu::noinline]] void* currentWorker() {
+  return currentWorkerOfThisThread;
+}
+[[gnu::noinline]] void setCurrentWorker(void* worker) {
+  currentWorkerOfThisThread = worker;
+}
+
+}  // namespace
+
+Workers::Workers(uint32_t count, int64_t timeSliceNanos, Timers& timers, Dispatcher& dispatcher)
+    : timeSliceNanos_(timeSliceNanos),
+      timers_(timers),
+      dispatcher_(dispatcher),
+      arena_(std::make_unique<Arena>(count)) {
+  for (uint32_t i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>());
+    workers_.back()->owner = this;
+  }
+}
+
+Workers::~Workers() {
+  timers_.forget(*this);
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [&] { return turns_ == 0; });
+  JVMC_CHECK(!first_);
+}
+
+// ---------------------------------------------------------------- queueing
+
+void Workers::add(ThreadEntry& entry) {
+  bool startTurn = false;
+  {
+    std::scoped_lock lock(mutex_);
+    entry.next = nullptr;
+    (last_ ? last_->next : first_) = &entry;
+    last_ = &entry;
+    ++queued_;
+    if (turns_ < workers_.size()) {
+      busy_ = ++turns_;
+      startTurn = true;
+    }
+  }
+  if (startTurn)
+    arena_->arena.enqueue([this] { takeTurn(); });
+  else
+    startTick();
+}
+
+void Workers::wake(ThreadEntry& entry) {
+  auto* worker = static_cast<Worker*>(currentWorker());
+  if (!worker || worker->owner != this) return add(entry);
+  worker->slotSince.store(timers_.now(), std::memory_order_relaxed);
+  if (ThreadEntry* displaced = worker->slot.exchange(&entry)) add(*displaced);
+  startTick();
+}
+
+ThreadEntry* Workers::popLocked() {
+  ThreadEntry* entry = first_;
+  if (!entry) return nullptr;
+  first_ = entry->next;
+  if (!first_) last_ = nullptr;
+  --queued_;
+  return entry;
+}
+
+// ---------------------------------------------------------------- a turn
+
+void Workers::takeTurn() {
+  Worker& worker = *workers_[size_t(tbb::this_task_arena::current_thread_index())];
+  {
+    std::scoped_lock lock(worker.mutex);
+    pthread_getcpuclockid(pthread_self(), &worker.cpuClock);
+  }
+  setCurrentWorker(&worker);
+  int chained = kMaxChain;
+  while (ThreadEntry* entry = next(worker, chained))
+    while (entry) entry = dispatch(worker, *entry);
+}
+
+/// The slot's thread while the chain is short or nobody else waits, else the queue's first. Null ends the turn.
+ThreadEntry* Workers::next(Worker& worker, int& chained) {
+  ThreadEntry* entry = worker.slot.exchange(nullptr);
+  if (entry && (chained < kMaxChain || queued_ == 0)) {
+    ++chained;
+    return entry;
+  }
+  if (entry) add(*entry);
+  chained = 0;
+  {
+    std::scoped_lock lock(worker.mutex);
+    worker.sliceStart = timers_.now();
+  }
+  std::scoped_lock lock(mutex_);
+  if (ThreadEntry* first = popLocked()) return first;
+  setCurrentWorker(nullptr);
+  busy_ = --turns_;
+  if (turns_ == 0) idle_.notify_all();
+  return nullptr;
+}
+
+ThreadEntry* Workers::dispatch(Worker& worker, ThreadEntry& entry) {
+  uint64_t start = readClock(CLOCK_THREAD_CPUTIME_ID);
+  {
+    std::scoped_lock lock(worker.mutex);
+    worker.current = entry.thread.get();
+    worker.cpuStart = start;
+  }
+  dispatcher_.execute(entry);
+  {
+    std::scoped_lock lock(worker.mutex);
+    worker.current = nullptr;
+  }
+  return dispatcher_.settle(entry, readClock(CLOCK_THREAD_CPUTIME_ID) - start);
+}
+
+std::vector<Workers::Running> Workers::running() {
+  std::vector<Running> all;
+  for (auto& worker : workers_) {
+    std::scoped_lock lock(worker->mutex);
+    if (!worker->current) continue;
+    uint64_t now = readClock(worker->cpuClock);
+    all.push_back({worker->current->ref.id, now > worker->cpuStart ? now - worker->cpuStart : 0});
+  }
+  return all;
+}
+
+// ---------------------------------------------------------------- the tick, only while somebody waits
+
+void Workers::startTick() {
+  if (ticking_.exchange(true)) return;
+  bool someIdle = busy_ < workers_.size();
+  timers_.arm(someIdle ? kSlotPatienceNanos : timeSliceNanos_ / 2, *this, 0, 0, 0);
+}
+
+void Workers::onTimer(uint64_t, uint64_t, uint64_t) {
+  ticking_ = false;
+  int64_t now = timers_.now();
+  bool waiting = queued_ > 0;
+  for (auto& worker : workers_) {
+    if (!worker->slot.load()) continue;
+    waiting = true;
+    if (busy_ == workers_.size() || now - worker->slotSince.load(std::memory_order_relaxed) < kSlotPatienceNanos)
+      continue;
+    if (ThreadEntry* entry = worker->slot.exchange(nullptr)) add(*entry);
+  }
+  if (!waiting) return;
+  for (auto& worker : workers_) {
+    std::scoped_lock lock(worker->mutex);
+    if (!worker->current || now - worker->sliceStart < timeSliceNanos_) continue;
+    std::scoped_lock threadLock(worker->current->mutex);
+    worker->current->request(kRequestPreempt);
+  }
+  startTick();
+}
+
+}  // namespace jvmc::rt

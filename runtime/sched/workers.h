@@ -1,0 +1,82 @@
+// Worker threads (TBB's) and the order in which they run threads.
+//
+//     back of the queue <- new, preempted, woken from outside        front -> any worker
+//     slot of a worker  <- woken by the thread that runs there                -> that worker, next
+//
+// The slot makes a wake-up on the same core cheap (a partner that is woken right before its waker parks finds a warm
+// cache and no sleeping core). It stays fair: after kMaxChain slot runs in a row the queue comes first, the chain
+// shares one time slice, and the tick hands a slot to an idle worker that its own worker leaves lying for long.
+//
+// A TBB task is one worker's turn: it dispatches threads until none is left, then returns to TBB, which spins for a
+// while and sleeps. There are never more turns than workers, so a wake-up while all are busy costs no call into TBB.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "runtime/sched/thread_table.h"
+#include "runtime/timers.h"
+
+namespace jvmc::rt {
+
+/// What a worker does with a thread.
+class Dispatcher {
+ public:
+  /// Runs it until it stops running.
+  virtual void execute(ThreadEntry& entry) = 0;
+  /// Decides what becomes of it; it used `cpuNanos` in execute(). The entry to run next at once, or null.
+  virtual ThreadEntry* settle(ThreadEntry& entry, uint64_t cpuNanos) = 0;
+
+ protected:
+  ~Dispatcher() = default;
+};
+
+class Workers final : private Timers::Sink {
+ public:
+  Workers(uint32_t count, int64_t timeSliceNanos, Timers& timers, Dispatcher& dispatcher);
+  /// Returns when every worker is idle; nothing may be queued any more.
+  ~Workers();
+
+  /// To the back of the queue.
+  void add(ThreadEntry& entry);
+  /// As add(), or into the slot if this is one of its workers (on a fiber too).
+  void wake(ThreadEntry& entry);
+
+  struct Running {
+    ThreadId thread;
+    uint64_t cpuNanos;  ///< in this dispatch so far
+  };
+  std::vector<Running> running();
+
+ private:
+  struct Worker;
+  struct Arena;  // TBB
+
+  void takeTurn();
+  ThreadEntry* next(Worker& worker, int& chained);
+  ThreadEntry* dispatch(Worker& worker, ThreadEntry& entry);
+  ThreadEntry* popLocked();
+  void startTick();
+  void onTimer(uint64_t, uint64_t, uint64_t) override;
+
+  const int64_t timeSliceNanos_;
+  Timers& timers_;
+  Dispatcher& dispatcher_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Arena> arena_;
+
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  ThreadEntry* first_ = nullptr;  // the queue
+  ThreadEntry* last_ = nullptr;
+  uint32_t turns_ = 0;  // workers that are taking or about to take a turn
+  std::atomic<uint32_t> queued_{0};
+  std::atomic<uint32_t> busy_{0};  // turns_, to look at without the mutex
+  std::atomic<bool> ticking_{false};
+};
+
+}  // namespace jvmc::rt
