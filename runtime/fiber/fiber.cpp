@@ -78,7 +78,12 @@ class PooledFiber final : public Fiber {
   uint64_t* interpreterStack() override { return reinterpret_cast<uint64_t*>(interpreterStack_); }
   size_t interpreterWords() const override { return interpreterBytes_ / 8; }
 
-  bool idle() const { return state_ == State::Idle; }
+  /// What stands on its stack is never run again; nothing there owns anything but memory.
+  void abandon() {
+    JVMC_CHECK(state_ != State::Running);
+    state_ = State::Idle;
+    body_ = nullptr;
+  }
 
   void dropPages() {
     madvise(interpreterStack_, interpreterBytes_, MADV_DONTNEED);
@@ -146,7 +151,7 @@ class MappedFiberPool final : public FiberPool {
 
   void release(Fiber* released) override {
     auto* fiber = static_cast<PooledFiber*>(released);
-    JVMC_CHECK(fiber->idle());
+    fiber->abandon();
     bool cold;
     {
       std::scoped_lock lock(mutex_);

@@ -49,6 +49,7 @@ class FiberPool {
   virtual ~FiberPool() = default;
   /// A fiber with a reset context, or null if maxFibers are in use.
   virtual Fiber* acquire() = 0;
+  /// Gives it back. A suspended one is discarded: what stands on its stack never goes on (and is not destroyed).
   virtual void release(Fiber*) = 0;
 };
 

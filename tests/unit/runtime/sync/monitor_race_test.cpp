@@ -1,0 +1,102 @@
+// Compiled code locks and unlocks with a CAS on the lock word while other threads inflate, queue, wait and deflate
+// through SyncHome. Proves mutual exclusion (a plain counter) and that no hand-over is lost (every thread ends).
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <thread>
+
+#include "runtime/sched/timer_queue.h"
+#include "tests/unit/runtime/sync/sync_fixture.h"
+
+namespace jvmc::rt {
+namespace {
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int kRounds = 60'000;
+#else
+constexpr int kRounds = 250'000;
+#endif
+constexpr ThreadId kThreads = 4;
+
+/// Each thread waits for mail with its own ticket.
+class Mailboxes final : public ThreadPost {
+ public:
+  void send(const ThreadRef& to, const ThreadMail& mail) override {
+    boxes_[to.id].store(mail.ticket);
+    boxes_[to.id].notify_all();
+  }
+  void await(ThreadId thread, uint64_t ticket) {
+    uint64_t seen;
+    while ((seen = boxes_[thread].load()) != ticket) boxes_[thread].wait(seen);
+  }
+
+ private:
+  std::array<std::atomic<uint64_t>, kThreads + 1> boxes_{};
+};
+
+struct Race {
+  Mailboxes post;
+  TimerQueue timers;
+  std::atomic<uint64_t> clock{kEpochStep};
+  SyncHome home{{post, timers, clock, kFakeThreadStateOffset, {}}};
+  PlainObject object;
+  uint64_t counter = 0;  // guarded by the object's monitor
+
+  void enter(ThreadId self, uint64_t& ticket) {
+    uint32_t free = 0;
+    if (object.header.lockWord.compare_exchange_strong(free, uint32_t(self) << kLockOwnerShift)) return;
+    await(SyncOp::MonitorEnter, self, ticket);
+  }
+  void exit(ThreadId self) {
+    uint32_t mine = uint32_t(self) << kLockOwnerShift;
+    if (object.header.lockWord.compare_exchange_strong(mine, 0)) return;
+    auto answer = home.handle(SyncFixture::request(SyncOp::MonitorExit, self, object.ref()), false);
+    ASSERT_TRUE(isValue(answer));
+  }
+  void await(SyncOp op, ThreadId self, uint64_t& ticket, int64_t nanos = 0) {
+    ++ticket;
+    if (!home.handle(SyncFixture::request(op, self, object.ref(), ticket, nanos), false)) post.await(self, ticket);
+  }
+};
+
+TEST(MonitorRace, inline_locking_excludes_queued_threads_and_loses_nobody) {
+  Race race;
+  std::vector<std::thread> threads;
+  for (ThreadId self = 1; self <= kThreads; ++self)
+    threads.emplace_back([&, self] {
+      uint64_t ticket = 0;
+      for (int i = 0; i < kRounds; ++i) {
+        race.enter(self, ticket);
+        ++race.counter;
+        race.exit(self);
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(race.counter, uint64_t(kRounds) * kThreads);
+  EXPECT_EQ(race.object.lockWord(), 0u);
+}
+
+TEST(MonitorRace, waits_timeouts_and_notifications_keep_the_monitor_exclusive) {
+  Race race;
+  std::vector<std::thread> threads;
+  for (ThreadId self = 1; self <= kThreads; ++self)
+    threads.emplace_back([&, self] {
+      uint64_t ticket = 0;
+      for (int i = 0; i < kRounds / 100; ++i) {
+        race.enter(self, ticket);
+        ++race.counter;
+        if (i % 8 == 0) race.await(SyncOp::MonitorWait, self, ticket, 20'000);  // ends by notify or after 20 µs
+        ++race.counter;
+        SyncRequest notify = SyncFixture::request(SyncOp::MonitorNotify, self, race.object.ref());
+        ASSERT_TRUE(isValue(race.home.handle(notify, false)));
+        race.exit(self);
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(race.counter, uint64_t(kRounds / 100) * kThreads * 2);
+  EXPECT_EQ(race.object.lockWord(), 0u);
+}
+
+}  // namespace
+}  // namespace jvmc::rt
