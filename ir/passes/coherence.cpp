@@ -7,6 +7,8 @@
 // access that follows throws. Checks of an object stand also before what reads its class or length, since of an object
 // that was never fetched not even those are there. Whether one must be executed each time is left to LLVM, which sees
 // the markers as pure functions and hoists and merges them.
+#include <set>
+
 #include "ir/analysis/safepoints.h"
 #include "ir/passes/edit.h"
 #include "ir/passes/passes.h"
@@ -24,6 +26,10 @@ class Coherence {
     token_ = ValueId(uint32_t(body_.values.size()));
     body_.values.push_back({Value::Kind::Result, kI64, BlockId(0), 0, "token"});
     std::vector<bool> receivesExceptions(body_.blocks.size());
+    for (const Block& block : body_.blocks)
+      for (const Instr& instr : block.instrs)
+        if (instr.op == Opcode::kCheckRangeRead || instr.op == Opcode::kCheckRangeWrite)
+          rangeChecked_.insert(instr.result);
     for (const Block& block : body_.blocks)
       if (block.handler) receivesExceptions[block.handler->block.index()] = true;
     for (uint32_t b = 0; b < body_.blocks.size(); ++b) {
@@ -70,6 +76,10 @@ class Coherence {
       case Opcode::kStoreElem:
         check(block, instr, Opcode::kCheckElemWrite);
         break;
+      case Opcode::kCheckRangeRead:
+      case Opcode::kCheckRangeWrite:
+        instr.operands.back() = token_;
+        break;
       default:
         break;
     }
@@ -81,6 +91,7 @@ class Coherence {
 
   void check(BlockId block, Instr& access, Opcode op) {
     ValueId object = access.operands[0];
+    if (rangeChecked_.contains(object)) return;            // bounds_check_versioning has seen to it, for the whole loop
     if (body_[object].kind == Value::Kind::Const) return;  // null
     bool isElement = op == Opcode::kCheckElemRead || op == Opcode::kCheckElemWrite;
     std::vector<ValueId> operands{object};
@@ -96,6 +107,7 @@ class Coherence {
   BodyEditor editor_;
   FunctionBody& body_;
   ValueId token_;
+  std::set<ValueId> rangeChecked_;
   std::vector<Instr> out_;
 };
 
