@@ -32,12 +32,16 @@ void forEachBit(Region& region, uint32_t block, Select select, Visit visit) {
 
 CollectionResult Collector::collect(const std::vector<RootSource>& roots) {
   CollectionResult result;
-  Marker marker(space_, model_, poison_);
+  allocator_.beginCollection();
+  if (poison_) allocator_.publishAllStarts();
+  Marker marker(space_, allocator_, model_, poison_);
   clearMarks();
   markRoots(marker, roots);
   marker.drain();
   result.liveObjects = marker.objectCount();
   sweep(result);
+  allocator_.reset(std::move(recyclable_));
+  recyclable_ = {};
   space_.returnMemory();
   return result;
 }
@@ -99,7 +103,7 @@ void Collector::sweepSmall(Region& region, uint32_t block, CollectionResult& res
   std::memcpy(starts, region.blockBits(region.marks, block), kBitmapWordsPerBlock * sizeof(uint64_t));
   uint32_t live = lines.count();
   result.liveBytes += uint64_t(live) << kLineShift;
-  if (live < kLinesPerBlock) result.recyclable.push_back(region.blockAddress(block));
+  if (live < kLinesPerBlock) recyclable_.push_back(region.blockAddress(block));
 }
 
 void Collector::sweepLarge(Region& region, uint32_t block, CollectionResult& result) {

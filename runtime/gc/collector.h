@@ -6,8 +6,7 @@
 //   sweep     blocks without a live line become free, marks become starts, dead large objects are released
 //   return    memory of blocks that stayed free for long
 //
-// Objects do not move. The start bits of objects allocated since the last collection have been set before (see
-// Allocator::publishStarts).
+// Objects do not move.
 #pragma once
 
 #include <functional>
@@ -22,14 +21,13 @@ namespace jvmc::rt {
 struct CollectionResult {
   uint64_t liveBytes = 0;  ///< live lines and large objects
   uint64_t liveObjects = 0;
-  std::vector<uint64_t> recyclable;  ///< addresses of small blocks that have holes, ascending
 };
 
 class Collector {
  public:
   /// `poison`: fills dead memory with a pattern, and checks references while marking.
-  Collector(BlockSpace& space, ObjectModel model, World& world, bool poison)
-      : space_(space), model_(model), world_(world), poison_(poison) {}
+  Collector(BlockSpace& space, Allocator& allocator, ObjectModel model, World& world, bool poison)
+      : space_(space), allocator_(allocator), model_(model), world_(world), poison_(poison) {}
 
   /// Inside World::stop, with the heap's lock held.
   CollectionResult collect(const std::vector<RootSource>& roots);
@@ -46,9 +44,11 @@ class Collector {
   void poisonDead(Region& region, uint32_t block);
 
   BlockSpace& space_;
+  Allocator& allocator_;
   ObjectModel model_;
   World& world_;
   const bool poison_;
+  std::vector<uint64_t> recyclable_;  ///< small blocks with holes that this sweep found, ascending
 };
 
 }  // namespace jvmc::rt

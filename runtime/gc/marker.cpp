@@ -38,6 +38,7 @@ void Marker::markConservative(uint64_t word) {
 void Marker::markContaining(uint64_t address) {
   Region* region = space_.regionOf(address);
   if (!region) return;
+  allocator_.publishStartsAround(address);
   if (ObjectRef found = findObject(*region, model_, address)) stack_.push_back(found);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "runtime/heap/allocator.h"
 #include "runtime/heap/block_space.h"
 #include "runtime/heap/object_model.h"
 
@@ -14,7 +15,9 @@ namespace jvmc::rt {
 
 class Marker {
  public:
-  Marker(BlockSpace& space, ObjectModel model, bool checked) : space_(space), model_(model), checked_(checked) {}
+  /// `checked` (zeal): verify that every reference leads to an object; all start bits must have been published.
+  Marker(BlockSpace& space, Allocator& allocator, ObjectModel model, bool checked)
+      : space_(space), allocator_(allocator), model_(model), checked_(checked) {}
 
   /// A reference that must be null, foreign, or the start of an object.
   void markPrecise(ObjectRef ref);
@@ -33,8 +36,9 @@ class Marker {
   void markLines(Region& region, ObjectRef ref, uint64_t bytes);
 
   BlockSpace& space_;
+  Allocator& allocator_;
   ObjectModel model_;
-  const bool checked_;  ///< zeal: verify that every reference leads to an object
+  const bool checked_;
   std::vector<ObjectRef> stack_;
   std::array<ObjectRef, kPrefetched> queue_{};
   uint64_t objects_ = 0;

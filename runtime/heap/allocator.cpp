@@ -111,18 +111,32 @@ void Allocator::record(const Area& area) {
   bytesSinceReset_ += area.end - area.begin;
 }
 
-void Allocator::publishStarts() {
+void Allocator::beginCollection() {
   std::sort(areas_.begin(), areas_.end(), [](const Area& a, const Area& b) { return a.begin < b.begin; });
-  uint64_t walked = 0;  // rests that were handed out again lie inside areas walked already
-  for (const Area& area : areas_) {
-    uint64_t at = std::max(area.begin, walked);
-    Region& region = *space_.regionOf(area.begin);
-    while (at < area.end && header(at)->epochWord.load(std::memory_order_relaxed) != 0) {
-      region.set(region.starts, at);
-      at += model_.bytes(at);
-    }
-    walked = std::max(walked, at);
-  }
+  // A rest that was handed out again lies inside the area it was left from; a walk of that one goes on into it.
+  size_t kept = 0;
+  for (const Area& area : areas_)
+    if (kept == 0 || area.begin >= areas_[kept - 1].end) areas_[kept++] = area;
+  areas_.resize(kept);
+}
+
+void Allocator::publishStartsAround(uint64_t address) {
+  auto after = std::upper_bound(areas_.begin(), areas_.end(), address,
+                                [](uint64_t at, const Area& area) { return at < area.begin; });
+  if (after != areas_.begin() && address < std::prev(after)->end) walk(*std::prev(after));
+}
+
+void Allocator::publishAllStarts() {
+  for (Area& area : areas_) walk(area);
+}
+
+void Allocator::walk(Area& area) {
+  if (area.walked) return;
+  area.walked = true;
+  Region& region = *space_.regionOf(area.begin);
+  for (uint64_t at = area.begin; at < area.end && header(at)->epochWord.load(std::memory_order_relaxed) != 0;
+       at += model_.bytes(at))
+    region.set(region.starts, at);
 }
 
 void Allocator::reset(std::vector<uint64_t> recyclable) {

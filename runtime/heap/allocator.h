@@ -7,7 +7,8 @@
 //   large    above kLargeBytes: blocks of its own
 //
 // Objects in an area lie one after another. Behind the last one comes either the end of the area or a zero word, and no
-// object's first word (its epoch) is zero: that is how publishStarts() finds them again.
+// object's first word (its epoch) is zero: so a walk finds them again. It is done only for areas that a word on a
+// native stack points into: allocation keeps no record of objects, and of most areas nobody ever asks.
 #pragma once
 
 #include <vector>
@@ -39,8 +40,12 @@ class Allocator {
   /// Memory for a large object; not yet zeroed unless `zeroed` says so.
   BlockSpace::Blocks takeLarge(uint64_t bytes, bool reserve);
 
-  /// Sets the start bits of all objects made since the last collection. World stopped, every context's area returned.
-  void publishStarts();
+  /// A collection begins: world stopped, every context's area returned. Then the two below may be called until reset().
+  void beginCollection();
+  /// Sets the start bits of the objects made around `address` since the last collection.
+  void publishStartsAround(uint64_t address);
+  /// Sets the start bits of all objects made since the last collection.
+  void publishAllStarts();
   /// Starts over with the holes that a collection found.
   void reset(std::vector<uint64_t> recyclable);
 
@@ -50,11 +55,13 @@ class Allocator {
   struct Area {
     uint64_t begin = 0, end = 0;
     bool zeroed = false;
+    bool walked = false;  ///< while collecting: start bits are set
   };
 
   bool takeReturned(uint64_t bytes, Area& area);
   bool takeHole(uint64_t bytes, Area& area);
   void record(const Area& area);
+  void walk(Area& area);
 
   BlockSpace& space_;
   ObjectModel model_;

@@ -31,7 +31,7 @@ class RegionHeap final : public Heap {
         options_(options),
         space_(layout.plan(), options.limitBytes),
         allocator_(space_, ObjectModel(classes)),
-        collector_(space_, ObjectModel(classes), world, options.collectEvery != 0),
+        collector_(space_, allocator_, ObjectModel(classes), world, options.collectEvery != 0),
         trigger_(firstTrigger()) {}
 
   bool open(bool isFirstNode, std::string& error) {
@@ -199,10 +199,8 @@ class RegionHeap final : public Heap {
     auto begin = std::chrono::steady_clock::now();
     std::scoped_lock lock(mutex_);
     world_.forEachContext([&](ThreadContext& ctx) { allocator_.returnArea(ctx); });
-    allocator_.publishStarts();
     stats_.allocatedBytes += allocator_.bytesSinceReset();
     CollectionResult result = collector_.collect(roots_);
-    allocator_.reset(std::move(result.recyclable));
     trigger_ = std::max(firstTrigger(), std::min(result.liveBytes, options_.limitBytes / 2));
     stats_.liveBytesAfterLast = result.liveBytes;
     stats_.collections = collections_.fetch_add(1, std::memory_order_relaxed) + 1;
