@@ -157,7 +157,7 @@ void NodeScheduler::runOnFiber(ThreadEntry& entry, ThreadEntry::Step step) {
     thread.captureReason = CaptureReason::Migrate;
   } else if (code_.run(ctx) == RunOutcome::Ended) {
     entry.end = ThreadEntry::End::Ended;
-    vm_.onThreadEnd(thread, ctx.exception != kNullRef);
+    vm_.onThreadEnd(thread, !thread.report.empty());
   }
   if (entry.end == ThreadEntry::End::Captured) flushIfMoving(entry, ctx);
   vm_.heap().retire(ctx);
