@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "ir/support/check.h"
 
@@ -175,9 +176,9 @@ class OutsideExecutor::Files {
   OutsideResult read(int32_t handle, size_t max) {
     auto file = find(handle);
     if (!file) return badHandle(handle);
-    std::string bytes(max, '\0');
+    std::string bytes(std::min(max, kMaxReadBytes), '\0');
     ssize_t n;
-    do n = ::read(file->fd.get(), bytes.data(), max);
+    do n = ::read(file->fd.get(), bytes.data(), bytes.size());
     while (n < 0 && errno == EINTR);
     if (n < 0) return ioError(file->name, errno);
     if (n == 0) return nullResult();
@@ -233,6 +234,8 @@ class OutsideExecutor::Files {
   };
   /// A guest array holds no more.
   static constexpr size_t kMaxBytes = INT32_MAX;
+  /// Of one read, however much was asked for.
+  static constexpr size_t kMaxReadBytes = 4 << 20;
 
   std::shared_ptr<OpenFile> find(int32_t handle) {
     std::scoped_lock lock(mutex_);
