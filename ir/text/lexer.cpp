@@ -76,7 +76,7 @@ class Lexer {
     if (c == '@' || c == '%') return sigil(c);
     if (c == '"') {
       std::optional<std::string> value = quoted();
-      if (value) push(TokenKind::String, start, std::move(*value));
+      push(value ? TokenKind::String : TokenKind::Bad, start, value.value_or(""));
       return;
     }
     if (isDigit(c) || (c == '-' && (isDigit(peek(1)) || peek(1) == 'i'))) return number();
@@ -93,7 +93,7 @@ class Lexer {
     size_t start = at_++;
     if (sigil == '@' && peek() == '"') {
       std::optional<std::string> value = quoted();
-      if (value) push(TokenKind::Global, start, std::move(*value));
+      push(value ? TokenKind::Global : TokenKind::Bad, start, value.value_or(""));
       return;
     }
     size_t nameStart = at_;
@@ -102,7 +102,10 @@ class Lexer {
     } else {
       while (isValueChar(peek())) ++at_;
     }
-    if (at_ == nameStart) return error(Code::Syntax, spanFrom(start), fmt::format("a name must follow '{}'", sigil));
+    if (at_ == nameStart) {
+      error(Code::Syntax, spanFrom(start), fmt::format("a name must follow '{}'", sigil));
+      return push(TokenKind::Bad, start, "");
+    }
     push(sigil == '@' ? TokenKind::Global : TokenKind::Local, start,
          std::string(text_.substr(nameStart, at_ - nameStart)));
   }
@@ -154,15 +157,15 @@ class Lexer {
       if (c == character) return push(kind, start, "");
     while (at_ < text_.size() && (peek() & 0xC0) == 0x80) ++at_;  // the rest of a UTF-8 character
     // One message for a run of rubbish is enough.
-    if (start != lastBad_) error(Code::BadCharacter, spanFrom(start), "unexpected character");
-    lastBad_ = at_;
+    bool isRun = !out_.tokens.empty() && out_.tokens.back().kind == TokenKind::Bad && out_.tokens.back().span.end() == start;
+    if (!isRun) error(Code::BadCharacter, spanFrom(start), "unexpected character");
+    push(TokenKind::Bad, start, "");
   }
 
   std::string_view text_;
   uint32_t source_;
   DiagnosticSink& sink_;
   size_t at_ = 0;
-  size_t lastBad_ = ~size_t(0);
   bool startsLine_ = true;
   TokenList out_;
 };
@@ -173,6 +176,8 @@ std::string_view tokenKindText(TokenKind kind) {
   switch (kind) {
     case TokenKind::End:
       return "the end of the file";
+    case TokenKind::Bad:
+      return "a damaged token";
     case TokenKind::Ident:
       return "a name";
     case TokenKind::String:

@@ -12,6 +12,7 @@ namespace jvmc::ir::text {
 
 enum class TokenKind : uint8_t {
   End,
+  Bad,     ///< reported already: the parser gives up its statement without another word
   Ident,   ///< word: keyword, class, block, mnemonic with its suffix, "Class.member"
   String,  ///< "text": a string literal or a quoted name
   Global,  ///< @name or @"name"

@@ -40,7 +40,7 @@ class BodyParser {
       return entryHandler();
     if (token.kind == TokenKind::Ident && isLabel()) return label();
     if (token.kind == TokenKind::Ident || token.kind == TokenKind::Local) return instruction();
-    in_.expected("an instruction, a block label or '}'");
+    in_.expectedHere("an instruction, a block label or '}'");
     in_.next();
     return false;
   }

@@ -30,7 +30,7 @@ class ItemParser {
     if (in_.atWord("native")) return native();
     if (in_.atWord("interface") || in_.atWord("class")) return classDecl();
     if (in_.atWord("func") || in_.atWord("optimised")) return function();
-    in_.expected("'func', 'class', 'interface', 'native', 'module' or 'file'");
+    in_.expectedHere("'func', 'class', 'interface', 'native', 'module' or 'file'");
     return false;
   }
 
@@ -134,7 +134,7 @@ class ItemParser {
       decl.initializer = std::move(function);
       return true;
     }
-    in_.expected("'field', 'static', 'method', 'init' or '}'");
+    in_.expectedHere("'field', 'static', 'method', 'init' or '}'");
     return false;
   }
 

@@ -98,8 +98,7 @@ class Printer {
   /// One blank line, and the `file` line if the item asks for another file.
   void item(const SourceLoc& loc) {
     afterNative_ = false;
-    file(loc);
-    separate();
+    if (!file(loc)) separate();
   }
 
   /// True if a `file` line was written. An item without a location still needs one in force, lest it gets its own line.

@@ -36,17 +36,20 @@ void TokenReader::error(Code code, Span span, std::string message, std::vector<s
 }
 
 void TokenReader::expected(std::string_view what) {
+  if (at_ == 0 || !atNewLine()) return expectedHere(what);
+  if (at(TokenKind::Bad)) return;
+  // Point behind what was read, not at an innocent next line.
+  Span last = lastSpan();
+  error(Code::Syntax, {last.source, last.end(), 1},
+        fmt::format("expected {}, found {}", what, atEnd() ? "the end of the file" : "the end of the line"));
+}
+
+void TokenReader::expectedHere(std::string_view what) {
   const Token& token = peek();
-  if (at_ > 0 && atNewLine()) {
-    // Point behind what was read, not at an innocent next line.
-    Span last = lastSpan();
-    error(Code::Syntax, {last.source, last.end(), 1},
-          fmt::format("expected {}, found {}", what, atEnd() ? "the end of the file" : "the end of the line"));
-    return;
-  }
-  std::string found =
-      token.kind == TokenKind::Ident ? fmt::format("'{}'", token.text) : std::string(tokenKindText(token.kind));
-  error(Code::Syntax, token.span, fmt::format("expected {}, found {}", what, found));
+  if (token.kind == TokenKind::Bad) return;
+  bool isWord = token.kind == TokenKind::Ident;
+  error(Code::Syntax, token.span,
+        fmt::format("expected {}, found {}", what, isWord ? fmt::format("'{}'", token.text) : std::string(tokenKindText(token.kind))));
 }
 
 std::optional<ast::Name> TokenReader::name(TokenKind kind, std::string_view what) {

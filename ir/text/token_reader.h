@@ -28,8 +28,11 @@ class TokenReader {
   bool acceptWord(std::string_view word);
   bool expect(TokenKind kind, std::string_view where);
   void error(Code code, Span span, std::string message, std::vector<std::string> helps = {});
-  /// "expected X, found Y" at the next token, or after the last one if the line ended.
+  /// "expected X, found Y" at the next token, or after the last one if the line ended. Silent if the lexer has reported
+  /// that token.
   void expected(std::string_view what);
+  /// The same at the beginning of a statement: at the next token in any case.
+  void expectedHere(std::string_view what);
 
   std::optional<ast::Name> name(TokenKind kind, std::string_view what);
   /// A class name: plain word or string.
