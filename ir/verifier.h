@@ -4,10 +4,10 @@
 // JVMC_INVARIANTS is the list of what it checks. Each invariant has a test that breaks it: a file
 // tests/golden/verify/<name>*.ir where text can say it, else a case in tests/unit/ir/verifier_test.cpp.
 //
-// What is left to run time on purpose: a class that is not abstract need not implement every abstract method it inherits
-// (Java class files need not either); calling such a method throws AbstractMethodError. Null objects, array indexes,
-// array stores and casts are checked by the instructions themselves. Blocks that nothing reaches are allowed; they are
-// checked like the others, but every value counts as dominating them.
+// What is left to run time on purpose: a class that is not abstract need not implement every abstract method it
+// inherits (Java class files need not either); calling such a method throws AbstractMethodError. Null objects, array
+// indexes, array stores and casts are checked by the instructions themselves. Blocks that nothing reaches are allowed;
+// they are checked like the others, but every value counts as dominating them.
 #pragma once
 
 #include <string>

@@ -189,7 +189,7 @@ std::string renderDiagnostics(const SourceSet& sources, const DiagnosticSink& si
 std::optional<std::string> nearestName(std::string_view name, const std::vector<std::string_view>& candidates) {
   // A third of the letters may be wrong; long names are cut off so that a hostile input cannot make this slow.
   constexpr size_t kLongest = 64;
-  if (name.empty() || name.size() > kLongest) return std::nullopt;
+  if (name.size() < 2 || name.size() > kLongest) return std::nullopt;
   size_t best = std::max<size_t>(1, name.size() / 3) + 1;
   std::optional<std::string> found;
   for (std::string_view candidate : candidates) {

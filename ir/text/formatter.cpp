@@ -54,7 +54,8 @@ class Formatter {
     const Token& second = tokens_[std::min(at_ + 1, tokens_.size() - 1)];
     if (first.kind == TokenKind::RBrace) return LineKind::Close;
     if (region_ == Region::Class) return LineKind::Member;
-    if (region_ == Region::Top) return first.text == "class" || first.text == "interface" ? LineKind::ClassHead : LineKind::Item;
+    if (region_ == Region::Top)
+      return first.text == "class" || first.text == "interface" ? LineKind::ClassHead : LineKind::Item;
     if (first.kind != TokenKind::Ident) return LineKind::Instr;
     if (first.text == "framestate" && second.kind == TokenKind::Hash) return LineKind::FrameState;
     if (first.text == "virtual" && second.kind == TokenKind::Number) return LineKind::Virtual;
@@ -69,9 +70,12 @@ class Formatter {
     switch (kind) {
       case LineKind::Member:
       case LineKind::Instr:
-      case LineKind::FrameState: return 2;
-      case LineKind::Virtual: return 4;
-      default: return 0;
+      case LineKind::FrameState:
+        return 2;
+      case LineKind::Virtual:
+        return 4;
+      default:
+        return 0;
     }
   }
 
@@ -87,9 +91,10 @@ class Formatter {
       const Token& token = tokens_[at_];
       if (token.kind == TokenKind::End) break;
       bool structuralClose = token.kind == TokenKind::RBrace && depth == 0;
-      if (before && depth == 0 && (token.startsLine || structuralClose)) break;
+      if (before && depth == 0 && ((token.startsLine && !continues(*before)) || structuralClose)) break;
       if (before && token.startsLine) {
-        breakLine(current, indentOf(kind) + (token.kind == TokenKind::RParen || token.kind == TokenKind::RBracket ? 0 : 4));
+        breakLine(current,
+                  indentOf(kind) + (token.kind == TokenKind::RParen || token.kind == TokenKind::RBracket ? 0 : 4));
       } else if (before && spaceBetween(kind, *before, token)) {
         current.text += ' ';
       }
@@ -106,11 +111,18 @@ class Formatter {
         region_ = Region::Top;
         break;
       }
-      if (token.kind == TokenKind::LParen || token.kind == TokenKind::LBracket || token.kind == TokenKind::LBrace) ++depth;
-      if (token.kind == TokenKind::RParen || token.kind == TokenKind::RBracket || token.kind == TokenKind::RBrace) --depth;
+      if (token.kind == TokenKind::LParen || token.kind == TokenKind::LBracket || token.kind == TokenKind::LBrace)
+        ++depth;
+      if (token.kind == TokenKind::RParen || token.kind == TokenKind::RBracket || token.kind == TokenKind::RBrace)
+        --depth;
       trailingComment(uint32_t(at_ + 1), current);
     }
     trailingComment(uint32_t(at_), current);
+  }
+
+  /// A statement cannot end with this token.
+  static bool continues(const Token& last) {
+    return last.kind == TokenKind::Comma || last.kind == TokenKind::Equal || last.kind == TokenKind::Arrow;
   }
 
   bool isFunctionHead() const {
@@ -178,7 +190,7 @@ class Formatter {
 
   /// One blank line before an item, or before the comments that belong to it. Short items may stand together.
   void separateItem(size_t firstOut, OutLine& current) {
-    bool isLong = tokens_[at_].text != "native" && tokens_[at_].text != "file" && tokens_[at_].text != "module";
+    bool isLong = tokens_[at_].text != "native" && tokens_[at_].text != "file";
     bool needed = isLong || lastItemLong_;
     lastItemLong_ = isLong;
     if (!needed || firstOut == 0) return;

@@ -43,6 +43,7 @@ class Lexer {
       char c = peek();
       if (c == '\n') {
         startsLine_ = true;
+        badOnLine_ = false;
       } else if (c == '/' && peek(1) == '/') {
         comment();
       } else if (c != ' ' && c != '\t' && c != '\r') {
@@ -156,9 +157,8 @@ class Lexer {
     for (auto [character, kind] : kSingle)
       if (c == character) return push(kind, start, "");
     while (at_ < text_.size() && (peek() & 0xC0) == 0x80) ++at_;  // the rest of a UTF-8 character
-    // One message for a run of rubbish is enough.
-    bool isRun = !out_.tokens.empty() && out_.tokens.back().kind == TokenKind::Bad && out_.tokens.back().span.end() == start;
-    if (!isRun) error(Code::BadCharacter, spanFrom(start), "unexpected character");
+    if (!badOnLine_) error(Code::BadCharacter, spanFrom(start), "unexpected character");
+    badOnLine_ = true;  // one message a line is enough
     push(TokenKind::Bad, start, "");
   }
 
@@ -167,6 +167,7 @@ class Lexer {
   DiagnosticSink& sink_;
   size_t at_ = 0;
   bool startsLine_ = true;
+  bool badOnLine_ = false;
   TokenList out_;
 };
 

@@ -20,7 +20,7 @@ class BodyParser {
     function_.blocks[0].place = function_.place;
     while (!in_.accept(TokenKind::RBrace)) {
       if (in_.atEnd() || isItemStart(in_)) {
-        in_.expected(fmt::format("'}}' that ends function '@{}'", function_.name.text));
+        in_.expectedHere(fmt::format("'}}' that ends function '@{}'", function_.name.text));
         function_.broken = true;
         return false;
       }

@@ -88,14 +88,11 @@ class ItemParser {
            (in_.peek(1).kind == TokenKind::Ident || in_.peek(1).kind == TokenKind::String))
       (in_.next().text == "abstract" ? decl.isAbstract : decl.isImmutable) = true;
     decl.place = placeHere();
-    auto name = in_.className(decl.isInterface ? "the name of the interface" : "the name of the class");
-    if (!name) return false;
-    decl.name = std::move(*name);
-    bool headOk = classHead(decl);
-    if (!headOk) return false;
+    // After a broken head the members still deserve a look.
+    if (!classHead(decl) && !skipToBrace()) return false;
     while (!in_.at(TokenKind::RBrace) && !in_.atEnd()) {
       if (isItemStart(in_)) {
-        in_.expected(fmt::format("'}}' that ends class '{}'", decl.name.text));
+        in_.expectedHere(fmt::format("'}}' that ends class '{}'", decl.name.text));
         break;
       }
       if (!member(decl)) skipMember();
@@ -105,7 +102,15 @@ class ItemParser {
     return in_.endOfLine();
   }
 
+  bool skipToBrace() {
+    while (!in_.at(TokenKind::LBrace) && !in_.atNewLine()) in_.next();
+    return in_.accept(TokenKind::LBrace);
+  }
+
   bool classHead(ast::Class& decl) {
+    auto name = in_.className(decl.isInterface ? "the name of the interface" : "the name of the class");
+    if (!name) return false;
+    decl.name = std::move(*name);
     if (in_.accept(TokenKind::Colon)) {
       auto super = in_.className("the superclass");
       if (!super) return false;
@@ -126,7 +131,7 @@ class ItemParser {
     if (in_.acceptWord("method")) return method(decl);
     if (in_.acceptWord("init")) {
       auto function = in_.name(TokenKind::Global, "the initialiser (@name)");
-      if (!function || !in_.endOfLine()) return false;
+      if (!function || !in_.endOfMember()) return false;
       if (decl.initializer) {
         in_.error(Code::Redefinition, function->span, fmt::format("class '{}' has two initialisers", decl.name.text));
         return true;

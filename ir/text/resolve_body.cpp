@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "ir/builder.h"
 #include "ir/signature.h"
@@ -32,7 +33,6 @@ class BodyResolver {
     ok_ = !decl_.broken;
     if (decl_.optimised) builder_.setOptimised();
     makeBlocks();
-    collectResults();
     for (Definition& d : definitions_) typeOf(d);
     makeFrameStates();
     for (size_t b = 0; b < decl_.blocks.size(); ++b) fillBlock(b);
@@ -64,29 +64,34 @@ class BodyResolver {
 
   // -- blocks, parameters, names
 
+  /// Blocks, parameters and the names of results, in the order of the text.
   void makeBlocks() {
-    for (size_t i = 0; i < decl_.blocks.size(); ++i) {
-      const ast::Block& block = decl_.blocks[i];
-      spans_.blocks.push_back(block.label.span);
-      SourceLoc loc = names_.location(block.place);
-      builder_.setLocation(loc);
+    for (uint32_t i = 0; i < decl_.blocks.size(); ++i) {
+      spans_.blocks.push_back(decl_.blocks[i].label.span);
+      builder_.setLocation(names_.location(decl_.blocks[i].place));
       if (i == 0) {
-        for (size_t p = 0; p < decl_.params.size(); ++p) nameParam(decl_.params[p].name, builder_.param(uint32_t(p)));
-        continue;
+        for (uint32_t p = 0; p < decl_.params.size(); ++p) nameParam(decl_.params[p].name, builder_.param(p));
+      } else {
+        makeBlock(i);
       }
-      builder_.createBlock(block.label.text);
-      auto [it, isNew] = blocks_.try_emplace(block.label.text, i);
-      if (!isNew)
-        error(Code::Redefinition, block.label.span, fmt::format("block '{}' is defined twice", block.label.text), {},
-              {{"first defined here", decl_.blocks[it->second].label.span}});
-      for (const ast::Param& param : block.params) {
-        auto type = names_.type(param.type);
-        ok_ = ok_ && type;
-        ValueId value = builder_.addParam(BlockId(uint32_t(i)), type.value_or(kI32));
-        nameParam(param.name, type ? value : ValueId());
-      }
+      builder_.setLocation({});
+      collectResults(i);
     }
-    builder_.setLocation({});
+  }
+
+  void makeBlock(uint32_t index) {
+    const ast::Block& block = decl_.blocks[index];
+    BlockId id = builder_.createBlock(block.label.text);
+    auto [it, isNew] = blocks_.try_emplace(block.label.text, index);
+    if (!isNew)
+      error(Code::Redefinition, block.label.span, fmt::format("block '{}' is defined twice", block.label.text), {},
+            {{"first defined here", decl_.blocks[it->second].label.span}});
+    for (const ast::Param& param : block.params) {
+      auto type = names_.type(param.type);
+      ok_ = ok_ && type;
+      ValueId value = builder_.addParam(id, type.value_or(kI32));
+      nameParam(param.name, type ? value : ValueId());
+    }
   }
 
   void nameParam(const ast::Name& name, ValueId value) {
@@ -101,17 +106,15 @@ class BodyResolver {
           {{"first defined here", it->second.span}});
   }
 
-  void collectResults() {
-    for (uint32_t b = 0; b < decl_.blocks.size(); ++b) {
-      for (const ast::Instr& source : decl_.blocks[b].instrs) {
-        Definition d;
-        d.source = &source;
-        d.block = b;
-        d.usable = source.op && resolveSymbol(source, d.instr);
-        ok_ = ok_ && d.usable;
-        if (source.result) define(*source.result, {source.result->span, {}, uint32_t(definitions_.size())});
-        definitions_.push_back(std::move(d));
-      }
+  void collectResults(uint32_t b) {
+    for (const ast::Instr& source : decl_.blocks[b].instrs) {
+      Definition d;
+      d.source = &source;
+      d.block = b;
+      d.usable = source.op && resolveSymbol(source, d.instr);
+      ok_ = ok_ && d.usable;
+      if (source.result) define(*source.result, {source.result->span, {}, uint32_t(definitions_.size())});
+      definitions_.push_back(std::move(d));
     }
   }
 
@@ -230,10 +233,21 @@ class BodyResolver {
       if (name) error(Code::NoResult, name->span, fmt::format("'{}' gives no result here", d.instr.info().mnemonic));
       return;
     }
+    if (arrayDepth(*type) > kMaxArrayDepth) {
+      d.usable = false;
+      return error(Code::TooDeep, d.source->place.span,
+                   fmt::format("an array type has at most {} dimensions", kMaxArrayDepth));
+    }
     builder_.switchTo(BlockId(d.block));
     d.instr.result =
         builder_.declareResult(internType(module_, *type), name && !isNumber(name->text) ? name->text : "");
     if (name) values_[name->text].value = d.instr.result;
+  }
+
+  uint32_t arrayDepth(Type type) const {
+    uint32_t depth = 0;
+    for (; type.kind == TypeKind::Array; type = module_.types[type.element()]) ++depth;
+    return depth;
   }
 
   TypeId firstOperandType(const Definition& d) {
@@ -251,6 +265,8 @@ class BodyResolver {
   ValueId valueNamed(const std::string& name, Span span) {
     auto it = values_.find(name);
     if (it != values_.end()) return it->second.value;
+    ok_ = false;
+    if (!unknownValues_.insert(name).second) return {};  // said once
     std::vector<std::string_view> all;
     for (const auto& [known, value] : values_) all.push_back(known);
     std::sort(all.begin(), all.end());
@@ -313,7 +329,7 @@ class BodyResolver {
             didYouMean(call.block.text, all));
       return std::nullopt;
     }
-    BlockCall out{BlockId(uint32_t(it->second)), {}};
+    BlockCall out{BlockId(it->second), {}};
     const Block& block = builder_.body()[out.block];
     for (size_t i = 0; i < call.args.size(); ++i) {
       size_t param = i + (isHandler ? 1 : 0);
@@ -412,8 +428,9 @@ class BodyResolver {
   FunctionBuilder builder_;
   TypeId result_;
   bool ok_ = true;
-  std::unordered_map<std::string, size_t> blocks_;
+  std::unordered_map<std::string, uint32_t> blocks_;
   std::unordered_map<std::string, NamedValue> values_;
+  std::unordered_set<std::string> unknownValues_;
   std::deque<Definition> definitions_;
   size_t nextDefinition_ = 0;
 };

@@ -49,7 +49,8 @@ void TokenReader::expectedHere(std::string_view what) {
   if (token.kind == TokenKind::Bad) return;
   bool isWord = token.kind == TokenKind::Ident;
   error(Code::Syntax, token.span,
-        fmt::format("expected {}, found {}", what, isWord ? fmt::format("'{}'", token.text) : std::string(tokenKindText(token.kind))));
+        fmt::format("expected {}, found {}", what,
+                    isWord ? fmt::format("'{}'", token.text) : std::string(tokenKindText(token.kind))));
 }
 
 std::optional<ast::Name> TokenReader::name(TokenKind kind, std::string_view what) {

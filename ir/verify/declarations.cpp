@@ -1,6 +1,7 @@
 // Declarations: ids first, then the class hierarchy, then what the members of each class promise each other.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -296,8 +297,8 @@ class DeclarationVerifier {
               decl.result == kVoid ? "nothing" : typeText(module_, decl.result)));
   }
 
-  /// Every two methods of one name among a class and its supertypes agree; only the nearest is compared with each other
-  /// one, which is enough as each supertype was compared in its own turn.
+  /// Every two methods of one name among a class and its supertypes agree. The nearest is compared with each other one;
+  /// what a supertype inherits both of is that one's own error.
   void overrides(ClassId c) {
     const ClassDecl& decl = module_[c];
     std::unordered_map<std::string_view, SymbolRef> nearest;
@@ -307,6 +308,7 @@ class DeclarationVerifier {
         auto [it, isNew] = nearest.try_emplace(method.name, SymbolRef{{}, super, i});
         if (isNew || (it->second.owner == super)) continue;
         const MethodDecl& own = module_.method(it->second);
+        if (inheritedTogether(decl, it->second.owner, super)) continue;
         if (own.params == method.params && own.result == method.result) continue;
         bool isOwn = it->second.owner == c;
         error(Invariant::Overrides, isOwn ? memberPlace(Kind::Method, c, it->second.member) : classPlace(c),
@@ -316,6 +318,12 @@ class DeclarationVerifier {
         if (report_.full()) return;
       }
     }
+  }
+
+  bool inheritedTogether(const ClassDecl& decl, ClassId a, ClassId b) const {
+    auto inheritsBoth = [&](ClassId c) { return module_.isSubclass(c, a) && module_.isSubclass(c, b); };
+    return (decl.super.valid() && inheritsBoth(decl.super)) ||
+           std::any_of(decl.interfaces.begin(), decl.interfaces.end(), inheritsBoth);
   }
 
   void entry() {

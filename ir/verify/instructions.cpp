@@ -266,10 +266,13 @@ void BodyVerifier::checkStore(const Instr& instr, const VerifyPlace& place) {
   const FieldDecl& field =
       info.symbol == Symbol::Field ? module_.field(instr.symbol) : module_.staticField(instr.symbol);
   bool isPlain = instr.op == Opcode::kStoreField || instr.op == Opcode::kStoreStatic;
-  if (field.isFinal && !(isPlain && mayStoreFinal(instr.symbol.owner)))
+  if (field.isFinal && !isPlain)
     error(Invariant::FinalStores, place,
-          fmt::format("final field '{}.{}' is stored by '@{}', which does not belong to class '{}'", owner.name,
-                      field.name, decl_.name, owner.name));
+          fmt::format("'{}' changes final field '{}.{}'", info.mnemonic, owner.name, field.name));
+  if (field.isFinal && isPlain && !mayStoreFinal(instr.symbol.owner))
+    error(Invariant::FinalStores, place,
+          fmt::format("final field '{0}.{1}' is stored by '@{2}', which does not belong to class '{0}'", owner.name,
+                      field.name, decl_.name));
   bool runtimeOwns = info.symbol == Symbol::Field &&
                      ((instr.symbol.owner == builtin::kThread &&
                        (instr.symbol.member == builtin::kThreadId || instr.symbol.member == builtin::kThreadState)) ||

@@ -15,7 +15,10 @@ int runCheck(const CommonOptions& common, const std::vector<std::string>& files)
 void addCheck(CLI::App& app, const CommonOptions& common, Action& action) {
   auto* command = app.add_subcommand("check", "Check a program and report everything that is wrong with it");
   auto files = std::make_shared<std::vector<std::string>>();
-  command->add_option("FILE", *files, "Texts (.ir), joined into one program, or one stored module (.irm); - is standard input")->required();
+  command
+      ->add_option("FILE", *files,
+                   "Texts (.ir), joined into one program, or one stored module (.irm); - is standard input")
+      ->required();
   command->footer(
       "Examples:\n"
       "  irc check program.ir library.ir\n"

@@ -39,7 +39,8 @@ int runDis(const CommonOptions& common, const DisOptions& options) {
   Session session(common);
   std::optional<Program> program = session.load(options.files);
   if (!program) return session.finish();
-  if (std::optional<std::string> text = disassemble(session, *program, options)) writeOutput(session, options.output, *text);
+  if (std::optional<std::string> text = disassemble(session, *program, options))
+    writeOutput(session, options.output, *text);
   return session.finish();
 }
 

@@ -47,7 +47,8 @@ void addFmt(CLI::App& app, const CommonOptions& common, Action& action) {
   auto* command = app.add_subcommand("fmt", "Bring texts into the canonical layout, comments kept");
   auto options = std::make_shared<FmtOptions>();
   command->add_option("FILE", options->files, "Texts (.ir); - is standard input")->required();
-  auto* check = command->add_flag("--check", options->check, "Change nothing; list files that are not formatted and exit with 1");
+  auto* check =
+      command->add_flag("--check", options->check, "Change nothing; list files that are not formatted and exit with 1");
   command->add_flag("-i,--in-place", options->inPlace, "Write the files instead of standard output")->excludes(check);
   command->footer(
       "Examples:\n"

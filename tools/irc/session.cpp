@@ -34,9 +34,12 @@ bool isStoredModule(const std::string& path, std::string_view bytes) {
 ExitCode exitCodeOf(ErrorCode code) {
   switch (code) {
     case ErrorCode::kIo:
-    case ErrorCode::kNotFound: return kIo;
-    case ErrorCode::kInternal: return kInternal;
-    default: return kDiagnostics;
+    case ErrorCode::kNotFound:
+      return kIo;
+    case ErrorCode::kInternal:
+      return kInternal;
+    default:
+      return kDiagnostics;
   }
 }
 
@@ -105,7 +108,9 @@ void Session::fail(ExitCode code, const std::string& path, const std::string& me
   sink_.add({.code = kind, .message = message, .place = path == "-" ? "<stdin>" : path});
 }
 
-void Session::fail(const std::string& path, const Error& error) { fail(exitCodeOf(error.code), path, error.message); }
+void Session::fail(const std::string& path, const Error& error) {
+  fail(exitCodeOf(error.code), path, error.message);
+}
 
 bool Session::useColor() const {
   if (options_.color != "auto") return options_.color == "always";
