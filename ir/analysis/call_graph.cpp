@@ -5,6 +5,7 @@
 
 #include "ir/analysis/cfg.h"
 #include "ir/analysis/safepoints.h"
+#include "ir/lookup.h"
 
 namespace jvmc::ir {
 namespace {
@@ -25,6 +26,13 @@ bool pollsOrThrowsItself(const Module& module, const FunctionBody& body, const I
   return mayThrow(body, instr) || safepointKind(module, instr) != SafepointKind::None;
 }
 
+// Calls of functions aside.
+bool waits(const Module& module, const Instr& instr) {
+  if (instr.op == Opcode::kCall || isVirtual(instr.op)) return false;
+  if (instr.op == Opcode::kCallNative) return module[instr.symbol.native()].effect == NativeEffect::Outside;
+  return instr.info().has(kCall);
+}
+
 }  // namespace
 
 CallGraph::CallGraph(const Module& module)
@@ -32,7 +40,8 @@ CallGraph::CallGraph(const Module& module)
       subclasses_(module.classes.size()),
       callees_(module.functions.size()),
       recursive_(module.functions.size()),
-      pollsOrThrows_(module.functions.size()) {
+      pollsOrThrows_(module.functions.size()),
+      long_(module.functions.size()) {
   for (uint32_t c = 0; c < module.classes.size(); ++c) {
     const ClassDecl& decl = module.classes[c];
     if (decl.super.valid()) subclasses_[decl.super.index()].push_back(ClassId(c));
@@ -40,42 +49,63 @@ CallGraph::CallGraph(const Module& module)
   }
   for (uint32_t f = 0; f < module.functions.size(); ++f) collect(FunctionId(f));
   findCycles();
-  spread();
+  for (size_t f = 0; f < recursive_.size(); ++f) {
+    if (!recursive_[f]) continue;
+    pollsOrThrows_[f] = true;  // it polls on entry
+    long_[f] = true;
+  }
+  spread(pollsOrThrows_);
+  spread(long_);
 }
 
 void CallGraph::collect(FunctionId function) {
   auto loaded = module_.body(function);
   if (!loaded.ok()) {
-    recursive_[function.index()] = pollsOrThrows_[function.index()] = true;
+    recursive_[function.index()] = pollsOrThrows_[function.index()] = long_[function.index()] = true;
     return;
   }
   const FunctionBody& body = **loaded;
   auto& callees = callees_[function.index()];
-  bool pollsOrThrows = false;
+  bool pollsOrThrows = false, isLong = false;
   for (const Block& block : body.blocks) {
     for (const Instr& instr : block.instrs) {
       if (instr.op == Opcode::kCall) callees.push_back(instr.symbol.function());
-      if (isVirtual(instr.op))
-        for (FunctionId f : implementations(instr.symbol)) callees.push_back(f);
+      if (isVirtual(instr.op)) {
+        for (FunctionId f : implementations(instr.symbol))
+          if (f.valid()) callees.push_back(f);
+      }
       pollsOrThrows = pollsOrThrows || pollsOrThrowsItself(module_, body, instr);
+      isLong = isLong || waits(module_, instr);
     }
   }
   sortUnique(callees);
-  if (!pollsOrThrows) {
-    Cfg cfg(body);
-    pollsOrThrows = !cfg.loops().empty() || !cfg.irreducible().empty();
+  Cfg cfg(body);
+  bool loops = !cfg.loops().empty() || !cfg.irreducible().empty();
+  pollsOrThrows_[function.index()] = pollsOrThrows || loops;
+  long_[function.index()] = isLong || loops;
+}
+
+// The nearest method of that name in the class and its superclasses counts, even if it is abstract; only if there is
+// none the defaults of interfaces (all of them here, though one of them wins).
+void CallGraph::addImplementations(ClassId cls, const SymbolRef& method, std::vector<FunctionId>& found) const {
+  const std::string& name = module_.method(method).name;
+  for (ClassId c = cls; c.valid(); c = module_[c].super) {
+    for (const MethodDecl& m : module_[c].methods)
+      if (m.name == name) return found.push_back(m.implementation);
   }
-  pollsOrThrows_[function.index()] = pollsOrThrows;
+  bool any = false;
+  for (ClassId c : supertypes(module_, cls)) {
+    for (const MethodDecl& m : module_[c].methods) {
+      if (m.name != name || !m.implementation.valid()) continue;
+      found.push_back(m.implementation);
+      any = true;
+    }
+  }
+  if (!any) found.push_back(FunctionId());
 }
 
 std::vector<FunctionId> CallGraph::implementations(const SymbolRef& method) const {
-  const MethodDecl& named = module_.method(method);
   std::vector<FunctionId> found;
-  // The nearest implementation at or above the named class, then every override below it.
-  for (ClassId c = method.owner; c.valid() && found.empty(); c = module_[c].super)
-    for (const MethodDecl& m : module_[c].methods)
-      if (m.name == named.name && m.params == named.params && m.implementation.valid())
-        found.push_back(m.implementation);
   std::vector<ClassId> work{method.owner};
   std::vector<bool> seen(module_.classes.size());
   while (!work.empty()) {
@@ -83,15 +113,7 @@ std::vector<FunctionId> CallGraph::implementations(const SymbolRef& method) cons
     work.pop_back();
     if (seen[c.index()]) continue;
     seen[c.index()] = true;
-    for (const MethodDecl& m : module_[c].methods)
-      if (m.name == named.name && m.params == named.params && m.implementation.valid())
-        found.push_back(m.implementation);
-    // A class may implement an interface by a method that it inherits from a superclass outside this tree.
-    if (module_[method.owner].isInterface)
-      for (ClassId s = module_[c].super; s.valid(); s = module_[s].super)
-        for (const MethodDecl& m : module_[s].methods)
-          if (m.name == named.name && m.params == named.params && m.implementation.valid())
-            found.push_back(m.implementation);
+    if (!module_[c].isAbstract && !module_[c].isInterface) addImplementations(c, method, found);
     for (ClassId sub : subclasses_[c.index()]) work.push_back(sub);
   }
   sortUnique(found);
@@ -147,21 +169,20 @@ void CallGraph::findCycles() {
   }
 }
 
-// Callers of what polls or throws do so too; so does what recurses, since it polls on entry.
-void CallGraph::spread() {
+// What a function has of this property its callers have too.
+void CallGraph::spread(std::vector<bool>& property) const {
   std::vector<std::vector<uint32_t>> callers(callees_.size());
   std::vector<uint32_t> work;
   for (uint32_t f = 0; f < callees_.size(); ++f) {
     for (FunctionId g : callees_[f]) callers[g.index()].push_back(f);
-    if (recursive_[f]) pollsOrThrows_[f] = true;
-    if (pollsOrThrows_[f]) work.push_back(f);
+    if (property[f]) work.push_back(f);
   }
   while (!work.empty()) {
     uint32_t f = work.back();
     work.pop_back();
     for (uint32_t caller : callers[f]) {
-      if (pollsOrThrows_[caller]) continue;
-      pollsOrThrows_[caller] = true;
+      if (property[caller]) continue;
+      property[caller] = true;
       work.push_back(caller);
     }
   }

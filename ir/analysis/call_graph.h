@@ -20,9 +20,14 @@ class CallGraph {
   /// False if a call of it neither polls, parks, nor throws: the caller needs no check after it.
   bool mayPollOrThrow(FunctionId function) const { return pollsOrThrows_[function.index()]; }
 
-  /// Every function a CallVirtual or CallInterface of `method` may run; empty if no class that can exist implements it.
+  /// A call of it takes a bounded and short time: no loops, no recursion and nothing that waits, in its callees
+  /// neither.
+  bool isShort(FunctionId function) const { return !long_[function.index()]; }
+
+  /// Every function a CallVirtual or CallInterface of `method` may run, sorted; an invalid one if it may find none and
+  /// throw AbstractMethodError. Method dispatch as runtime/abi/layout.h does it.
   std::vector<FunctionId> implementations(const SymbolRef& method) const;
-  /// The only function it may run, or invalid. (A null or abstract receiver still throws.)
+  /// What every call of `method` runs on an object that is not null, or invalid if there is no such single function.
   FunctionId uniqueImplementation(const SymbolRef& method) const;
 
   /// Direct and virtual callees, sorted; started threads are not callees.
@@ -32,13 +37,14 @@ class CallGraph {
 
  private:
   void collect(FunctionId function);
+  void addImplementations(ClassId cls, const SymbolRef& method, std::vector<FunctionId>& found) const;
   void findCycles();
-  void spread();
+  void spread(std::vector<bool>& property) const;
 
   const Module& module_;
   std::vector<std::vector<ClassId>> subclasses_;
   std::vector<std::vector<FunctionId>> callees_;
-  std::vector<bool> recursive_, pollsOrThrows_;
+  std::vector<bool> recursive_, pollsOrThrows_, long_;
 };
 
 }  // namespace jvmc::ir

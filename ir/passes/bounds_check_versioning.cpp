@@ -182,7 +182,7 @@ class Versioner {
     copyLoop();
     BlockId entry = at_;
     if (context_.checked && !facts_.hasPoll && !facts_.mayAcquire) {
-      entry = editor_.addBlock(body_[loop_.header].name + ".checks", loc_);
+      entry = editor_.addBlock(body_[loop_.header].name + "_checks", loc_);
       body_[at_].instrs.push_back(branchIf(allHold_, {entry, {}}, slowEntry_, loc_));
       at_ = entry;
       checkRanges();
@@ -215,7 +215,7 @@ class Versioner {
   }
   void requireNonNull(ValueId reference) {
     ValueId test = emit(Opcode::kRefNe, {reference, editor_.constant(kNull, 0)}, TypeId(), kI32);
-    BlockId next = editor_.addBlock(body_[loop_.header].name + ".guard", loc_);
+    BlockId next = editor_.addBlock(body_[loop_.header].name + "_guard", loc_);
     body_[at_].instrs.push_back(branchIf(test, {next, {}}, slowEntry_, loc_));
     at_ = next;
   }
@@ -313,7 +313,7 @@ class Versioner {
   // -- the fast version
 
   void copyLoop() {
-    for (BlockId b : loop_.blocks) copies_[b] = editor_.addBlock(body_[b].name + ".fast", body_[b].loc);
+    for (BlockId b : loop_.blocks) copies_[b] = editor_.addBlock(body_[b].name + "_fast", body_[b].loc);
     auto mapped = [&](BlockCall call) {
       if (auto it = copies_.find(call.block); it != copies_.end()) call.block = it->second;
       return call;

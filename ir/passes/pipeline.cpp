@@ -19,6 +19,8 @@ constexpr Pass kPasses[] = {
      runPollInsertion},
     {"strip_mining", "Innermost counted loops poll every 1024 iterations only, so that they vectorise.", Need::Optional,
      runStripMining},
+    {"inlining", "Small functions, and virtual calls with one implementation, are copied into their callers.",
+     Need::Optional, runInlining},
     {"loop_invariants", "What does not change in a loop moves in front of it.", Need::Optional, runLoopInvariants},
     {"bounds_check_versioning", "Counted loops over arrays get a version without bounds checks.", Need::Optional,
      runBoundsCheckVersioning},

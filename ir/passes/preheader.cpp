@@ -13,7 +13,7 @@ void makePreheader(BodyEditor& editor, const Cfg& cfg, const Loop& loop) {
   FunctionBody& body = editor.body;
   BlockId header = loop.header;
   SourceLoc loc = body[header].loc;
-  BlockId front = editor.addBlock(body[header].name + ".front", loc);
+  BlockId front = editor.addBlock(body[header].name + "_front", loc);
   std::vector<ValueId> args;
   for (ValueId p : std::vector<ValueId>(body[header].params))
     args.push_back(editor.addParam(front, body[p].type, body[p].name));

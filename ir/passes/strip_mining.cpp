@@ -127,7 +127,7 @@ class StripMining {
     Instr poll = std::move(body_[latch_].instrs[0]);
     body_[latch_].instrs.erase(body_[latch_].instrs.begin());
 
-    BlockId strip = mirrorOfHeader(header, ".strip"), again = mirrorOfHeader(header, ".again");
+    BlockId strip = mirrorOfHeader(header, "_strip"), again = mirrorOfHeader(header, "_again");
     for (BlockId p : cfg.predecessors(header))
       if (!std::binary_search(loop.blocks.begin(), loop.blocks.end(), p)) redirect(p, header, strip);
     ValueId limit = defineLimit(strip, header, counted, loc);
@@ -136,7 +136,7 @@ class StripMining {
     Instr& test = body_[counted.exiting].instrs.back();
     ValueId tested = definitions[test.operands[0]]->operands[testedSide(*definitions[test.operands[0]], counted)];
     BlockCall stay = test.targets[counted.stayTarget], exit = test.targets[1 - counted.stayTarget];
-    BlockId check = editor_.addBlock(body_[header].name + ".check", loc);
+    BlockId check = editor_.addBlock(body_[header].name + "_check", loc);
     BlockCall onward{again, counted.isTopTested() ? body_[header].params : stay.args};
     Instr inner = editor_.make(counted.exiting, counted.stay, {tested, limit}, counted.type, kI32, loc);
     Instr outer = editor_.make(check, counted.stay, {tested, counted.limit}, counted.type, kI32, loc);
@@ -186,7 +186,7 @@ class StripMining {
       Instr empty = editor_.make(strip, nearer, {none, none}, counted.type, counted.type, loc);
       lim = empty.result;
       Instr test = editor_.make(strip, Opcode::kRefNe, {lengthOf_, editor_.constant(kNull, 0)}, TypeId(), kI32, loc);
-      block = editor_.addBlock(body_[header].name + ".length", loc);
+      block = editor_.addBlock(body_[header].name + "_length", loc);
       body_[strip].instrs = {empty, test, branchIf(test.result, {block, {}}, {header, args}, loc)};
       Instr length = editor_.make(block, Opcode::kArrayLength, {lengthOf_}, TypeId(), kI32, loc);
       length.flags = kNoNullCheck;
