@@ -41,6 +41,7 @@ struct VmOptions {
   HeapOptions heap;
   uint32_t guestDepthLimit = 16384;  ///< frames of functions that may recurse
   uint64_t tierUpHeat = 2000;        ///< calls plus back-edges before a function is compiled (mode auto)
+  CodeOptions code;                  ///< for the code provider; `checked` and `synchronous` are set by the VM
   std::vector<std::string> arguments;
 };
 
@@ -67,6 +68,7 @@ class NativeTable;
 class Vm {
  public:
   virtual ~Vm() = default;
+  /// `module` has passed checkNatives (runtime/natives/native_table.h).
   /// `makePorts` is called once the heap and scheduler exist (they need each other); see LocalNode in runtime/local_node.h.
   static std::unique_ptr<Vm> create(const ir::Module& module, VmOptions options, MakeCodeProvider makeCode,
                                     std::function<VmPorts(Vm&)> makePorts);
