@@ -23,7 +23,8 @@ class LocalNode {
   virtual ~LocalNode() = default;
   /// `report` gets the text of each uncaught exception, without a last newline; from any thread.
   static std::unique_ptr<LocalNode> create(const ir::Module& module, VmOptions options, MakeCodeProvider makeCode,
-                                           MakeOutsideWorld makeOutside, std::function<void(const std::string&)> report);
+                                           MakeOutsideWorld makeOutside,
+                                           std::function<void(const std::string&)> report);
 
   virtual Vm& vm() = 0;
   /// Runs the program: until its last thread has ended, or requestExit was called.

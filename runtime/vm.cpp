@@ -2,17 +2,15 @@
 //
 //     layout -> class table -> heap (world, regions) -> scheduler -> ports -> main thread
 //
-// The heap asks for regions, and the scheduler for ports, only once guest code runs; so both are made before the ports, and
-// the ports may use them.
+// The heap asks for regions, and the scheduler for ports, only once guest code runs; so both are made before the ports,
+// and the ports may use them.
 #include "runtime/vm.h"
 
 #include "runtime/abi/guest_memory.h"
 #include "runtime/frames/capture_stats.h"
-#include "runtime/frames/driver.h"
 #include "runtime/frames/function_info.h"
 #include "runtime/interp/interp_frame.h"
 #include "runtime/natives/native_table.h"
-#include "runtime/sched/node_scheduler.h"
 
 namespace jvmc::rt {
 namespace {
@@ -45,7 +43,7 @@ class NodeVm final : public Vm {
   void build(const std::function<VmPorts(Vm&)>& makePorts) {
     options_.heap.collectEvery = std::max(options_.heap.collectEvery, options_.zeal.collectEvery);
     heap_ = Heap::create(layout_, classes_.infos(), *world_, regions_, options_.heap, options_.node.value == 0);
-    scheduler_ = createScheduler(*this, {.workers = options_.workers}, guestCode());
+    scheduler_ = Scheduler::create(*this, {.workers = options_.workers});
     ports_ = makePorts(*this);
     regions_.target = ports_.regions;
     heap_->addRoots([this](const std::function<void(ObjectRef)>& visit) { visitRoots(visit); });
@@ -120,13 +118,6 @@ class NodeVm final : public Vm {
   }
 
  private:
-  GuestCode guestCode() {
-    return {.run = runThread,
-            .visitReferences = [this](const GuestThread& thread, const std::function<void(ObjectRef)>& visit) {
-              visitThreadReferences(infos_, thread, visit);
-            }};
-  }
-
   void visitRoots(const std::function<void(ObjectRef)>& visit) {
     scheduler_->visitRoots(visit);
     ports_.space->visitRoots(visit);

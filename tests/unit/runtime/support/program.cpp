@@ -93,9 +93,10 @@ std::string evaluate(const std::string& type, const std::string& lines, const st
                         : type == "f32" ? "  %w = f32_to_f64 %r\n  %t = call_native @bytes.from_f64(%w)\n"
                         : type == "i64" ? "  %t = call_native @bytes.from_i64(%r)\n"
                                         : "  %t = call_native @bytes.from_f64(%r)\n";
-  std::string text = "native @io.print(array(i8)) outside\nnative @bytes.from_i64(i64) -> array(i8) node\n"
-                     "native @bytes.from_f64(f64) -> array(i8) node\n" +
-                     items + "func @main() {\n" + lines + convert + "  call_native @io.print(%t)\n  return\n}\n";
+  std::string text =
+      "native @io.print(array(i8)) outside\nnative @bytes.from_i64(i64) -> array(i8) node\n"
+      "native @bytes.from_f64(f64) -> array(i8) node\n" +
+      items + "func @main() {\n" + lines + convert + "  call_native @io.print(%t)\n  return\n}\n";
   Outcome outcome = runProgram(text, interpreted());
   return outcome.out + outcome.reports;
 }

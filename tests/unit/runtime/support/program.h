@@ -1,5 +1,5 @@
-// Runs a whole program in text form on a node alone and gives what it printed: the fixture of interpreter, frame and helper
-// tests.
+// Runs a whole program in text form on a node alone and gives what it printed: the fixture of interpreter, frame and
+// helper tests.
 #pragma once
 
 #include <functional>
