@@ -74,6 +74,7 @@ Workers::Workers(uint32_t count, int64_t timeSliceNanos, Timers& timers, Dispatc
   for (uint32_t i = 0; i < std::max(count, 2u); ++i) {
     workers_.push_back(std::make_unique<Worker>());
     workers_.back()->owner = this;
+    free_.push_back(workers_.back().get());
   }
 }
 
@@ -125,7 +126,14 @@ ThreadEntry* Workers::popLocked() {
 // ---------------------------------------------------------------- a turn
 
 void Workers::takeTurn() {
-  Worker& worker = *workers_[size_t(tbb::this_task_arena::current_thread_index())];
+  // Not by TBB's slot index: an arena of one has two slots.
+  Worker* free;
+  {
+    std::scoped_lock lock(mutex_);
+    free = free_.back();
+    free_.pop_back();
+  }
+  Worker& worker = *free;
   {
     std::scoped_lock lock(worker.mutex);
     pthread_getcpuclockid(pthread_self(), &worker.cpuClock);
@@ -152,6 +160,7 @@ ThreadEntry* Workers::next(Worker& worker, int& chained) {
   std::scoped_lock lock(mutex_);
   if (ThreadEntry* first = popLocked()) return first;
   setCurrentWorker(nullptr);
+  free_.push_back(&worker);
   busy_ = --turns_;
   if (turns_ == 0) idle_.notify_all();
   return nullptr;

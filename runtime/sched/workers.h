@@ -75,7 +75,8 @@ class Workers final : private Timers::Sink {
   std::condition_variable idle_;
   ThreadEntry* first_ = nullptr;  // the queue
   ThreadEntry* last_ = nullptr;
-  uint32_t turns_ = 0;  // workers that are taking or about to take a turn
+  std::vector<Worker*> free_;  // workers without a turn
+  uint32_t turns_ = 0;         // workers that are taking or about to take a turn
   std::atomic<uint32_t> queued_{0};
   std::atomic<uint32_t> busy_{0};  // turns_, to look at without the mutex
   std::atomic<bool> ticking_{false};

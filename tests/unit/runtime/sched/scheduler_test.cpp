@@ -1,0 +1,328 @@
+// Waits and what ends them, on one node.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "tests/unit/runtime/sched/fake_vm.h"
+
+namespace jvmc::rt {
+namespace {
+
+constexpr int64_t kMilli = 1'000'000, kForever = 3600'000 * kMilli;
+
+TEST(Scheduler, every_thread_runs_to_its_end) {
+  FakeVm vm;
+  std::atomic<int> ran{0};
+  for (int i = 0; i < 1000; ++i) vm.spawn([&](Guest& g) { return ++ran, g.end(); });
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(ran, 1000);
+  EXPECT_EQ(vm.ended, 1000);
+  EXPECT_EQ(vm.scheduler().threadCount(), 0u);
+}
+
+TEST(Scheduler, a_sleep_lasts_as_long_as_it_says) {
+  FakeVm vm;
+  std::atomic<int64_t> slept{0};
+  int64_t start = nowNanos();
+  vm.spawn([&](Guest& g) {
+    if (g.pc == 0) return g.sleep(5 * kMilli);
+    slept = nowNanos() - start;
+    return g.end();
+  });
+  vm.scheduler().waitIdle();
+  EXPECT_GE(slept, 5 * kMilli);
+  EXPECT_LT(slept, 500 * kMilli);
+}
+
+TEST(Scheduler, an_unpark_before_the_park_is_a_permit_and_only_one) {
+  FakeVm vm;
+  std::atomic<bool> go{false};
+  std::atomic<int> parks{0};
+  ThreadRef thread = vm.spawn([&](Guest& g) {
+    if (!go) return g.yield();
+    if (parks == 2) return g.end();
+    ++parks;
+    return g.park();
+  });
+  vm.unpark(thread);
+  vm.unpark(thread);
+  go = true;
+  vm.awaitParked(thread, WaitKind::Park);  // the second park found no permit
+  EXPECT_EQ(parks, 2);
+  vm.unpark(thread);
+  vm.scheduler().waitIdle();
+}
+
+TEST(Scheduler, a_timed_park_ends_by_itself) {
+  FakeVm vm;
+  vm.spawn([&](Guest& g) { return g.pc == 0 ? g.park(2 * kMilli) : g.end(); });
+  vm.scheduler().waitIdle();
+}
+
+/// Interrupts a thread in each kind of wait, once while it waits and once before it does.
+class InterruptTest : public ::testing::TestWithParam<std::tuple<WaitKind, bool>> {};
+
+TEST_P(InterruptTest, ends_the_wait_and_clears_the_flag_as_java_says) {
+  auto [kind, before] = GetParam();
+  FakeVm vm;
+  ObjectRef object = vm.newObject();
+  std::atomic<bool> stop{false}, go{!before}, threw{false}, flagLeft{false};
+  ThreadRef other = vm.spawn([&](Guest& g) { return stop ? g.end() : g.park(kMilli); });
+  ThreadRef thread = vm.spawn([&, kind = kind](Guest& g) {
+    if (!go) return g.pc = -1, g.yield();
+    if (g.pc == 0) return kind == WaitKind::MonitorWait ? g.enter(object) : Did::Next;
+    if (g.pc == 1) switch (kind) {
+        case WaitKind::Sleep:
+          return g.sleep(kForever);
+        case WaitKind::Park:
+          return g.park();
+        case WaitKind::Join:
+          return g.join(other.object);
+        default:
+          return g.wait(object);
+      }
+    if (g.pc == 2) {
+      threw = g.interruptedIn();
+      flagLeft = g.thread.takeInterrupted();
+      return kind == WaitKind::MonitorWait ? g.exit(object) : Did::Next;
+    }
+    // An interrupted wait owns the monitor again.
+    if (kind == WaitKind::MonitorWait) {
+      EXPECT_EQ(g.in.kind, Resumption::Kind::Value);
+    }
+    return g.end();
+  });
+  if (!before) vm.awaitParked(thread, kind);
+  vm.interrupt(thread);
+  go = true;
+  while (vm.snapshotOf(thread).ref.id != 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+  stop = true;
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(threw, kind != WaitKind::Park);
+  EXPECT_EQ(flagLeft, kind == WaitKind::Park);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryWait, InterruptTest,
+                         ::testing::Combine(::testing::Values(WaitKind::Sleep, WaitKind::Park, WaitKind::Join,
+                                                              WaitKind::MonitorWait),
+                                            ::testing::Bool()));
+
+TEST(Scheduler, an_interrupt_does_not_end_a_monitor_enter) {
+  FakeVm vm;
+  ObjectRef object = vm.newObject();
+  std::atomic<bool> letGo{false};
+  ThreadRef holder = vm.spawn([&](Guest& g) {
+    if (g.pc == 0) return g.enter(object);
+    if (!letGo) return g.pc = 0, g.park(kMilli);
+    if (g.pc <= 1) return g.pc = 1, g.exit(object);
+    return g.end();
+  });
+  vm.awaitParked(holder, WaitKind::Park);
+  std::atomic<bool> flag{false};
+  ThreadRef thread = vm.spawn([&](Guest& g) {
+    if (g.pc == 0) return g.enter(object);
+    flag = g.thread.takeInterrupted();
+    if (g.pc == 1) return g.exit(object);
+    return g.end();
+  });
+  vm.awaitParked(thread, WaitKind::MonitorEnter);
+  vm.interrupt(thread);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  EXPECT_EQ(vm.snapshotOf(thread).state, ThreadState::Parked);
+  letGo = true;
+  vm.unpark(holder);
+  vm.scheduler().waitIdle();
+}
+
+TEST(Scheduler, a_query_tells_the_flag_and_is_answered_for_dead_threads_too) {
+  FakeVm vm;
+  ThreadRef sleeper = vm.spawn([&](Guest& g) {
+    return g.pc == 0 ? g.enter(g.thread.ref.object) : g.pc < 3 ? g.wait(g.thread.ref.object) : g.end();
+  });
+  vm.awaitParked(sleeper, WaitKind::MonitorWait);
+  std::atomic<int> answers[2] = {-1, -1};
+  vm.spawn([&](Guest& g) {
+    if (g.pc == 0) return g.sync(SyncOp::IsInterrupted, sleeper.object);
+    if (g.pc == 1) answers[0] = int(g.in.value);
+    return g.end();
+  });
+  while (answers[0] < 0) std::this_thread::yield();
+  EXPECT_EQ(answers[0], 0);
+  // A thread that ends between the question and its delivery: mail to an id that is not there.
+  ThreadRef nobody{1'000'000'007, sleeper.object};
+  ThreadRef asker = vm.spawn([&](Guest& g) {
+    if (g.pc == 0) return g.thread.beginWait(WaitKind::Access, kNullRef, false), g.capture(CaptureReason::Park);
+    answers[1] = int(g.in.value);
+    return g.end();
+  });
+  vm.awaitParked(asker, WaitKind::Access);
+  vm.scheduler().send(nobody, {ThreadMail::Kind::QueryInterrupted, 1, {}, asker, {}});
+  while (answers[1] < 0) std::this_thread::yield();
+  EXPECT_EQ(answers[1], 0);
+}
+
+TEST(Scheduler, an_answer_to_an_earlier_wait_is_dropped) {
+  FakeVm vm;
+  ThreadRef thread = vm.spawn([&](Guest& g) { return g.pc < 2 ? g.park() : g.end(); });
+  vm.awaitParked(thread, WaitKind::Park);
+  vm.unpark(thread);
+  while (vm.snapshotOf(thread).wait.ticket != 2) std::this_thread::yield();
+  vm.scheduler().send(thread, {ThreadMail::Kind::Answer, 1, {}, {}, {}});
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  EXPECT_EQ(vm.snapshotOf(thread).state, ThreadState::Parked);
+  vm.scheduler().send(thread, {ThreadMail::Kind::Answer, 2, {}, {}, {}});
+  vm.scheduler().waitIdle();
+}
+
+TEST(Scheduler, a_monitor_keeps_threads_out_of_each_others_way) {
+  FakeVm vm;
+  ObjectRef object = vm.newObject();
+  constexpr int kThreads = 8, kRounds = 3000;
+  int64_t counter = 0;
+  std::vector<int> rounds(kThreads);
+  for (int i = 0; i < kThreads; ++i)
+    vm.spawn([&, i](Guest& g) {
+      switch (g.pc % 3) {
+        case 0:
+          return rounds[size_t(i)]++ == kRounds ? g.end() : g.enter(object);
+        case 1:
+          ++counter;
+          return Did::Next;
+        default:
+          return g.exit(object);
+      }
+    });
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(counter, kThreads * kRounds);
+  EXPECT_EQ(header(object)->lockWord.load(), 0u);
+}
+
+TEST(Scheduler, wait_and_notify_hand_a_token_to_and_fro) {
+  FakeVm vm;
+  ObjectRef object = vm.newObject();
+  int turn = 0;  // under the monitor
+  constexpr int kTurns = 4000;
+  for (int self = 0; self < 2; ++self)
+    vm.spawn([&, self](Guest& g) {
+      switch (g.pc) {
+        case 0:
+          return g.enter(object);
+        case 1:
+          if (turn >= kTurns) return g.pc = 9, g.sync(SyncOp::MonitorNotifyAll, object);
+          if (turn % 2 != self) return g.pc = 0, g.wait(object);
+          ++turn;
+          return g.sync(SyncOp::MonitorNotifyAll, object);
+        case 2:
+          return g.pc = -1, g.exit(object);
+        case 10:
+          return g.exit(object);
+        default:
+          return g.end();
+      }
+    });
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(turn, kTurns);
+}
+
+TEST(Scheduler, endless_loops_share_the_workers_fairly) {
+  FakeVm vm({.workers = 2, .timeSliceNanos = 1 * kMilli});
+  constexpr int kThreads = 6;
+  std::atomic<int64_t> spins[kThreads] = {};
+  std::atomic<bool> stop{false};
+  for (auto& count : spins)
+    vm.spawn([&](Guest& g) {
+      while (!stop) {
+        ++count;
+        if (g.poll()) return Did::Captured;
+      }
+      return g.end();
+    });
+  // A thread that comes later gets its turn although nobody gives up a worker.
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  std::atomic<bool> lateRan{false};
+  vm.spawn([&](Guest& g) { return lateRan = true, g.end(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_TRUE(lateRan);
+  stop = true;
+  vm.scheduler().waitIdle();
+  auto [least, most] = std::minmax_element(std::begin(spins), std::end(spins));
+  EXPECT_GT(*least, 0);
+  EXPECT_LT(*most, 4 * *least) << "one thread got far more than another";
+}
+
+TEST(Scheduler, two_threads_that_wake_each_other_do_not_starve_a_third) {
+  FakeVm vm({.workers = 1, .timeSliceNanos = 1 * kMilli});
+  std::atomic<bool> stop{false};
+  ThreadRef partners[2];
+  std::atomic<int> started{0};
+  for (int self = 0; self < 2; ++self)
+    partners[self] = vm.spawn([&, self](Guest& g) {
+      if (stop) return g.vm.unpark(partners[1 - self]), g.end();
+      if (started < 2) return ++started, g.yield();
+      g.vm.unpark(partners[1 - self]);
+      return g.park();
+    });
+  int turns = 0;
+  vm.spawn([&](Guest& g) { return ++turns == 50 ? (stop = true, g.end()) : g.yield(); });
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(turns, 50);
+}
+
+TEST(Scheduler, a_woken_thread_does_not_wait_for_a_waker_that_computes_on) {
+  FakeVm vm({.workers = 2, .timeSliceNanos = 10'000 * kMilli});
+  std::atomic<bool> woken{false};
+  ThreadRef sleeper = vm.spawn([&](Guest& g) { return g.pc == 0 ? g.park() : (woken = true, g.end()); });
+  vm.awaitParked(sleeper, WaitKind::Park);
+  vm.spawn([&](Guest& g) {
+    g.vm.unpark(sleeper);
+    int64_t start = nowNanos();
+    while (!woken && nowNanos() - start < 5000 * kMilli) std::this_thread::yield();
+    return g.end();
+  });
+  vm.scheduler().waitIdle();
+  EXPECT_TRUE(woken);
+}
+
+TEST(Scheduler, cpu_time_is_seen_while_a_thread_runs_and_after) {
+  FakeVm vm;
+  std::atomic<bool> stop{false};
+  ThreadRef busy = vm.spawn([&](Guest& g) { return stop ? g.end() : Did::Next; });
+  ThreadRef idle = vm.spawn([&](Guest& g) { return stop ? g.end() : g.park(kMilli * 50); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  EXPECT_GT(vm.snapshotOf(busy).cpuNanosRecent, 10'000'000u);  // other processes want the machine too
+  EXPECT_LT(vm.snapshotOf(idle).cpuNanosRecent, 10'000'000u);
+  stop = true;
+  vm.scheduler().waitIdle();
+}
+
+TEST(Scheduler, stop_ends_threads_in_every_state) {
+  FakeVm vm({.workers = 2, .maxFibers = 8});
+  for (int i = 0; i < 3; ++i)
+    vm.spawn([&](Guest& g) {
+      while (!g.poll()) {
+      }
+      return Did::Captured;
+    });
+  for (int i = 0; i < 100; ++i) vm.spawn([&](Guest& g) { return g.sleep(kForever); });
+  std::vector<std::shared_ptr<Scheduler::Suspension>> suspensions;
+  std::mutex mutex;
+  for (int i = 0; i < 4; ++i)
+    vm.spawn([&](Guest& g) {
+      auto suspension = g.vm.scheduler().prepareSuspend(g.ctx);
+      {
+        std::scoped_lock lock(mutex);
+        suspensions.push_back(suspension);
+      }
+      g.vm.scheduler().suspend(g.ctx, *suspension);
+      return g.end();
+    });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  vm.scheduler().stopAll();
+  EXPECT_EQ(vm.scheduler().threadCount(), 0u);
+  for (auto& suspension : suspensions) vm.scheduler().resume(*suspension);  // too late, and harmless
+  EXPECT_FALSE(vm.scheduler().deliver({1, kNullRef}, {ThreadMail::Kind::Unpark, 0, {}, {}, {}}));
+}
+
+}  // namespace
+}  // namespace jvmc::rt
