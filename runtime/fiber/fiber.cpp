@@ -38,7 +38,10 @@ class PooledFiber final : public Fiber {
         reserveBytes_(options.reserveBytes) {
     note_.setStack(nativeStack_, nativeBytes_);
   }
-  ~PooledFiber() override { note_.destroyFiber(); }
+  ~PooledFiber() override {
+    note_.forgetFrames();  // the memory will be someone else's
+    note_.destroyFiber();
+  }
 
   ThreadContext& context() override { return context_; }
 
