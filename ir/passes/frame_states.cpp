@@ -2,7 +2,8 @@
 // other instruction that may throw where it stands. Later passes may then move and copy code as they like.
 //
 // An access to a volatile static has two resume points, but an instruction has one state: it is split into `init_class`
-// (state before) and the access proper with `inited` (state after).
+// (state before) and the access proper with `inited` (state after). A class without initialiser, its superclasses
+// included, counts as initialised.
 #include "ir/analysis/liveness.h"
 #include "ir/analysis/safepoints.h"
 #include "ir/passes/edit.h"
@@ -28,6 +29,7 @@ class FrameStates {
 
  private:
   void annotate(Instr instr, uint32_t flat, std::vector<Instr>& out) {
+    if (mayInitialise(instr) && !hasInitializer(instr.symbol.owner)) instr.flags |= kNoInitCheck;
     switch (safepointKind(context_.module, instr)) {
       case SafepointKind::Before:
         instr.frameState = stateAt(pointBefore(flat));
@@ -44,6 +46,12 @@ class FrameStates {
         break;
     }
     out.push_back(std::move(instr));
+  }
+
+  bool hasInitializer(ClassId cls) const {
+    for (ClassId c = cls; c.valid(); c = context_.module[c].super)
+      if (context_.module[c].initializer.valid()) return true;
+    return false;
   }
 
   Instr initialise(const Instr& access, uint32_t flat) {

@@ -9,6 +9,7 @@ void runFrameStates(const PassContext& context, FunctionBody& body);
 void runPollInsertion(const PassContext& context, FunctionBody& body);
 void runStripMining(const PassContext& context, FunctionBody& body);
 void runInlining(const PassContext& context, FunctionBody& body);
+void runScalarReplacement(const PassContext& context, FunctionBody& body);
 void runLoopInvariants(const PassContext& context, FunctionBody& body);
 void runBoundsCheckVersioning(const PassContext& context, FunctionBody& body);
 void runNullCheckElimination(const PassContext& context, FunctionBody& body);

@@ -21,6 +21,8 @@ constexpr Pass kPasses[] = {
      runStripMining},
     {"inlining", "Small functions, and virtual calls with one implementation, are copied into their callers.",
      Need::Optional, runInlining},
+    {"scalar_replacement", "Objects that do not leave the function become values, virtual in frame states.",
+     Need::Optional, runScalarReplacement},
     {"loop_invariants", "What does not change in a loop moves in front of it.", Need::Optional, runLoopInvariants},
     {"bounds_check_versioning", "Counted loops over arrays get a version without bounds checks.", Need::Optional,
      runBoundsCheckVersioning},

@@ -174,6 +174,8 @@ bool isRemovable(const Instr& instr) {
     case Opcode::kCheckElemRead:
     case Opcode::kCheckElemWrite:
       return true;
+    case Opcode::kInitClass:
+      return instr.flags & kNoInitCheck;
     case Opcode::kArrayLength:
       return instr.flags & kNoNullCheck;
     default:
@@ -322,7 +324,8 @@ void removeDead(FunctionBody& body) {
   });
   for (uint32_t b = 0; b < body.blocks.size(); ++b) {
     Block& block = body.blocks[b];
-    std::erase_if(block.instrs, [&](const Instr& i) { return isRemovable(i) && !live[i.result.index()]; });
+    std::erase_if(block.instrs,
+                  [&](const Instr& i) { return isRemovable(i) && !(i.result.valid() && live[i.result.index()]); });
     if (isHandlerTarget[b]) live[block.params[0].index()] = true;  // receives the exception, read or not
   }
   for (ValueId p : body.blocks[0].params) live[p.index()] = true;

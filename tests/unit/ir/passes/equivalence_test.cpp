@@ -88,7 +88,7 @@ TEST_P(Equivalence, WithRandomSubsets) {
     expectSame({.pipeline = {.checked = seed % 2 == 0, .seed = seed}, .captureEvery = 1 + seed % 4});
 }
 
-INSTANTIATE_TEST_SUITE_P(Programs, Equivalence, testing::Values("loops.ir", "arrays.ir", "objects.ir"),
+INSTANTIATE_TEST_SUITE_P(Programs, Equivalence, testing::Values("loops.ir", "arrays.ir", "objects.ir", "virtuals.ir"),
                          [](const auto& info) {
                            return std::string(info.param).substr(0, std::string(info.param).find('.'));
                          });

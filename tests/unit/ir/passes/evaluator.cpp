@@ -26,6 +26,11 @@ uint64_t bitsOf(double d) {
 uint64_t narrow(TypeId type, uint64_t v) {
   return type == kI32 ? uint32_t(v) : v;
 }
+uint64_t truncated(TypeId storage, uint64_t v) {
+  if (storage == kI8) return uint32_t(int32_t(int8_t(v)));
+  if (storage == kI16) return uint32_t(int32_t(int16_t(v)));
+  return v;
+}
 int64_t asSigned(TypeId type, uint64_t v) {
   return type == kI32 ? int32_t(uint32_t(v)) : int64_t(v);
 }
@@ -452,8 +457,9 @@ bool Evaluator::access(Activation& a, const Instr& instr, Status& status) {
     return true;
   };
   std::pair<uint32_t, uint32_t> key{instr.symbol.owner.value, instr.symbol.member};
-  auto stored = [](Val v) {
+  auto stored = [](Val v, TypeId storage) {
     v.checkedAt = 0;
+    v.bits = truncated(storage, v.bits);
     return v;
   };
   bool isVolatile = isVolatileAccess(module_, instr);
@@ -469,7 +475,7 @@ bool Evaluator::access(Activation& a, const Instr& instr, Status& status) {
         requireChecked(a, object, isStore, std::nullopt);
       Val& field = object.ref->fields[key];
       if (isStore)
-        field = stored(operand(1));
+        field = stored(operand(1), module_.field(instr.symbol).type);
       else
         a.set(instr.result, field);
       return true;
@@ -485,7 +491,7 @@ bool Evaluator::access(Activation& a, const Instr& instr, Status& status) {
       if (instr.op == Opcode::kLoadStatic)
         a.set(instr.result, statics_[key]);
       else
-        statics_[key] = stored(operand(0));
+        statics_[key] = stored(operand(0), module_.staticField(instr.symbol).type);
       return true;
     case Opcode::kArrayLength: {
       Val array = operand(0);
@@ -509,7 +515,7 @@ bool Evaluator::access(Activation& a, const Instr& instr, Status& status) {
       if (instr.op == Opcode::kLoadElem)
         a.set(instr.result, element);
       else
-        element = stored(operand(2));
+        element = stored(operand(2), array.ref->array);
       return true;
     }
     case Opcode::kInstanceOf:
@@ -632,6 +638,12 @@ bool Evaluator::arithmetic(Activation& a, const Instr& instr, Val& out) {
       return truth(a[instr.operands[0]].ref != a[instr.operands[1]].ref);
     case Opcode::kSelect:
       out = a[instr.operands[bits(0) != 0 ? 1 : 2]];
+      return true;
+    case Opcode::kSext8:
+      out.bits = truncated(kI8, bits(0));
+      return true;
+    case Opcode::kSext16:
+      out.bits = truncated(kI16, bits(0));
       return true;
     case Opcode::kI32ToI64:
       out.bits = uint64_t(int64_t(int32_t(bits(0))));
