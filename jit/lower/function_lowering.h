@@ -203,6 +203,7 @@ class FunctionLowering {
   llvm::Value* ctx_ = nullptr;
   llvm::Value* resultSlot_ = nullptr;  // continuations
   bool countsDepth_;
+  llvm::Value* outerDepth_ = nullptr;  // if it counts: ctx->depth without this frame
 
   std::vector<llvm::Value*> values_;       // by ValueId
   std::vector<llvm::BasicBlock*> blocks_;  // by BlockId
