@@ -73,7 +73,9 @@ int c_mandelbrot(int width, int limit) {
     for (int x = 0; x < width; x++) sum += escape(x * scale - 2.0, y * scale - 1.5, limit);
   return sum;
 }
-int64_t c_fib(int n) { return n < 2 ? n : c_fib(n - 1) + c_fib(n - 2); }
+int64_t c_fib(int n) {
+  return n < 2 ? n : c_fib(n - 1) + c_fib(n - 2);
+}
 
 struct tree {
   int64_t header[2];
@@ -89,4 +91,6 @@ struct tree* c_plant(int depth) {
   }
   return t;
 }
-int64_t c_walk(const struct tree* t) { return t ? c_walk(t->left) + c_walk(t->right) + t->value : 0; }
+int64_t c_walk(const struct tree* t) {
+  return t ? c_walk(t->left) + c_walk(t->right) + t->value : 0;
+}

@@ -1,5 +1,5 @@
-// Compiled kernels beside the same ones in C. Variants run interleaved in one process; the table gives the median of CPU
-// time and the ratio to C. With `--smoke` each runs once and only results are compared.
+// Compiled kernels beside the same ones in C. Variants run interleaved in one process; the table gives the median of
+// CPU time and the ratio to C. With `--smoke` each runs once and only results are compared.
 //
 //   jit_kernels [--smoke] [--only KERNEL]
 #include <fmt/format.h>
@@ -103,8 +103,8 @@ std::vector<Kernel> kernels() {
          return 0.0;
        },
        [=](FakeRuntime& vm) {
-         return std::vector{slot(256), f64(vm, bodies.x), f64(vm, bodies.y), f64(vm, bodies.z), f64(vm, velocity),
-                            f64(vm, bodies.x)};
+         return std::vector{slot(256),         f64(vm, bodies.x), f64(vm, bodies.y),
+                            f64(vm, bodies.z), f64(vm, velocity), f64(vm, bodies.x)};
        },
        nothing},
       {"mandelbrot", [] { return double(c_mandelbrot(64, 200)); },

@@ -124,8 +124,8 @@ void FunctionLowering::emitFunctionEntry() {
 
 // The overflow belongs to the call: the callee has no frame yet and is not in the trace.
 //
-// The depth outside is kept in a register and stored back on exit. Counting down in memory would chain every call of the
-// thread through one memory word: fib is 2x slower with it.
+// The depth outside is kept in a register and stored back on exit. Counting down in memory would chain every call of
+// the thread through one memory word: fib is 2x slower with it.
 void FunctionLowering::countIn() {
   outerDepth_ = loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, depth));
   llvm::Value* limit = loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, depthLimit));
@@ -137,7 +137,9 @@ void FunctionLowering::countIn() {
   storeContext(b_.CreateAdd(outerDepth_, b_.getInt32(1)), offsetof(rt::ThreadContext, depth));
 }
 
-void FunctionLowering::countOut() { storeContext(outerDepth_, offsetof(rt::ThreadContext, depth)); }
+void FunctionLowering::countOut() {
+  storeContext(outerDepth_, offsetof(rt::ThreadContext, depth));
+}
 
 // The frame was counted by the driver.
 void FunctionLowering::emitContinuationEntry() {
