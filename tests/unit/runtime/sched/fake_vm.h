@@ -170,7 +170,7 @@ class FakeVm final : public Vm {
     end.op = SyncOp::ThreadEnd;
     end.thread = thread.ref;
     end.object = thread.ref.object;
-    local_->post(end);
+    space_->post(end);
   }
   // Parts that scripts do not use.
   OutsideWorld& outside() override { return missing<OutsideWorld>(); }
