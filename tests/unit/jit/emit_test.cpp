@@ -17,6 +17,7 @@ using testing::Not;
 
 std::string emit(const std::string& text, const std::string& function, EmitOptions options = {}) {
   FakeRuntime vm(text);
+  options.pipeline.passes = std::vector<std::string>{};  // what the lowering does, not what our passes do before
   auto emitted = emitText(*vm.layout, vm.function(function), options);
   return emitted.ok() ? *emitted : "error: " + emitted.error().message;
 }
