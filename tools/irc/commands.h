@@ -14,6 +14,7 @@ using Action = std::function<int()>;
 void addBuild(CLI::App& app, const CommonOptions& common, Action& action);
 void addCheck(CLI::App& app, const CommonOptions& common, Action& action);
 void addFmt(CLI::App& app, const CommonOptions& common, Action& action);
+void addRun(CLI::App& app, const CommonOptions& common, Action& action);
 void addDis(CLI::App& app, const CommonOptions& common, Action& action);
 
 }  // namespace jvmc::irc

@@ -35,6 +35,7 @@ int runMain(int argc, char** argv) {
   addCheck(app, common, action);
   addFmt(app, common, action);
   addDis(app, common, action);
+  addRun(app, common, action);
 
   try {
     app.parse(argc, argv);

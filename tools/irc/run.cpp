@@ -1,0 +1,118 @@
+// irc run: runs a program in this process, as a node alone.
+#include <unistd.h>
+
+#include "jit/compiler.h"
+#include "runtime/local_node.h"
+#include "runtime/natives/native_table.h"
+#include "runtime/outside_local.h"
+#include "runtime/run_options.h"
+#include "tools/irc/commands.h"
+
+namespace jvmc::irc {
+namespace {
+
+struct RunFlags {
+  std::string file;
+  std::vector<std::string> arguments;
+  std::string mode = "auto", zeal, heap = "4G", stats;
+  uint32_t workers = 1;
+  uint64_t passSeed = 0;
+  uint32_t compileThreads = 1;
+  uint64_t tierUpHeat = rt::VmOptions().tierUpHeat;
+  bool perfMap = false;
+};
+
+Result<rt::VmOptions> toVmOptions(const RunFlags& flags) {
+  rt::VmOptions options;
+  auto mode = rt::parseMode(flags.mode);
+  if (!mode.ok()) return std::move(mode).error();
+  auto zeal = rt::parseZeal(flags.zeal);
+  if (!zeal.ok()) return std::move(zeal).error();
+  auto heap = rt::parseSize(flags.heap);
+  if (!heap.ok()) return std::move(heap).error();
+  options.mode = *mode;
+  options.zeal = *zeal;
+  options.heap.limitBytes = *heap;
+  options.workers = flags.workers;
+  options.arguments = flags.arguments;
+  options.tierUpHeat = flags.tierUpHeat;
+  options.code.passSeed = flags.passSeed;
+  options.code.compileThreads = flags.compileThreads;
+  options.code.perfMap = flags.perfMap;
+  return options;
+}
+
+void reportUncaught(const std::string& text) {
+  std::string line = text + "\n";
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+int runProgram(Session& session, const ir::Module& module, rt::VmOptions options, const RunFlags& flags) {
+  rt::LocalNode* running = nullptr;
+  auto makeOutside = [&](rt::Scheduler& scheduler) {
+    rt::OutsideExecutor::Options outside;
+    outside.onExit = [&running](int32_t code) { running->requestExit(code); };
+    return std::make_unique<rt::LocalOutsideWorld>(
+        outside, [&scheduler](const rt::ThreadRef& to, uint64_t ticket, rt::OutsideResult result) {
+          scheduler.completeOutside(to, ticket, std::move(result));
+        });
+  };
+  std::unique_ptr<rt::LocalNode> node =
+      rt::LocalNode::create(module, std::move(options), jit::makeJit, makeOutside, reportUncaught);
+  running = node.get();
+  rt::ProgramEnd end = node->run();
+  if (!flags.stats.empty() && !writeOutput(session, flags.stats, rt::statsToJson(node->vm()) + "\n"))
+    return session.finish();
+  return end.exitCode & 0xFF;
+}
+
+int runRun(const CommonOptions& common, const RunFlags& flags) {
+  Session session(common);
+  auto options = toVmOptions(flags);
+  if (!options.ok()) {
+    session.fail(kUsage, "irc run", options.error().message);
+    return session.finish();
+  }
+  std::optional<Program> program = session.load({flags.file});
+  if (!program) return session.finish();
+  if (!program->module->entry.valid()) {
+    session.fail(kDiagnostics, flags.file, "the program has no function '@main'");
+    return session.finish();
+  }
+  if (Status natives = rt::checkNatives(*program->module); !natives.ok()) {
+    session.fail(kDiagnostics, flags.file, natives.error().message);
+    return session.finish();
+  }
+  return runProgram(session, *program->module, std::move(*options), flags);
+}
+
+}  // namespace
+
+void addRun(CLI::App& app, const CommonOptions& common, Action& action) {
+  auto* command = app.add_subcommand("run", "Run a program in this process; its exit code is irc's");
+  auto flags = std::make_shared<RunFlags>();
+  command->add_option("FILE", flags->file, "A text (.ir) or a stored module (.irm); - is standard input")->required();
+  command->add_option("ARGS", flags->arguments,
+                      "Arguments of the program's main; put -- before the first if one starts with -");
+  command->add_option("--mode", flags->mode, "interp, jit (nothing is interpreted) or auto")->capture_default_str();
+  command->add_option("--workers", flags->workers, "Guest threads that run at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--heap", flags->heap, "Heap limit, as in 512M or 4G")->capture_default_str();
+  command->add_option("--zeal", flags->zeal, "Forced events for tests: capture:K, gc:K, comma-separated");
+  command->add_option("--stats", flags->stats, "Write statistics as JSON to this file (- is standard output)");
+  command->add_option("--pass-seed", flags->passSeed, "Non-zero: a random subset of passes for each function");
+  command->add_option("--compile-threads", flags->compileThreads, "Threads that compile in the background")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->add_option("--heat", flags->tierUpHeat, "Calls and loop rounds before a function is compiled")
+      ->capture_default_str();
+  command->add_flag("--perf-map", flags->perfMap, "Write /tmp/perf-PID.map for perf");
+  command->footer(
+      "Examples:\n"
+      "  irc run program.ir 100\n"
+      "  irc run --mode interp --zeal capture:7,gc:13 --stats stats.json program.ir");
+  command->callback([&action, &common, flags] { action = [&common, flags] { return runRun(common, *flags); }; });
+}
+
+}  // namespace jvmc::irc
