@@ -183,6 +183,7 @@ class MappedFiberPool final : public FiberPool {
       void* slab = mmap(nullptr, kSlabFibers * slotBytes(), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (slab == MAP_FAILED) return false;
+      madvise(slab, kSlabFibers * slotBytes(), MADV_NOHUGEPAGE);  // a thread's first frames must not cost 2 MiB
       slabs_.push_back(static_cast<char*>(slab));
     }
     char* memory = slabs_.back() + indexInSlab * slotBytes();

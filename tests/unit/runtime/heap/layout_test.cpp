@@ -109,6 +109,26 @@ TEST(ModuleLayout, ArraysRoundUpToWholeWords) {
   EXPECT_EQ(arrayBytes(ir::TypeKind::F64, 0x7fffffff), 24 + 8ull * 0x7fffffff);
 }
 
+TEST(ModuleLayout, BytesPerObjectAreAsDocumented) {  // the table in docs/internals/heap.md
+  ir::Module m;
+  ir::TypeId object = m.types.ref(ir::builtin::kObject);
+  auto bytes = [&](std::vector<ir::TypeId> types) {
+    std::vector<ir::FieldDecl> fields;
+    for (ir::TypeId type : types) fields.push_back(field("f", type));
+    ir::ClassId c = addClass(m, "C", std::move(fields));
+    return ModuleLayout(m, {})[c].instanceBytes;
+  };
+  EXPECT_EQ(bytes({}), 16u);
+  EXPECT_EQ(bytes({kI32}), 24u);
+  EXPECT_EQ(bytes({kI32, kI32}), 24u);
+  EXPECT_EQ(bytes({kF64, kF64}), 32u);
+  EXPECT_EQ(bytes({object, object, object}), 40u);
+  EXPECT_EQ(bytes({object, object, kI64}), 40u);
+  EXPECT_EQ(arrayBytes(ir::TypeKind::I8, 100), 128u);
+  EXPECT_EQ(arrayBytes(ir::TypeKind::Ref, 10), 104u);
+  EXPECT_EQ(arrayBytes(ir::TypeKind::F64, 1000), 8024u);
+}
+
 TEST(ModuleLayout, NeedsInitLooksAtSuperclasses) {
   ir::Module m;
   ir::FunctionId init = m.addFunction({"init", {}, ir::kVoid, {}});
