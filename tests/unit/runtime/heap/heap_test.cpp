@@ -115,6 +115,21 @@ TEST_F(HeapFixture, DetachedAllocationsOfAllSizesAreSeparateObjects) {
   }
 }
 
+TEST_F(HeapFixture, DetachedAllocationsAreZeroedWhenMemoryIsUsedAgain) {
+  open();
+  for (int round = 0; round < 3; ++round) {
+    for (uint32_t length : {1000u, 200000u}) {
+      ObjectRef array =
+          heap_->allocateDetached(layout_->arrayIndex(bytes_), arrayBytes(ir::TypeKind::I8, length), length);
+      for (uint32_t i = 0; i < length; ++i) {
+        ASSERT_EQ(loadGuest<int8_t>(array + kArrayElementsOffset + i), 0) << round << " " << length << " " << i;
+        storeGuest<int8_t>(array + kArrayElementsOffset + i, 1);
+      }
+    }
+    heap_->collect(&ctx_);
+  }
+}
+
 TEST_F(HeapFixture, ExportedObjectsSurviveAndArePlausible) {
   open();
   ObjectRef kept = newNode();
