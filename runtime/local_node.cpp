@@ -68,9 +68,9 @@ class SingleNode final : public LocalNode, private ThreadEvents {
   size_t alive_ = 0;
   std::optional<int32_t> exit_;
   ProgramEnd end_;
-  std::unique_ptr<OutsideWorld> outside_;
   std::unique_ptr<LocalObjectSpace> space_;
-  std::unique_ptr<Vm> vm_;  // first to go: it uses the rest
+  std::unique_ptr<Vm> vm_;
+  std::unique_ptr<OutsideWorld> outside_;  // first to go: its answers reach the scheduler until then
 };
 
 }  // namespace

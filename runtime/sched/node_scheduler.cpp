@@ -359,6 +359,8 @@ void NodeScheduler::stopAll() {
   std::unique_lock lock(mutex_);
   changed_.notify_all();
   changed_.wait(lock, [&] { return table_.size() == 0; });
+  lock.unlock();
+  timers_.stop();
 }
 
 }  // namespace jvmc::rt

@@ -65,7 +65,8 @@ class Scheduler : public ThreadPost {
   virtual size_t threadCount() const = 0;
   /// Waits until no thread is left on this node or stopAll was called.
   virtual void waitIdle() = 0;
-  /// Every thread unwinds and is discarded; returns when no guest code runs any more.
+  /// Every thread unwinds and is discarded; returns when no guest code runs any more and no alarm goes off any more. Not
+  /// from a worker or the timer thread.
   virtual void stopAll() = 0;
   /// Visits references in data frames, resumptions and waits of all threads. World stopped.
   virtual void visitRoots(const std::function<void(ObjectRef)>& visit) = 0;

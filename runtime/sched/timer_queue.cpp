@@ -14,13 +14,13 @@ using SteadyClock = std::chrono::steady_clock;
 
 TimerQueue::TimerQueue() : thread_([this] { run(); }) {}
 
-TimerQueue::~TimerQueue() {
+void TimerQueue::stop() {
   {
     std::scoped_lock lock(mutex_);
     stop_ = true;
   }
   wakeUp_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 int64_t TimerQueue::now() const {

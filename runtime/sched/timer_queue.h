@@ -16,8 +16,10 @@ namespace jvmc::rt {
 class TimerQueue final : public Timers {
  public:
   TimerQueue();
+  ~TimerQueue() override { stop(); }
+
   /// Waits for an alarm that is going off; later ones never do.
-  ~TimerQueue() override;
+  void stop();
 
   int64_t now() const override;
   Id arm(int64_t nanos, Sink& sink, uint64_t a, uint64_t b, uint64_t c) override;

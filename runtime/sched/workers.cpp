@@ -66,12 +66,11 @@ thread_local void* currentWorkerOfThisThread = nullptr;
 }  // namespace
 
 Workers::Workers(uint32_t count, int64_t timeSliceNanos, Timers& timers, Dispatcher& dispatcher)
-    : count_(count),
-      timeSliceNanos_(timeSliceNanos),
+    : timeSliceNanos_(timeSliceNanos),
       timers_(timers),
       dispatcher_(dispatcher),
       arena_(std::make_unique<Arena>(count)) {
-  for (uint32_t i = 0; i < std::max(count, 2u); ++i) {
+  for (uint32_t i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>());
     workers_.back()->owner = this;
     free_.push_back(workers_.back().get());
@@ -95,7 +94,7 @@ void Workers::add(ThreadEntry& entry) {
     (last_ ? last_->next : first_) = &entry;
     last_ = &entry;
     ++queued_;
-    if (turns_ < count_) {
+    if (turns_ < workers_.size()) {
       busy_ = ++turns_;
       startTurn = true;
     }
@@ -196,7 +195,7 @@ std::vector<Workers::Running> Workers::running() {
 
 void Workers::startTick() {
   if (ticking_.exchange(true)) return;
-  bool someIdle = busy_ < count_;
+  bool someIdle = busy_ < workers_.size();
   timers_.arm(someIdle ? kSlotPatienceNanos : timeSliceNanos_ / 2, *this, 0, 0, 0);
 }
 
@@ -207,7 +206,7 @@ void Workers::onTimer(uint64_t, uint64_t, uint64_t) {
   for (auto& worker : workers_) {
     if (!worker->slot.load()) continue;
     waiting = true;
-    if (busy_ == count_ || now - worker->slotSince.load(std::memory_order_relaxed) < kSlotPatienceNanos)
+    if (busy_ == workers_.size() || now - worker->slotSince.load(std::memory_order_relaxed) < kSlotPatienceNanos)
       continue;
     if (ThreadEntry* entry = worker->slot.exchange(nullptr)) add(*entry);
   }

@@ -63,11 +63,9 @@ class Workers final : private Timers::Sink {
   void startTick();
   void onTimer(uint64_t, uint64_t, uint64_t) override;
 
-  const uint32_t count_;
   const int64_t timeSliceNanos_;
   Timers& timers_;
   Dispatcher& dispatcher_;
-  /// By index in the arena. One more than `count_` if that is 1: TBB gives an arena of one worker two places.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Arena> arena_;
 

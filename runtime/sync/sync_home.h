@@ -32,14 +32,13 @@ class SyncHome final : private Timers::Sink {
  public:
   struct Ports {
     ThreadPost& post;
-    Timers& timers;
+    Timers& timers;  ///< stopped (Scheduler::stopAll) before the SyncHome goes
     std::atomic<uint64_t>& clock;  ///< the node's; ticked before a remote release takes effect
     uint32_t threadStateOffset;    ///< of Thread's field builtin::kThreadState
     /// Runs before a reference is stored into `object`; may be empty.
     std::function<void(ObjectRef object, uint32_t offset, ObjectRef value)> storeBarrier;
   };
   explicit SyncHome(Ports ports) : ports_(std::move(ports)) {}
-  ~SyncHome() { ports_.timers.forget(*this); }
 
   /// Carries out `request` on an object whose home this node is; the caller keeps it from moving meanwhile. `remote`:
   /// the request came from another node; its writes have arrived. Every operation but Unpark, Interrupt and
