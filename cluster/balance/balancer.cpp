@@ -1,0 +1,86 @@
+#include "cluster/balance/balancer.h"
+
+#include <algorithm>
+
+#include "cluster/objects/space_core.h"
+
+namespace jvmc::cluster {
+
+Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options,
+                   std::function<NodeLoad()> sample)
+    : control_(control), post_(post), options_(options), sample_(std::move(sample)) {
+  control_.setHandler(ControlKind::LoadReport, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
+    Result<NodeLoad> load = decodeLoad(payload);
+    if (load.ok() && load->node == from) take(std::move(*load));
+  });
+}
+
+void Balancer::start() {
+  if (options_.policy == BalancePolicy::Off || control_.net().nodes().size() < 2) return;
+  control_.net().postAfter(options_.reportNanos, [this] { tick(); });
+}
+
+void Balancer::tick() {
+  if (stopped_) return;
+  const int64_t begun = steadyNanos();
+  NodeLoad load = sample_();
+  const int64_t spent = steadyNanos() - begun;
+  sampleNanos_ += uint64_t(spent);
+  if (control_.net().self() == kLeader) {
+    take(std::move(load));
+    decideNow();
+  } else {
+    control_.notify(kLeader, ControlKind::LoadReport, encodeLoad(load));
+  }
+  control_.net().postAfter(std::max(options_.reportNanos, spent * kTickShareMax), [this] { tick(); });
+}
+
+void Balancer::take(NodeLoad load) {
+  std::lock_guard lock(mutex_);
+  const NodeId node = load.node;
+  reports_[node] = {std::move(load), steadyNanos()};
+}
+
+void Balancer::decideNow() {
+  LoadSnapshot snapshot;
+  snapshot.nowNanos = steadyNanos();
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [node, report] : reports_)
+      if (snapshot.nowNanos - report.arrivedNanos < kReportNanosMax) snapshot.nodes.push_back(report.load);
+  }
+  if (snapshot.nodes.size() != control_.net().nodes().size()) return;  // not everybody has reported yet
+  rounds_++;
+  BalanceDecision decision = decide(options_, snapshot, history_);
+  history_ = std::move(decision.history);
+  for (Move& move : decision.moves) {
+    rt::ThreadMail mail{};
+    mail.kind = rt::ThreadMail::Kind::Migrate;
+    mail.target = move.to;
+    post_.send(move.thread, mail);
+    moves_++;
+    std::lock_guard lock(mutex_);
+    log_.push_back({snapshot.nowNanos, std::move(move)});
+    if (log_.size() > kLogMax) log_.pop_front();
+  }
+}
+
+std::vector<DecisionRecord> Balancer::decisions() const {
+  std::lock_guard lock(mutex_);
+  return {log_.begin(), log_.end()};
+}
+
+std::vector<NodeLoad> Balancer::reports() const {
+  std::vector<NodeLoad> all;
+  std::lock_guard lock(mutex_);
+  for (const auto& [node, report] : reports_) all.push_back(report.load);
+  return all;
+}
+
+void Balancer::report(const StatSink& sink) const {
+  sink("balance.rounds", rounds_);
+  sink("balance.moves", moves_);
+  sink("balance.sample_nanos", sampleNanos_);
+}
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,70 @@
+// Measures this node's load, reports it to the leader, and, on the leader, decides and asks threads to move.
+//
+//     every node:  sample -> LoadReport to the leader           every reportNanos
+//     leader:      latest reports -> decide() -> Migrate mail   every reportNanos
+//
+// A move is only asked for: the thread goes at its next safepoint, its node may refuse (pinned), the target may refuse.
+// The next reports show what came of it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+
+#include "cluster/balance/policy.h"
+#include "cluster/membership/control_channel.h"
+#include "cluster/objects/space_stats.h"
+#include "runtime/object_space.h"
+
+namespace jvmc::cluster {
+
+/// A decision and when it was taken, for `jvmcluster why`.
+struct DecisionRecord {
+  int64_t nanos = 0;  ///< monotonic clock of the leader
+  Move move;
+};
+
+/// Thread-safe. Timers and reports run on the I/O thread.
+class Balancer {
+ public:
+  /// `sample` gives this node's load now; called on the I/O thread. `post` carries the requests to move.
+  Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, std::function<NodeLoad()> sample);
+
+  void start();
+  void stop() { stopped_ = true; }
+
+  /// Decisions of this node as leader, oldest first; the last kLogMax.
+  std::vector<DecisionRecord> decisions() const;
+  /// The latest report of each node (leader).
+  std::vector<NodeLoad> reports() const;
+  void report(const StatSink& sink) const;
+
+ private:
+  static constexpr NodeId kLeader{0};
+  static constexpr size_t kLogMax = 1000;
+  static constexpr int64_t kReportNanosMax = 2'000'000'000;  ///< an older report is not believed
+  static constexpr int64_t kTickShareMax = 50;               ///< sampling takes at most 1/50 of the time
+
+  struct Report {
+    NodeLoad load;
+    int64_t arrivedNanos = 0;
+  };
+
+  void tick();
+  void take(NodeLoad load);
+  void decideNow();
+
+  ControlChannel& control_;
+  rt::ThreadPost& post_;
+  const BalanceOptions options_;
+  std::function<NodeLoad()> sample_;
+  std::atomic<bool> stopped_{false};
+  BalanceHistory history_;  // I/O thread only
+  mutable std::mutex mutex_;
+  std::map<NodeId, Report> reports_;
+  std::deque<DecisionRecord> log_;
+  Counter rounds_{0}, moves_{0}, sampleNanos_{0};
+};
+
+}  // namespace jvmc::cluster

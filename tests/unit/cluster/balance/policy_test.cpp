@@ -1,0 +1,196 @@
+// Decisions of the balancer on made-up loads.
+#include "cluster/balance/policy.h"
+
+#include <gtest/gtest.h>
+
+#include "ir/support/prng.h"
+
+namespace jvmc::cluster {
+namespace {
+
+constexpr int64_t kMillisecond = 1'000'000;
+
+/// Builds snapshots: `busy` threads share the node's workers, `idle` ones use nothing.
+class Loads {
+ public:
+  Loads& node(uint32_t workers, uint32_t busy, uint32_t idle = 0) {
+    NodeLoad load;
+    load.node = NodeId(uint32_t(snapshot.nodes.size()));
+    load.workers = workers;
+    for (uint32_t i = 0; i < busy + idle; ++i) {
+      ThreadLoad thread;
+      thread.thread = {nextThread_++, 0};
+      thread.runnable = i < busy;
+      thread.cpu = i < busy ? std::min(1.0, double(workers) / busy) : 0;
+      load.threads.push_back(thread);
+    }
+    snapshot.nodes.push_back(load);
+    return *this;
+  }
+  LoadSnapshot snapshot;
+
+ private:
+  rt::ThreadId nextThread_ = 1;
+};
+
+/// Decides again and again, 50 ms apart, and carries the moves out on the snapshot: busy threads share workers anew.
+class Rounds {
+ public:
+  Rounds(BalanceOptions options, Loads loads) : options_(options), now_(std::move(loads.snapshot)) {}
+
+  std::vector<Move> run(int rounds) {
+    std::vector<Move> all;
+    for (int i = 0; i < rounds; ++i) {
+      now_.nowNanos += options_.reportNanos;
+      BalanceDecision decision = decide(options_, now_, history_);
+      history_ = decision.history;
+      for (const Move& move : decision.moves) {
+        carryOut(move);
+        all.push_back(move);
+      }
+    }
+    return all;
+  }
+  uint32_t busyOn(uint32_t node) const { return now_.nodes[node].runnable(); }
+  LoadSnapshot& now() { return now_; }
+
+ private:
+  void carryOut(const Move& move) {
+    auto& from = now_.nodes[move.from.value].threads;
+    const auto found = std::find_if(from.begin(), from.end(), [&](auto& t) { return t.thread == move.thread; });
+    ASSERT_NE(found, from.end()) << "moved a thread that is not there";
+    now_.nodes[move.to.value].threads.push_back(*found);
+    from.erase(found);
+    for (NodeLoad& node : now_.nodes)
+      for (ThreadLoad& thread : node.threads)
+        if (thread.runnable) thread.cpu = std::min(1.0, double(node.workers) / node.runnable());
+  }
+  BalanceOptions options_;
+  LoadSnapshot now_;
+  BalanceHistory history_;
+};
+
+TEST(ThresholdPolicyTest, ANodeWithTenIdleAndTwoBusyThreadsLosesABusyOne) {
+  Rounds rounds({}, Loads().node(1, 2, 10).node(1, 0));
+  const auto moves = rounds.run(4);
+  ASSERT_EQ(moves.size(), 1u);
+  EXPECT_LE(moves[0].thread.id, 2u) << "an idle thread was moved";
+  EXPECT_EQ(moves[0].to, NodeId(1));
+  EXPECT_NEAR(moves[0].gain, 1.5, 0.01);
+  EXPECT_FALSE(moves[0].reason.empty());
+}
+
+TEST(ThresholdPolicyTest, ABalancedClusterMovesNothingForTenSeconds) {
+  for (uint32_t busy : {0u, 1u, 2u, 5u}) {
+    Rounds rounds({}, Loads().node(2, busy, 3).node(2, busy, 1).node(2, busy));
+    EXPECT_TRUE(rounds.run(200).empty()) << busy;
+  }
+}
+
+TEST(ThresholdPolicyTest, MeasurementNoiseMovesNothing) {
+  Rounds rounds({}, Loads().node(1, 2, 2).node(1, 2));
+  Prng random(1);
+  for (int i = 0; i < 200; ++i) {
+    for (NodeLoad& node : rounds.now().nodes)
+      for (ThreadLoad& thread : node.threads)
+        if (thread.runnable) thread.cpu = 0.4 + 0.2 * double(random.below(1000)) / 1000;
+    EXPECT_TRUE(rounds.run(1).empty());
+  }
+}
+
+TEST(ThresholdPolicyTest, OneThreadMoreThanNodesStaysWhereItIs) {
+  Rounds rounds({}, Loads().node(1, 2).node(1, 1));
+  EXPECT_TRUE(rounds.run(100).empty()) << "moving it would only crowd the other node";
+}
+
+TEST(ThresholdPolicyTest, EightThreadsOnOneOfTwoNodesEndFourAndFour) {
+  Rounds rounds({}, Loads().node(1, 8).node(1, 0));
+  rounds.run(10);
+  EXPECT_EQ(rounds.busyOn(0), 4u);
+  EXPECT_EQ(rounds.busyOn(1), 4u);
+}
+
+TEST(ThresholdPolicyTest, LargerNodesGetMore) {
+  Rounds rounds({}, Loads().node(1, 9).node(4, 0).node(4, 0));
+  rounds.run(40);
+  EXPECT_LE(rounds.busyOn(0), 2u);
+  EXPECT_GE(rounds.busyOn(1), 3u);
+  EXPECT_GE(rounds.busyOn(2), 3u);
+}
+
+TEST(ThresholdPolicyTest, PinnedThreadsStay) {
+  Loads loads;
+  loads.node(1, 4).node(1, 0);
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) thread.pinned = true;
+  EXPECT_TRUE(Rounds({}, loads).run(20).empty());
+}
+
+TEST(ThresholdPolicyTest, AThreadThatHasMovedRests) {
+  Loads loads;
+  loads.node(1, 2).node(1, 0);
+  BalanceHistory history;
+  history.movedNanos[1] = history.movedNanos[2] = 0;
+  history.crowdedRounds[NodeId(0)] = 10;
+  loads.snapshot.nowNanos = 900 * kMillisecond;
+  EXPECT_TRUE(decide({}, loads.snapshot, history).moves.empty());
+  loads.snapshot.nowNanos = 1001 * kMillisecond;
+  EXPECT_EQ(decide({}, loads.snapshot, history).moves.size(), 1u);
+}
+
+TEST(ThresholdPolicyTest, OneCrowdedSampleIsNotEnough) {
+  const Loads loads = Loads().node(1, 4).node(1, 0);
+  const BalanceDecision first = decide({}, loads.snapshot, {});
+  EXPECT_TRUE(first.moves.empty());
+  EXPECT_FALSE(decide({}, loads.snapshot, first.history).moves.empty());
+}
+
+TEST(ThresholdPolicyTest, ARoundMovesAtMostItsLimit) {
+  BalanceOptions options;
+  options.movesPerRound = 3;
+  options.confirmations = 1;
+  EXPECT_EQ(decide(options, Loads().node(1, 40).node(1, 0).snapshot, {}).moves.size(), 3u);
+}
+
+TEST(RotatePolicyTest, EveryThreadMovesToTheNextNodeEachRound) {
+  BalanceOptions options;
+  options.policy = BalancePolicy::Rotate;
+  Loads loads;
+  loads.node(1, 2).node(1, 1, 1).node(1, 0, 1);
+  loads.snapshot.nowNanos = options.rotateNanos;
+  const BalanceDecision decision = decide(options, loads.snapshot, {});
+  ASSERT_EQ(decision.moves.size(), 5u);
+  for (const Move& move : decision.moves) EXPECT_EQ(move.to.value, (move.from.value + 1) % 3);
+  loads.snapshot.nowNanos += options.rotateNanos / 2;
+  EXPECT_TRUE(decide(options, loads.snapshot, decision.history).moves.empty()) << "the round is not over";
+}
+
+TEST(PolicyTest, OffAndASingleNodeMoveNothing) {
+  BalanceOptions options;
+  options.confirmations = 1;
+  EXPECT_TRUE(decide(options, Loads().node(1, 5).snapshot, {}).moves.empty());
+  options.policy = BalancePolicy::Off;
+  EXPECT_TRUE(decide(options, Loads().node(1, 5).node(1, 0).snapshot, {}).moves.empty());
+}
+
+TEST(PolicyTest, NamesAreReadAsTheyAreWritten) {
+  for (BalancePolicy policy : {BalancePolicy::Off, BalancePolicy::Threshold, BalancePolicy::Rotate})
+    EXPECT_EQ(*parsePolicy(nameOf(policy)), policy);
+  EXPECT_FALSE(parsePolicy("most").ok());
+}
+
+TEST(LoadReportTest, TravelsUnchangedAndRefusesGarbage) {
+  const NodeLoad load = Loads().node(3, 2, 1).snapshot.nodes[0];
+  std::vector<uint8_t> bytes = encodeLoad(load);
+  const Result<NodeLoad> read = decodeLoad(bytes);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->workers, 3u);
+  ASSERT_EQ(read->threads.size(), 3u);
+  EXPECT_EQ(read->threads[1].thread.id, 2u);
+  EXPECT_TRUE(read->threads[1].runnable);
+  EXPECT_NEAR(read->threads[1].cpu, 1.0, 1e-4);
+  EXPECT_FALSE(read->threads[2].runnable);
+  for (size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_FALSE(decodeLoad(std::span(bytes).first(cut)).ok()) << cut;
+}
+
+}  // namespace
+}  // namespace jvmc::cluster
