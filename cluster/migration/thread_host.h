@@ -16,7 +16,8 @@ class ThreadHost {
  public:
   virtual ~ThreadHost() = default;
 
-  /// The scheduler's: false if the thread is not here.
+  /// The scheduler's: the thread is here, and mail for it goes to deliver(). False from deliver: it has just left.
+  virtual bool isHere(rt::ThreadId thread) const = 0;
   virtual bool deliver(const rt::ThreadRef& to, const rt::ThreadMail& mail) = 0;
   /// The scheduler's: takes a thread that runs here from now on. False if it knows this incarnation or a later one.
   virtual bool adopt(std::unique_ptr<rt::GuestThread> thread) = 0;
@@ -29,6 +30,9 @@ class ThreadHost {
   virtual void exportReferences(const rt::GuestThread& thread) = 0;
 
   // -- any thread
+  /// What an answer refers to is known to another node from now on. (It may come from fresh memory: whoever sends such
+  /// an answer is in guest code or has guest access.)
+  virtual void exportAnswer(const rt::Resumption& answer) = 0;
   /// Runs `action` once no flush and no request of the thread is on its way from this node.
   virtual void whenQuiet(rt::ThreadId thread, std::function<void()> action) = 0;
   /// The epoch of a thread that has just arrived.

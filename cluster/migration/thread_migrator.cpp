@@ -64,7 +64,6 @@ void ThreadMigrator::pump(NodeId target) {
 void ThreadMigrator::commit(Transfer transfer) {
   GuestThread& thread = *transfer.thread;
   const ThreadId id = thread.ref.id;
-  ++thread.incarnation;
   host_.exportReferences(thread);
   ByteWriter out;
   const int64_t now = steadyNanos();
@@ -178,7 +177,6 @@ MoveOutcome ThreadMigrator::receive(const ShipHead& head, std::span<const uint8_
   thread->epoch = host_.arrivalEpoch();
   thread->writerSlot = 0;
   thread->writeSet = nullptr;
-  thread->stats.moves++;
   if (host_.adopt(std::move(thread))) {
     router_.arrived(head.thread, head.incarnation);
   } else {

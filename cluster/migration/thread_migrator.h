@@ -8,7 +8,8 @@
 //   gone       (accepted)   or   back here with incarnation + 1 (refused)   or   lost with the target (no answer)
 //
 // The commit point is the sending: from then on the source never runs the thread again unless the target has refused it
-// in so many words. A thread therefore runs at one place at every moment; (thread, incarnation) tells duplicates.
+// in so many words. The scheduler has given the thread a new incarnation before ship(). A thread therefore runs at one
+// place at every moment; (thread, incarnation) tells duplicates.
 #pragma once
 
 #include <deque>

@@ -45,6 +45,17 @@ std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
   return NodeId();
 }
 
+/// The thread has ended. Whoever asks something of it gets an answer all the same: it is not interrupted.
+void ThreadRouter::drop(const Letter& letter) {
+  dropped_++;
+  if (letter.mail.kind != ThreadMail::Kind::QueryInterrupted) return;
+  ThreadMail no{};
+  no.kind = ThreadMail::Kind::Answer;
+  no.ticket = letter.mail.ticket;
+  no.answer.acquire = true;
+  send(letter.mail.asker, no);
+}
+
 void ThreadRouter::forward(Letter letter, NodeId node) {
   forwarded_++;
   ByteWriter out;

@@ -63,7 +63,9 @@ class ThreadRouter final : public rt::ThreadPost {
   static constexpr uint8_t kRetryDoublings = 6;
   static constexpr size_t kMovedMax = 1 << 18;
 
+  bool deliveredHere(const Letter& letter);
   void route(Letter letter);
+  void drop(const Letter& letter);
   /// Where to send it on; invalid: wait here; nullopt: drop it.
   std::optional<NodeId> nextStop(const Letter& letter);
   void forward(Letter letter, NodeId node);

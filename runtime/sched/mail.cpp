@@ -40,6 +40,11 @@ bool isInterruption(const Resumption& r) {
 
 }  // namespace
 
+bool NodeScheduler::isHere(ThreadId thread) const {
+  ThreadTable::Locked locked = table_.find(thread);
+  return locked && locked->thread->state != ThreadState::Shipped && locked->thread->state != ThreadState::Ended;
+}
+
 bool NodeScheduler::deliver(const ThreadRef& to, const ThreadMail& mail) {
   Effects effects;
   {
@@ -236,7 +241,10 @@ bool NodeScheduler::completeOutside(const ThreadRef& to, uint64_t ticket, Outsid
       break;
     }
   }
-  return deliver(to, ThreadMail{ThreadMail::Kind::Answer, ticket, answer, {}, {}});
+  ThreadMail mail{ThreadMail::Kind::Answer, ticket, answer, {}, {}};
+  if (isHere(to.id) && deliver(to, mail)) return true;
+  vm_.post().send(to, mail);
+  return false;
 }
 
 ObjectRef NodeScheduler::newByteArray(const std::string& bytes) {

@@ -42,6 +42,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   ~NodeScheduler() override;
 
   bool adopt(std::unique_ptr<GuestThread> thread) override;
+  bool isHere(ThreadId thread) const override;
   bool deliver(const ThreadRef& to, const ThreadMail& mail) override;
   bool completeOutside(const ThreadRef& to, uint64_t ticket, OutsideResult result) override;
 

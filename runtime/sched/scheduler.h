@@ -42,10 +42,13 @@ class Scheduler : public ThreadPost {
   /// before it is delivered now. False if a thread of this id and incarnation (or a later one) is or was here.
   virtual bool adopt(std::unique_ptr<GuestThread> thread) = 0;
 
+  /// The thread is on this node now: in the table, not ended and not on its way elsewhere.
+  virtual bool isHere(ThreadId thread) const = 0;
   /// ThreadPost for threads on this node. Returns false if the thread is not (or no longer) here.
   virtual bool deliver(const ThreadRef& to, const ThreadMail& mail) = 0;
   void send(const ThreadRef& to, const ThreadMail& mail) override { deliver(to, mail); }
-  /// Answer of an outside call, as deliver().
+  /// Answer of an outside call. If the thread has moved on meanwhile, it follows as mail (an array or exception that it
+  /// brings stays here).
   virtual bool completeOutside(const ThreadRef& to, uint64_t ticket, OutsideResult result) = 0;
 
   /// Called on a fiber inside a marker's slow path: suspends it until `resume` of the given token is called, once, from
