@@ -190,7 +190,7 @@ WriteSet& ClusterObjectSpace::writeSetOf(ThreadContext& ctx) {
     auto* set = new WriteSet;  // owned by the thread until Flusher::start takes it
     set->slot = core_.slots.lease();
     thread.writeSet = set;
-    thread.writerSlot = ctx.writerSlot = set->slot;
+    thread.writerSlot = ctx.writerSlot = set->slot != kNoSlot ? set->slot : kDirtyWithoutSlot;
   }
   return *static_cast<WriteSet*>(thread.writeSet);
 }
@@ -198,7 +198,7 @@ WriteSet& ClusterObjectSpace::writeSetOf(ThreadContext& ctx) {
 // ---------------------------------------------------------------- acquire, release, requests
 
 void ClusterObjectSpace::acquire(ThreadContext& ctx, bool remote) {
-  (remote ? core_.stats.acquiresRemote : core_.stats.acquiresLocal)++;
+  if (remote) core_.stats.acquiresRemote++;  // local ones are too frequent to be counted
   ctx.epoch = remote ? core_.tick() : core_.clock.load();
 }
 
@@ -286,6 +286,7 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, Result<Bytes> r
 }
 
 void ClusterObjectSpace::answerByMail(const SyncRequest& request, const Resumption& answer) {
+  core_.exportAnswer(request, answer);  // the thread may have moved
   rt::ThreadMail mail{};
   mail.kind = rt::ThreadMail::Kind::Answer;
   mail.ticket = request.ticket;
@@ -308,6 +309,7 @@ void ClusterObjectSpace::exportReference(ObjectRef object) {
 }
 
 void ClusterObjectSpace::visitRoots(const std::function<void(ObjectRef)>& visit) {
+  core_.host.visitHomeRoots(visit);
   core_.table.forEach([&](ObjectRef object, Entry& entry) {
     if (!entry.hasTwin) return;
     core_.shapeOf(object).forEachReference([&](uint64_t offset) {

@@ -103,9 +103,7 @@ void HomeSide::sync(NodeId from, ByteReader& in, Responder& responder) {
   out.put(uint8_t(ReplyStatus::Done));
   out.put(answer.has_value());
   if (answer) {
-    if (request.op == SyncOp::Atomic && request.isReference && request.atomicOp != rt::AtomicOp::Cas)
-      core_.exportOut(answer->value);
-    core_.exportOut(answer->exception);
+    core_.exportAnswer(request, *answer);
     putResumption(out, *answer);
   }
   responder.reply(out.take());

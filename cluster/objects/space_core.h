@@ -44,6 +44,12 @@ struct SpaceCore {
   void exportOut(ObjectRef object) {
     if (object != rt::kNullRef && homes.valid(object) && homedHere(object)) host.exportObject(object);
   }
+  /// References in an answer that leaves, or may have to.
+  void exportAnswer(const rt::SyncRequest& request, const rt::Resumption& answer) {
+    if (request.op == rt::SyncOp::Atomic && request.isReference && request.atomicOp != rt::AtomicOp::Cas)
+      exportOut(answer.value);
+    exportOut(answer.exception);
+  }
   /// A reference that came in a message may be stored.
   bool acceptable(ObjectRef object) {
     return object == rt::kNullRef || (homes.valid(object) && host.plausible(object));

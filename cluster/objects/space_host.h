@@ -30,6 +30,8 @@ class SpaceHost {
   virtual void exportObject(ObjectRef object) = 0;
   /// Before a reference that came in a message is stored into an object homed here.
   virtual void beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef value) = 0;
+  /// Visits what the operations of homes here refer to (waiters, monitors). World stopped.
+  virtual void visitHomeRoots(const std::function<void(ObjectRef)>& visit) = 0;
   /// Runs `body` on this runtime thread while the world is not stopped. Not nested.
   virtual void accessGuest(const std::function<void()>& body) = 0;
 

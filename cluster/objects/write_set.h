@@ -16,6 +16,8 @@ namespace jvmc::cluster {
 using WriterSlot = uint16_t;
 inline constexpr WriterSlot kNoSlot = 0;
 inline constexpr uint64_t kNoWriter = rt::kWriterMask;
+/// ThreadContext::writerSlot of a thread that has writes to flush but found no slot: not 0, and equal to no header's.
+inline constexpr uint64_t kDirtyWithoutSlot = rt::kWriterMask + 1;
 
 /// Belongs to a thread (GuestThread::writeSet) until a release takes it.
 struct WriteSet {

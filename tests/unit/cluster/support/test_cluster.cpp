@@ -87,6 +87,7 @@ class TestNode final : public SpaceHost, private rt::ThreadPost {
   bool plausible(ObjectRef) override { return true; }
   void exportObject(ObjectRef) override {}
   void beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) override {}
+  void visitHomeRoots(const std::function<void(ObjectRef)>&) override {}
   void accessGuest(const std::function<void()>& body) override { body(); }
   WaitToken prepareWait(rt::ThreadContext&) override { return std::make_shared<Semaphore>(); }
   void wait(rt::ThreadContext&, const WaitToken& token) override {

@@ -1,0 +1,60 @@
+// What makes a VM a node of a cluster: object space, moving threads, mail, balancer, put together around one VM and its
+// net. The table of contents of cluster/objects, cluster/migration and cluster/balance.
+//
+//     NodeServices services(control, options);
+//     vm = Vm::create(module, vmOptions, makeCode, [&](Vm& vm) {
+//       VmPorts ports = services.attach(vm);
+//       ports.outside = ...; ports.events = ...;
+//       return ports;
+//     });
+//     services.start();          // when all nodes are attached
+//     ...
+//     services.stop();           // before the net closes; then the VM may go, then the services
+#pragma once
+
+#include <memory>
+
+#include "cluster/balance/balancer.h"
+#include "cluster/migration/thread_migrator.h"
+#include "cluster/objects/cluster_object_space.h"
+#include "runtime/vm.h"
+
+namespace jvmc::cluster {
+
+struct NodeServicesOptions {
+  BalanceOptions balance;
+  SpaceOptions space;
+  /// The program cannot go on: a peer is lost or speaks nonsense. Any thread; called once for each loss noticed.
+  std::function<void(Error)> fatal;
+};
+
+/// Threads: attach, start and stop on the owner's; everything else is thread-safe.
+class NodeServices {
+ public:
+  NodeServices(ControlChannel& control, NodeServicesOptions options);
+  ~NodeServices();
+
+  /// Called once, from Vm::create's makePorts: heap and scheduler exist, nothing runs yet. Takes the channels Objects and
+  /// Threads of the net. The ports live as long as this object.
+  rt::VmPorts attach(rt::Vm& vm);
+  void start();
+  void stop();
+
+  /// This node's part of --stats.
+  void report(const StatSink& sink) const;
+  /// What would be lost with `node`: threads that last arrived there, as far as homes here know.
+  std::vector<rt::ThreadId> threadsLastSeenAt(NodeId node) const;
+  std::vector<std::string> threadsInTransit() const;
+  const Balancer& balancer() const;
+  /// A few lines for `inspect`.
+  std::string describe();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+/// True if the environment asks for the mode without caching (JVMC_NO_CACHE=1).
+bool noCacheFromEnvironment();
+
+}  // namespace jvmc::cluster
