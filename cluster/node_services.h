@@ -21,6 +21,12 @@
 
 namespace jvmc::cluster {
 
+/// How a thread becomes bytes and back (runtime/frames/codec.h). `decode` checks everything.
+struct ThreadCodec {
+  std::function<Bytes(const rt::GuestThread&)> encode;
+  std::function<Result<std::unique_ptr<rt::GuestThread>>(std::span<const uint8_t>)> decode;
+};
+
 struct NodeServicesOptions {
   BalanceOptions balance;
   SpaceOptions space;
@@ -34,9 +40,9 @@ class NodeServices {
   NodeServices(ControlChannel& control, NodeServicesOptions options);
   ~NodeServices();
 
-  /// Called once, from Vm::create's makePorts: heap and scheduler exist, nothing runs yet. Takes the channels Objects and
-  /// Threads of the net. The ports live as long as this object.
-  rt::VmPorts attach(rt::Vm& vm);
+  /// Called once, from Vm::create's makePorts: heap and scheduler exist, nothing runs yet. Takes the channels Objects
+  /// and Threads of the net. The ports live as long as this object.
+  rt::VmPorts attach(rt::Vm& vm, ThreadCodec codec);
   void start();
   void stop();
 

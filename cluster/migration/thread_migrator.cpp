@@ -41,6 +41,10 @@ void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
   // Shared, because std::function copies; one call takes the thread.
   auto transfer = std::make_shared<Transfer>(Transfer{std::move(thread), target, steadyNanos()});
   if (!possible) return takeBack({std::move(transfer->thread), target}, "no such node");
+  {
+    std::lock_guard lock(mutex_);
+    leaving_[id] = transfer->thread.get();
+  }
   host_.whenQuiet(id, [this, transfer] {
     // The I/O thread does the rest: it is never inside guest code, so it may wait for access to it.
     net_.post([this, transfer] {
@@ -76,6 +80,7 @@ void ThreadMigrator::commit(Transfer transfer) {
   const NodeId target = transfer.target;
   {
     std::lock_guard lock(mutex_);
+    leaving_.erase(id);
     sent_[id] = {std::move(transfer.thread), target, now};
   }
   net_.request(target, Channel::Threads, out.take(),
@@ -124,6 +129,12 @@ void ThreadMigrator::takeBack(Sent sent, const std::string& reason) {
   const uint32_t incarnation = ++thread.incarnation;
   thread.epoch = host_.arrivalEpoch();
   if (host_.adopt(std::move(sent.thread))) router_.arrived(ref, incarnation);
+}
+
+void ThreadMigrator::forEachLeaving(const std::function<void(const GuestThread&)>& visit) const {
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, thread] : leaving_) visit(*thread);
+  for (const auto& [id, sent] : sent_) visit(*sent.thread);
 }
 
 std::string ThreadMigrator::lastRefusal() const {

@@ -44,6 +44,9 @@ class ThreadMigrator final : public rt::ThreadShipper {
   /// A message of kind Ship, kind byte taken.
   void handleShip(NodeId from, ByteReader& in, Responder& responder);
 
+  /// Visits threads that ship() has taken and that have not been sent, or may come back: their references are roots of
+  /// the local collector. World stopped.
+  void forEachLeaving(const std::function<void(const rt::GuestThread&)>& visit) const;
   const MigrationStats& stats() const { return stats_; }
   /// The last move that did not come about, and why; empty if there was none.
   std::string lastRefusal() const;
@@ -83,6 +86,7 @@ class ThreadMigrator final : public rt::ThreadShipper {
   std::atomic<uint32_t> nextPlace_{0};
   std::map<NodeId, Lane> lanes_;  ///< I/O thread only
   mutable std::mutex mutex_;
+  std::unordered_map<rt::ThreadId, const rt::GuestThread*> leaving_;  ///< from ship() until sent
   std::string lastRefusal_;
   std::unordered_map<rt::ThreadId, Sent> sent_;
   MigrationStats stats_;

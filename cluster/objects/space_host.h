@@ -32,7 +32,7 @@ class SpaceHost {
   virtual void beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef value) = 0;
   /// Visits what the operations of homes here refer to (waiters, monitors). World stopped.
   virtual void visitHomeRoots(const std::function<void(ObjectRef)>& visit) = 0;
-  /// Runs `body` on this runtime thread while the world is not stopped. Not nested.
+  /// Runs `body` on this runtime thread while the world is not stopped. May be nested.
   virtual void accessGuest(const std::function<void()>& body) = 0;
 
   // -- waiting in a slow path: prepareWait and wait on the fiber, wake from any thread, once, perhaps before wait.

@@ -49,7 +49,7 @@ struct SpaceStats {
   Counter releases{0};                  ///< that had something to flush
   Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
-  Counter acquiresRemote{0};              ///< each makes the copies that were here stale
+  Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};
   LatencyHistogram fetchNanos, flushNanos, syncNanos;  ///< from sending to the reply's arrival
 

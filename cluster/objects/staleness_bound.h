@@ -1,9 +1,10 @@
 // Bounds how old a value may be that a thread reads without synchronising: a program that spins on a plain flag makes
 // progress, although nothing tells its node that the flag has changed.
 //
-// Every 10 ms the node's clock ticks and all threads are asked to poll; a poll renews the thread's epoch, so that the next
-// access to a copy asks its home again. That costs a program that reads much and synchronises little one wave of fetches
-// each time, so the period is stretched until the waves take at most 1/kCostShare of the time (and at most to one second).
+// Every 10 ms the node's clock ticks and all threads are asked to poll; a poll renews the thread's epoch, so that the
+// next access to a copy asks its home again. That costs a program that reads much and synchronises little one wave of
+// fetches each time, so the period is stretched until the waves take at most 1/kCostShare of the time (and at most to
+// one second).
 #pragma once
 
 #include <algorithm>

@@ -18,6 +18,29 @@
 namespace jvmc::rt {
 namespace {
 
+/// Whether this OS thread keeps a world from stopping, as a context in guest code or with GuestAccess, and how often. Read
+/// through a function that is not inlined: a fiber may go on on another OS thread.
+struct Presence {
+  const World* world = nullptr;
+  int depth = 0;
+};
+[[gnu::noinline]] Presence& presence() {
+  static thread_local Presence here;
+  asm volatile("");
+  return here;
+}
+
+void come(const World& world) {
+  Presence& here = presence();
+  here.world = &world;
+  ++here.depth;
+}
+
+void go() {
+  Presence& here = presence();
+  if (--here.depth == 0) here.world = nullptr;
+}
+
 class MutexWorld final : public World {
  public:
   void enter(ThreadContext& ctx) override {
@@ -30,6 +53,7 @@ class MutexWorld final : public World {
     record->stack.clear();
     ctx.barrierFlags.store(barrierFlags_, std::memory_order_relaxed);
     ++running_;
+    come(*this);
   }
 
   [[gnu::noinline]] void leave(ThreadContext& ctx) override {
@@ -37,6 +61,7 @@ class MutexWorld final : public World {
     Record& record = recordLocked(ctx);
     JVMC_CHECK(record.inGuest);
     record.inGuest = false;
+    go();
     JVMC_SAVE_STACK(record.stack, ctx.stackTop);
     stopRunningLocked();
   }
@@ -148,11 +173,13 @@ class MutexWorld final : public World {
 
 }  // namespace
 
-World::GuestAccess::GuestAccess(World& world) : world_(world) {
-  world_.enterRuntimeThread();
+World::GuestAccess::GuestAccess(World& world) : world_(world), nested_(presence().world == &world) {
+  if (!nested_) world_.enterRuntimeThread();
+  come(world_);
 }
 World::GuestAccess::~GuestAccess() {
-  world_.leaveRuntimeThread();
+  go();
+  if (!nested_) world_.leaveRuntimeThread();
 }
 
 std::unique_ptr<World> World::create() {

@@ -10,6 +10,8 @@ extern "C" void jvmc_poll(JvmcContext* ctx) {
   // Sequentially consistent: the read of the bits must not move above it.
   ctx->pollLimit.store(ctx->stackLimit, std::memory_order_seq_cst);
   ctx->vm->world().safepoint(*ctx);
+  // What a thread sees without synchronising is never older than the node's last tick before a poll.
+  if (ctx->epoch != ctx->vm->clock().load(std::memory_order_relaxed)) ctx->vm->space().acquire(*ctx, false);
   GuestThread& thread = *ctx->thread;
   const Zeal& zeal = ctx->vm->options().zeal;
   if (zeal.captureEvery != 0 || zeal.migrateEvery != 0) ctx->pollLimit.store(kPollRequested, std::memory_order_relaxed);

@@ -50,7 +50,8 @@ void flushThen(ThreadContext& ctx, FlushedOp op, int64_t nanos) {
 void afterFlush(ThreadContext& ctx, FlushedOp op, int64_t nanos) {
   GuestThread& thread = *ctx.thread;
   Vm& vm = *ctx.vm;
-  vm.space().acquire(ctx, false);
+  // After a fence (also: yield, spin_hint) a plain read asks the object's home again.
+  vm.space().acquire(ctx, op == FlushedOp::Fence && vm.space().checked());
   switch (op) {
     case FlushedOp::Fence:
       return;

@@ -63,6 +63,7 @@ void NodeScheduler::finish(ThreadEntry& entry) {
 
 /// The thread is Shipped: it goes to its target.
 void NodeScheduler::ship(ThreadEntry& entry) {
+  World::GuestAccess access(vm_.world());  // until the shipper has it, nobody tells the collector about its frames
   std::unique_ptr<ThreadEntry> removed = table_.remove(entry.thread->ref.id);
   std::unique_ptr<GuestThread> thread = std::move(removed->thread);
   history_.note(thread->ref.id, thread->incarnation, ThreadHistory::Fate::Left);

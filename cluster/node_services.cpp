@@ -1,0 +1,139 @@
+#include "cluster/node_services.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "cluster/objects/staleness_bound.h"
+#include "cluster/vm_host.h"
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr double kCpuWindowNanos = 100e6;  // of ThreadSnapshot::cpuNanosRecent
+
+NodeLoad sampleLoad(rt::Vm& vm) {
+  NodeLoad load;
+  load.node = vm.options().node;
+  load.workers = vm.options().workers;
+  for (const rt::ThreadSnapshot& thread : vm.scheduler().snapshot()) {
+    const bool runnable = thread.state == rt::ThreadState::Running || thread.state == rt::ThreadState::Ready;
+    load.threads.push_back(
+        {thread.ref, double(thread.cpuNanosRecent) / kCpuWindowNanos, runnable, thread.pinned, thread.frameBytes});
+  }
+  return load;
+}
+
+}  // namespace
+
+/// Everything that knows the VM. Made by attach(), in the order in which the parts need each other.
+struct NodeServices::Parts {
+  ControlChannel& control;
+  NodeServicesOptions options;
+
+  struct Attached {
+    Attached(ControlChannel& control, const NodeServicesOptions& options, rt::Vm& vm, ThreadCodec codec)
+        : homes(vm.options().plan, vm.options().nodeCount),
+          regions(homes, vm.options().node),
+          host(vm, homes, vm.options().node, std::move(codec), options.fatal),
+          space(host, control.net(), homes, vm.clock(), options.space),
+          router(host, control.net(), homes),
+          migrator(host, control.net(), router),
+          balancer(control, router, options.balance, [&vm] { return sampleLoad(vm); }),
+          staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
+      host.router = &router;
+      host.space = &space;
+      host.threadsLeaving = [this](const auto& visit) { migrator.forEachLeaving(visit); };
+      host.openHome(router);
+      control.net().setHandler(Channel::Threads,
+                               [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
+                                 onThreadMessage(from, payload, *responder);
+                               });
+    }
+
+    void onThreadMessage(NodeId from, const Bytes& payload, Responder& responder) {
+      ByteReader in(payload);
+      switch (ThreadMessage(in.get<uint8_t>())) {
+        case ThreadMessage::Ship:
+          return migrator.handleShip(from, in, responder);
+        case ThreadMessage::Mail:
+          return router.handleMail(in);
+        case ThreadMessage::Location:
+          return router.handleLocation(in);
+      }
+      responder.fail({ErrorCode::kCorrupt, "unknown message about threads"});
+    }
+
+    HomeMap homes;
+    DealtRegions regions;
+    VmHost host;
+    ClusterObjectSpace space;
+    ThreadRouter router;
+    ThreadMigrator migrator;
+    Balancer balancer;
+    StalenessBound staleness;
+  };
+  std::unique_ptr<Attached> attached;
+};
+
+NodeServices::NodeServices(ControlChannel& control, NodeServicesOptions options)
+    : parts_(new Parts{control, std::move(options), nullptr}) {}
+
+NodeServices::~NodeServices() = default;
+
+rt::VmPorts NodeServices::attach(rt::Vm& vm, ThreadCodec codec) {
+  parts_->attached = std::make_unique<Parts::Attached>(parts_->control, parts_->options, vm, std::move(codec));
+  Parts::Attached& attached = *parts_->attached;
+  rt::VmPorts ports;
+  ports.space = &attached.space;
+  ports.post = &attached.router;
+  ports.shipper = &attached.migrator;
+  ports.regions = &attached.regions;
+  return ports;
+}
+
+void NodeServices::start() {
+  parts_->attached->balancer.start();
+  if (parts_->attached->space.checked()) parts_->attached->staleness.start();
+}
+
+void NodeServices::stop() {
+  parts_->attached->balancer.stop();
+  parts_->attached->staleness.stop();
+  parts_->attached->migrator.close();
+}
+
+void NodeServices::report(const StatSink& sink) const {
+  const Parts::Attached& attached = *parts_->attached;
+  attached.space.stats().report(sink);
+  attached.migrator.stats().report(sink);
+  attached.router.report(sink);
+  attached.balancer.report(sink);
+}
+
+std::vector<rt::ThreadId> NodeServices::threadsLastSeenAt(NodeId node) const {
+  return parts_->attached->router.lastSeenAt(node);
+}
+
+std::vector<std::string> NodeServices::threadsInTransit() const {
+  return parts_->attached->migrator.inTransit();
+}
+
+const Balancer& NodeServices::balancer() const {
+  return parts_->attached->balancer;
+}
+
+std::string NodeServices::describe() {
+  std::string lines = parts_->attached->space.describe();
+  const std::string refusal = parts_->attached->migrator.lastRefusal();
+  if (!refusal.empty()) lines += "\nlast refused move: " + refusal;
+  for (const std::string& transfer : threadsInTransit()) lines += "\non its way: " + transfer;
+  return lines;
+}
+
+bool noCacheFromEnvironment() {
+  const char* value = std::getenv("JVMC_NO_CACHE");
+  return value && std::strcmp(value, "1") == 0;
+}
+
+}  // namespace jvmc::cluster

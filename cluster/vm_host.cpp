@@ -1,0 +1,220 @@
+#include "cluster/vm_host.h"
+
+#include "cluster/migration/thread_router.h"
+#include "cluster/objects/cluster_object_space.h"
+#include "runtime/frames/function_info.h"
+
+namespace jvmc::cluster {
+
+using rt::Resumption;
+using rt::SyncOp;
+using rt::SyncRequest;
+using rt::ThreadContext;
+using rt::ThreadMail;
+
+namespace {
+
+constexpr int32_t kThreadAlive = 1, kThreadEnded = 2;
+
+uint32_t threadField(rt::Vm& vm, uint32_t field) {
+  return vm.layout()[ir::builtin::kThread].fields[field].offset;
+}
+
+}  // namespace
+
+VmHost::VmHost(rt::Vm& vm, const HomeMap& homes, NodeId self, ThreadCodec codec, std::function<void(Error)> fatal)
+    : vm_(vm),
+      homes_(homes),
+      self_(self),
+      codec_(std::move(codec)),
+      fatal_(std::move(fatal)),
+      threadIdOffset_(threadField(vm, ir::builtin::kThreadId)),
+      threadStateOffset_(threadField(vm, ir::builtin::kThreadState)) {}
+
+void VmHost::openHome(rt::ThreadPost& post) {
+  syncHome_ = std::make_unique<rt::SyncHome>(rt::SyncHome::Ports{
+      post, vm_.scheduler().timers(), vm_.clock(), threadStateOffset_,
+      [this](ObjectRef object, uint32_t offset, ObjectRef value) { beforeReferenceStore(object, offset, value); }});
+}
+
+// ---------------------------------------------------------------- memory
+
+const rt::ClassInfo* VmHost::classInfo(uint32_t index) {
+  if (index >= vm_.layout().indexCount()) return nullptr;
+  const rt::ClassInfo& info = vm_.classes()[index];
+  return info.instanceBytes != 0 ? &info : nullptr;
+}
+
+bool VmHost::plausible(ObjectRef object) {
+  return vm_.heap().plausible(object);
+}
+
+void VmHost::exportObject(ObjectRef object) {
+  vm_.heap().exportObject(object);
+}
+
+/// The collector stops the world and sees references by their new place; a barrier will be needed for concurrent
+/// marking.
+void VmHost::beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) {}
+
+void VmHost::visitHomeRoots(const std::function<void(ObjectRef)>& visit) {
+  syncHome_->visitRoots(visit);
+  threadsLeaving([&](const rt::GuestThread& thread) { visitThreadReferences(vm_.functionInfos(), thread, visit); });
+}
+
+void VmHost::accessGuest(const std::function<void()>& body) {
+  rt::World::GuestAccess access(vm_.world());
+  body();
+}
+
+// ---------------------------------------------------------------- waiting
+
+WaitToken VmHost::prepareWait(ThreadContext& ctx) {
+  return vm_.scheduler().prepareSuspend(ctx);
+}
+
+void VmHost::wait(ThreadContext& ctx, const WaitToken& token) {
+  vm_.scheduler().suspend(ctx, *static_cast<rt::Scheduler::Suspension*>(token.get()));
+}
+
+void VmHost::wake(const WaitToken& token) {
+  vm_.scheduler().resume(*static_cast<rt::Scheduler::Suspension*>(token.get()));
+}
+
+// ---------------------------------------------------------------- at the home
+
+std::optional<Resumption> VmHost::carryOut(const SyncRequest& request, NodeId from) {
+  const bool remote = from != self_;
+  switch (request.op) {
+    case SyncOp::ThreadStart:
+    case SyncOp::ThreadEnd:
+    case SyncOp::ThreadJoin:
+    case SyncOp::ThreadIsAlive:
+    case SyncOp::Unpark:
+    case SyncOp::Interrupt:
+    case SyncOp::IsInterrupted:
+      if (!isThreadObject(request.object)) {  // only from a broken peer
+        Resumption wrong;
+        wrong.kind = Resumption::Kind::Throw;
+        wrong.builtin = rt::BuiltinThrow::IllegalArgument;
+        return wrong;
+      }
+      break;
+    default:
+      break;
+  }
+  switch (request.op) {
+    case SyncOp::ThreadStart:
+      router->starting(request.a, from);
+      break;
+    case SyncOp::ThreadEnd:
+      router->ended(request.thread.id);
+      break;
+    case SyncOp::Unpark:
+    case SyncOp::Interrupt:
+    case SyncOp::IsInterrupted:
+      return carryOutOnThread(request, remote);
+    default:
+      break;
+  }
+  return syncHome_->handle(request, remote);
+}
+
+bool VmHost::isThreadObject(ObjectRef object) {
+  const rt::ClassInfo* info = classInfo(rt::classIndexOf(object));
+  return info && rt::isInstance(*info, vm_.classes()[vm_.layout().classIndex(ir::builtin::kThread)]);
+}
+
+/// What concerns a thread itself becomes mail to it, wherever it is.
+std::optional<Resumption> VmHost::carryOutOnThread(const SyncRequest& request, bool remote) {
+  Resumption done;
+  done.acquire = request.op == SyncOp::IsInterrupted;
+  done.remote = remote;
+  // A thread that does not live hears nothing and is not interrupted.
+  const auto state = rt::loadGuest<int32_t>(request.object + threadStateOffset_, std::memory_order_acquire);
+  if (state != kThreadAlive) return done;
+  ThreadMail mail{};
+  mail.ticket = request.ticket;
+  mail.asker = request.thread;
+  mail.answer.acquire = true;
+  mail.answer.remote = remote;
+  mail.kind = request.op == SyncOp::Unpark      ? ThreadMail::Kind::Unpark
+              : request.op == SyncOp::Interrupt ? ThreadMail::Kind::Interrupt
+                                                : ThreadMail::Kind::QueryInterrupted;
+  post({rt::ThreadId(rt::loadGuest<int64_t>(request.object + threadIdOffset_)), request.object}, mail);
+  if (mail.kind == ThreadMail::Kind::QueryInterrupted) return std::nullopt;
+  return done;
+}
+
+void VmHost::post(const rt::ThreadRef& to, const ThreadMail& mail) {
+  router->send(to, mail);
+}
+
+// ---------------------------------------------------------------- threads
+
+bool VmHost::isHere(rt::ThreadId thread) const {
+  return vm_.scheduler().isHere(thread);
+}
+
+bool VmHost::deliver(const rt::ThreadRef& to, const ThreadMail& mail) {
+  return vm_.scheduler().deliver(to, mail);
+}
+
+bool VmHost::adopt(std::unique_ptr<rt::GuestThread> thread) {
+  return vm_.scheduler().adopt(std::move(thread));
+}
+
+Bytes VmHost::encode(const rt::GuestThread& thread) {
+  return codec_.encode(thread);
+}
+
+Result<std::unique_ptr<rt::GuestThread>> VmHost::decode(std::span<const uint8_t> image) {
+  Result<std::unique_ptr<rt::GuestThread>> decoded = codec_.decode(image);
+  if (!decoded.ok()) return decoded;
+  bool plausible = true;
+  accessGuest([&] {
+    visitThreadReferences(vm_.functionInfos(), **decoded, [&](ObjectRef object) {
+      plausible = plausible && homes_.valid(object) && vm_.heap().plausible(object);
+    });
+  });
+  if (!plausible) return Error{ErrorCode::kCorrupt, "a frame holds a reference to no object"};
+  return decoded;
+}
+
+void VmHost::exportReferences(const rt::GuestThread& thread) {
+  accessGuest([&] {
+    visitThreadReferences(vm_.functionInfos(), thread, [this](ObjectRef object) { exportIfHere(object); });
+    exportAnswer(thread.resumption);
+    if (thread.earlyAnswer) exportAnswer(*thread.earlyAnswer);
+  });
+}
+
+/// Whether an answer's value is a reference only its instruction knows. One that looks like an object here is kept
+/// alive.
+void VmHost::exportAnswer(const Resumption& answer) {
+  exportIfHere(answer.value);
+  exportIfHere(answer.exception);
+}
+
+void VmHost::exportIfHere(ObjectRef object) {
+  if (object == rt::kNullRef || !homes_.valid(object) || homes_.homeOf(object) != self_) return;
+  if (vm_.heap().plausible(object)) vm_.heap().exportObject(object);
+}
+
+void VmHost::whenQuiet(rt::ThreadId thread, std::function<void()> action) {
+  space->whenQuiet(thread, std::move(action));
+}
+
+uint64_t VmHost::arrivalEpoch() {
+  return space->arrivalEpoch();
+}
+
+bool VmHost::hasEnded(ObjectRef threadObject) {
+  return rt::loadGuest<int32_t>(threadObject + threadStateOffset_, std::memory_order_acquire) == kThreadEnded;
+}
+
+void VmHost::fatal(Error error) {
+  fatal_(std::move(error));
+}
+
+}  // namespace jvmc::cluster
