@@ -90,6 +90,15 @@ const FunctionInfo& FunctionInfos::operator[](ir::FunctionId function) const {
   return **info;
 }
 
+ir::FunctionId FunctionInfos::findByHash(const ir::FunctionHash& hash) const {
+  std::call_once(hashedOnce_, [&] {
+    for (uint32_t f = 0; f < module_.functions.size(); ++f)
+      byHash_.emplace(module_.hash(ir::FunctionId(f)), ir::FunctionId(f));
+  });
+  auto it = byHash_.find(hash);
+  return it == byHash_.end() ? ir::FunctionId() : it->second;
+}
+
 // ---------------------------------------------------------------- references in frames
 
 void forEachReferenceSlot(const FunctionInfos& functions, FrameStack& frames,

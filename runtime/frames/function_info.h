@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -63,12 +64,16 @@ class FunctionInfos {
   Result<const FunctionInfo*> find(ir::FunctionId function) const;
   /// The same for a function that is known to be sound, because a frame of it exists.
   const FunctionInfo& operator[](ir::FunctionId function) const;
+  /// The function with this content; invalid if the module has none. Hashes every function at the first call.
+  ir::FunctionId findByHash(const ir::FunctionHash& hash) const;
   /// Frames of the function count against the guest depth limit.
   bool mayRecurse(ir::FunctionId function) const { return recursive_[function.index()]; }
 
  private:
   const ir::Module& module_;
   std::vector<bool> recursive_;
+  mutable std::once_flag hashedOnce_;
+  mutable std::map<ir::FunctionHash, ir::FunctionId> byHash_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<FunctionInfo>> owned_;
   std::unique_ptr<std::atomic<const FunctionInfo*>[]> infos_;
