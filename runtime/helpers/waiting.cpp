@@ -61,7 +61,7 @@ void afterFlush(ThreadContext& ctx, FlushedOp op, int64_t nanos) {
       return beginCapture(ctx, CaptureReason::Park);
     case FlushedOp::Park:
       // The wait begins first: an unpark from now on ends it, one from before has left its permit.
-      thread.beginWait(WaitKind::Park, kNullRef, false);
+      thread.beginWait(WaitKind::Park, kNullRef, true);
       if (thread.takeParkPermit()) return thread.endWait();
       if (nanos > 0) vm.scheduler().armTimer(thread, nanos);
       return beginCapture(ctx, CaptureReason::Park);
