@@ -104,4 +104,6 @@ interface Launcher {
   peerLost @3 (node :UInt32, reason :Text) -> ();
   # Sent twice a second: what would be lost with this node.
   alive @4 (node :UInt32, threads :UInt32, names :List(Text)) -> ();
+  # The program cannot go on on this node, for a reason other than a lost peer.
+  fatal @5 (node :UInt32, reason :Text) -> ();
 }

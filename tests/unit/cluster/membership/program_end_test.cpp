@@ -105,7 +105,7 @@ TEST(ProgramEnd, ComesExactlyWhenAllThreadsHaveEndedWhereverTheyWent) {
         threads.push_back(next++);
         continue;
       }
-      rt::ThreadEnd end{threads[pick], threads[pick] == rt::kMainThreadId ? 7 : 0};
+      rt::ThreadEnd end{threads[pick], threads[pick] == rt::kMainThreadId ? 7 : 0, false, ""};
       threads.erase(threads.begin() + long(pick));
       --alive;
       where.end.threadEnded(end);

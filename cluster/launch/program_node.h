@@ -1,0 +1,46 @@
+// A program on one node, as the VM process sees it. The real one is a Vm with its cluster services (vm_program_node.cpp);
+// tests of launching bring a small one without guest code.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/launch/start_plan.h"
+#include "cluster/launch/views.h"
+#include "cluster/membership/control_channel.h"
+#include "runtime/outside.h"
+#include "runtime/thread_events.h"
+
+namespace jvmc::cluster {
+
+/// Methods are called by the VM process's main thread unless they say otherwise.
+class ProgramNode {
+ public:
+  virtual ~ProgramNode() = default;
+  /// First node only: starts the main thread.
+  virtual void begin() = 0;
+  /// Ends all guest threads; this node's part of the statistics as a JSON object. Blocks until no guest code runs.
+  virtual std::string finish() = 0;
+
+  virtual std::vector<ThreadView> threads() = 0;
+  /// Fills what the VM knows: threads, heapBytes.
+  virtual void describe(NodeView& view) = 0;
+  /// Asks a thread to move. False if it is not on this node.
+  virtual bool migrate(uint64_t thread, NodeId target) = 0;
+  /// I/O loop: the launcher's answer to a thread's outside call.
+  virtual void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) = 0;
+};
+
+/// What a ProgramNode is made of; everything outlives it.
+struct ProgramNodeParts {
+  const StartPlan& plan;
+  ControlChannel& control;  ///< and its NodeNet
+  rt::OutsideWorld& outside;
+  rt::ThreadEvents& events;
+  std::function<void(Error)> fatal;  ///< the program cannot go on; any thread
+};
+using MakeProgramNode = std::function<Result<std::unique_ptr<ProgramNode>>(const ProgramNodeParts&)>;
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,320 @@
+#include "cluster/launch/program_run.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "cluster/launch/outside_link.h"
+#include "cluster/launch/views_codec.h"
+#include "cluster/net/error_bridge.h"
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr auto kFinishTime = 10 * kj::SECONDS;   // for a node to stop its threads and report
+constexpr auto kCommandTime = 5 * kj::SECONDS;   // for a node to answer a question
+constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
+
+/// The promise, or nothing if it fails or takes too long.
+template <class T>
+kj::Promise<kj::Maybe<T>> orNothing(kj::Timer& timer, kj::Duration time, kj::Promise<T> promise) {
+  return timer.timeoutAfter(time, kj::mv(promise))
+      .then([](T value) -> kj::Maybe<T> { return kj::mv(value); }, [](kj::Exception&&) -> kj::Maybe<T> { return nullptr; });
+}
+
+template <class T>
+std::vector<T> present(kj::Array<kj::Maybe<std::vector<T>>> parts) {
+  std::vector<T> all;
+  for (auto& part : parts) {
+    KJ_IF_MAYBE(some, part) all.insert(all.end(), some->begin(), some->end());
+  }
+  return all;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- what nodes call
+
+class ProgramRun::LauncherServer final : public schema::Launcher::Server {
+ public:
+  LauncherServer(ProgramRun& run, uint32_t node) : run_(run), node_(node) {}
+
+  kj::Promise<void> outside(OutsideContext context) override {
+    auto call = decode(context.getParams().getCall());
+    context.releaseParams();
+    return run_.outside_.call(std::move(call)).then([context](rt::OutsideResult result) mutable {
+      encode(result, context.getResults().initResult());
+    });
+  }
+
+  kj::Promise<void> programEnded(ProgramEndedContext context) override {
+    run_.end(context.getParams().getExitCode() & 0xFF, "");
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> uncaught(UncaughtContext context) override {
+    std::fprintf(stderr, "%s\n", context.getParams().getReport().cStr());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> peerLost(PeerLostContext context) override {
+    uint32_t lost = context.getParams().getNode();
+    std::string reason = context.getParams().getReason().cStr();
+    spdlog::debug("node {} has lost node {}: {}", node_, lost, reason);
+    if (lost >= run_.nodes_.size() || run_.ended_ == nullptr) return kj::READY_NOW;
+    // If the process has died, its own end says more; give that a moment.
+    run_.loop_.detach(run_.loop_.timer().afterDelay(2 * kExitGrace).then([&run = run_, from = node_, lost, reason] {
+      run.loseNode(lost, fmt::format("cannot be reached by node {} any more ({})", from, reason));
+    }));
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> alive(AliveContext context) override {
+    auto params = context.getParams();
+    Node& node = run_.nodes_[node_];
+    node.threads = params.getThreads();
+    node.threadNames.clear();
+    for (auto name : params.getNames()) node.threadNames.emplace_back(name.cStr());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> fatal(FatalContext context) override {
+    run_.end(kExitOwnFailure, fmt::format("node {}: {}", node_, context.getParams().getReason().cStr()));
+    return kj::READY_NOW;
+  }
+
+ private:
+  ProgramRun& run_;
+  uint32_t node_;
+};
+
+// ---------------------------------------------------------------- start
+
+ProgramRun::ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside)
+    : loop_(loop),
+      key_(key),
+      request_(std::move(request)),
+      outside_(outside),
+      nodes_(request_.targets.size()),
+      startedUnixMillis_(std::chrono::duration_cast<std::chrono::milliseconds>(
+                             std::chrono::system_clock::now().time_since_epoch())
+                             .count()),
+      begunAt_(loop.timer().now()) {
+  for (auto& target : request_.targets) request_.plan.peers.push_back(target.address);
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  end_ = kj::mv(paf.promise);
+  ended_ = kj::mv(paf.fulfiller);
+}
+
+ProgramRun::~ProgramRun() noexcept(false) = default;
+
+kj::Promise<void> ProgramRun::connect(uint32_t node) {
+  auto address = Address::parse(request_.targets[node].address);
+  if (!address.ok()) return toException(address.error());
+  HelloInfo self;
+  self.role = Role::Launcher;
+  self.program = request_.program;
+  return callPeer(loop_, *address, key_, self, kj::heap<LauncherServer>(*this, node))
+      .then([this, node](kj::Own<RpcConnection> connection) {
+        nodes_[node].vm = connection->peer().castAs<schema::VmProcess>();
+        nodes_[node].connection = kj::mv(connection);
+        loop_.detach(nodes_[node].connection->onDisconnect().then([this, node] { connectionLost(node); },
+                                                                  [this, node](kj::Exception&&) { connectionLost(node); }));
+      });
+}
+
+kj::Promise<void> ProgramRun::prepare(uint32_t node) {
+  auto request = vm(node).prepareRequest(capnp::MessageSize{request_.plan.module.size() / 8 + 256, 0});
+  encode(request_.plan, request.initRequest());
+  return request.send().ignoreResult();
+}
+
+kj::Promise<void> ProgramRun::startAll() {
+  auto connects = kj::heapArrayBuilder<kj::Promise<void>>(nodes_.size());
+  for (uint32_t i = 0; i < nodes_.size(); ++i) connects.add(connect(i));
+  return kj::joinPromises(connects.finish())
+      .then([this] {
+        spdlog::info("connected to {} nodes", nodes_.size());
+        auto prepares = kj::heapArrayBuilder<kj::Promise<void>>(nodes_.size());
+        for (uint32_t i = 0; i < nodes_.size(); ++i) prepares.add(prepare(i));
+        return kj::joinPromises(prepares.finish());
+      })
+      .then([this] {
+        spdlog::info("all nodes are ready");
+        state_ = "running";
+        begunAt_ = loop_.timer().now();
+        return vm(0).beginRequest().send().ignoreResult();
+      });
+}
+
+// ---------------------------------------------------------------- end
+
+kj::Promise<RunOutcome> ProgramRun::run() {
+  auto started = startAll().catch_([this](kj::Exception&& exception) {
+    Error error = toError(exception);
+    // A node that is lost says more by its exit than by its broken connection.
+    auto wait = error.code == ErrorCode::kUnavailable ? loop_.timer().afterDelay(2 * kExitGrace) : kj::Promise<void>(kj::READY_NOW);
+    return wait.then([this, error = std::move(error)] {
+      int code = error.code == ErrorCode::kInvalidInput || error.code == ErrorCode::kCorrupt ? kExitCannotInvoke : kExitOwnFailure;
+      end(code, error.message);
+    });
+  });
+  loop_.detach(kj::mv(started));
+  return kj::mv(end_).then([this] { return finishAll(); });
+}
+
+void ProgramRun::end(int exitCode, std::string error) {
+  KJ_IF_MAYBE(fulfiller, ended_) {
+    spdlog::info("the program ends with code {}{}{}", exitCode, error.empty() ? "" : ": ", error);
+    state_ = "ending";
+    outcome_.exitCode = exitCode;
+    outcome_.error = std::move(error);
+    outcome_.wallNanos = (loop_.timer().now() - begunAt_) / kj::NANOSECONDS;
+    (*fulfiller)->fulfill();
+    ended_ = nullptr;
+  }
+}
+
+kj::Promise<RunOutcome> ProgramRun::finishAll() {
+  outside_.close();
+  outcome_.stats.resize(nodes_.size());
+  auto finishes = kj::heapArrayBuilder<kj::Promise<void>>(nodes_.size());
+  for (uint32_t i = 0; i < nodes_.size(); ++i) finishes.add(finish(i));
+  return kj::joinPromises(finishes.finish()).then([this] {
+    state_ = "over";
+    for (auto& node : nodes_) node.connection = nullptr;  // the processes end
+    return std::move(outcome_);
+  });
+}
+
+kj::Promise<void> ProgramRun::finish(uint32_t node) {
+  if (nodes_[node].lost || nodes_[node].vm == nullptr) return kj::READY_NOW;
+  return orNothing(loop_.timer(), kFinishTime, vm(node).finishRequest().send().then([](auto response) {
+    return std::string(response.getStats().cStr());
+  })).then([this, node](kj::Maybe<std::string> stats) {
+    KJ_IF_MAYBE(text, stats) outcome_.stats[node] = *text;
+    else spdlog::debug("node {} did not finish", node);
+  });
+}
+
+void ProgramRun::connectionLost(uint32_t node) {
+  if (ended_ == nullptr) return;
+  loop_.detach(loop_.timer().afterDelay(kExitGrace).then([this, node] { loseNode(node, "cannot be reached any more"); }));
+}
+
+void ProgramRun::nodeEnded(uint32_t node, const std::string& how) { loseNode(node, how); }
+
+void ProgramRun::loseNode(uint32_t index, const std::string& how) {
+  Node& node = nodes_[index];
+  if (node.lost || ended_ == nullptr) return;
+  node.lost = true;
+  std::string names;
+  for (auto& name : node.threadNames) names += (names.empty() ? "" : ", ") + name;
+  if (node.threads > node.threadNames.size()) names += ", ...";
+  std::string lost = state_ != "running" ? "the program had not started"
+                     : node.threads == 0 ? "no thread, but all objects whose home it was"
+                                         : fmt::format("{} thread{} ({}) and all objects whose home it was",
+                                                       node.threads, node.threads == 1 ? "" : "s", names);
+  end(kExitOwnFailure, fmt::format("node {} (process {}) {}; lost with it: {}; the program cannot go on", index,
+                                   request_.targets[index].pid, how, lost));
+}
+
+// ---------------------------------------------------------------- commands
+
+class ProgramRun::ControlServer final : public schema::Control::Server {
+ public:
+  explicit ControlServer(ProgramRun& run) : run_(run) {}
+
+  kj::Promise<void> programs(ProgramsContext context) override {
+    encode(run_.describe(), context.getResults().initPrograms(1)[0]);
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> nodes(NodesContext context) override {
+    check(context.getParams().getProgram());
+    return run_.nodeViews().then([context](std::vector<NodeView> views) mutable {
+      encodeList(views, context.getResults().initNodes(uint32_t(views.size())));
+    });
+  }
+
+  kj::Promise<void> threads(ThreadsContext context) override {
+    check(context.getParams().getProgram());
+    return run_.threadViews().then([context](std::vector<ThreadView> views) mutable {
+      encodeList(views, context.getResults().initThreads(uint32_t(views.size())));
+    });
+  }
+
+  kj::Promise<void> migrate(MigrateContext context) override {
+    auto params = context.getParams();
+    check(params.getProgram());
+    return run_.migrate(params.getThread(), params.getNode());
+  }
+
+  kj::Promise<void> stop(StopContext context) override {
+    check(context.getParams().getProgram());
+    context.getResults().setId(run_.request_.program);
+    run_.loop_.postAfter(0, [&run = run_] { run.end(kExitSignal + SIGTERM, "stopped by a command"); });
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> agents(AgentsContext context) override { return kj::READY_NOW; }
+
+ private:
+  void check(capnp::Text::Reader program) {
+    if (!run_.request_.program.starts_with(program.cStr()))
+      kj::throwFatalException(toException({ErrorCode::kNotFound, fmt::format("no program '{}' runs here", program.cStr())}));
+    if (run_.state_ == "starting")
+      kj::throwFatalException(toException({ErrorCode::kUnavailable, "the program is still starting"}));
+  }
+
+  ProgramRun& run_;
+};
+
+schema::Control::Client ProgramRun::control() { return kj::heap<ControlServer>(*this); }
+
+ProgramView ProgramRun::describe() const {
+  ProgramView view{request_.program, request_.name, state_, uint32_t(nodes_.size()), 0, startedUnixMillis_, uint32_t(getpid())};
+  for (auto& node : nodes_) view.threads += node.threads;
+  return view;
+}
+
+kj::Promise<std::vector<NodeView>> ProgramRun::nodeViews() {
+  auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<std::vector<NodeView>>>>(nodes_.size());
+  for (uint32_t i = 0; i < nodes_.size(); ++i)
+    asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).infoRequest().send().then([](auto response) {
+      return std::vector<NodeView>{decode(response.getInfo())};
+    })));
+  return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
+}
+
+kj::Promise<std::vector<ThreadView>> ProgramRun::threadViews() {
+  auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<std::vector<ThreadView>>>>(nodes_.size());
+  for (uint32_t i = 0; i < nodes_.size(); ++i)
+    asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).threadsRequest().send().then([](auto response) {
+      return decodeList<ThreadView>(response.getThreads());
+    })));
+  return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
+}
+
+kj::Promise<void> ProgramRun::migrate(uint64_t thread, uint32_t target) {
+  if (target >= nodes_.size()) return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", target)});
+  auto asks = kj::heapArrayBuilder<kj::Promise<bool>>(nodes_.size());
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    auto request = vm(i).migrateRequest();
+    request.setThread(thread);
+    request.setTarget(target);
+    asks.add(request.send().then([](auto response) { return bool(response.getFound()); }));
+  }
+  return kj::joinPromises(asks.finish()).then([thread](kj::Array<bool> found) -> kj::Promise<void> {
+    for (bool one : found)
+      if (one) return kj::READY_NOW;
+    return toException({ErrorCode::kNotFound, fmt::format("there is no thread {}", thread)});
+  });
+}
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,98 @@
+// Runs one program on VM processes that listen already: the launcher's side of schema/launch.capnp, wherever the processes
+// were started (children of ours, or of agents).
+//
+//   connecting -> preparing -> running -> finishing -> over
+//
+// Whatever ends the program (its last thread, `exit`, a signal, a lost node, a time limit) goes through end(), once: the
+// first reason counts.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/launch/outside_service.h"
+#include "cluster/launch/start_plan.h"
+#include "cluster/launch/views.h"
+#include "cluster/net/key.h"
+#include "cluster/net/rpc_connection.h"
+#include "schema/agent.capnp.h"
+
+namespace jvmc::cluster {
+
+/// Exit codes of `run` that are not the guest's.
+enum RunExit : int { kExitTimeout = 124, kExitOwnFailure = 125, kExitCannotInvoke = 126, kExitNotFound = 127, kExitSignal = 128 };
+
+struct RunOutcome {
+  int exitCode = 0;
+  std::string error;               ///< one line for stderr; empty if the guest decided
+  std::vector<std::string> stats;  ///< JSON of each node that could still answer, by node; "" otherwise
+  int64_t wallNanos = 0;           ///< from `begin` to the end
+};
+
+struct RunTarget {
+  std::string address;
+  uint32_t pid = 0;
+};
+
+struct RunRequest {
+  std::string program;  ///< id
+  std::string name;     ///< for people
+  StartPlan plan;       ///< peers are filled in from the targets
+  std::vector<RunTarget> targets;
+};
+
+/// Lives on the loop.
+class ProgramRun final {
+ public:
+  ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside);
+  ~ProgramRun() noexcept(false);
+
+  /// Runs the program to its end. Once.
+  kj::Promise<RunOutcome> run();
+  /// Ends the program: a signal, a time limit, a command, an `exit` of the guest.
+  void end(int exitCode, std::string error);
+  /// The VM process of a node has ended; `how` as describeExit says it.
+  void nodeEnded(uint32_t node, const std::string& how);
+
+  /// Serves ps, nodes, migrate and stop for this program.
+  schema::Control::Client control();
+  ProgramView describe() const;
+
+ private:
+  class LauncherServer;
+  class ControlServer;
+  struct Node {
+    kj::Own<RpcConnection> connection;
+    kj::Maybe<schema::VmProcess::Client> vm;
+    uint32_t threads = 0;
+    std::vector<std::string> threadNames;
+    bool lost = false;
+  };
+
+  kj::Promise<void> connect(uint32_t node);
+  kj::Promise<void> prepare(uint32_t node);
+  kj::Promise<void> startAll();
+  kj::Promise<RunOutcome> finishAll();
+  kj::Promise<void> finish(uint32_t node);
+  void connectionLost(uint32_t node);
+  void loseNode(uint32_t node, const std::string& how);
+  kj::Promise<std::vector<NodeView>> nodeViews();
+  kj::Promise<std::vector<ThreadView>> threadViews();
+  kj::Promise<void> migrate(uint64_t thread, uint32_t target);
+  schema::VmProcess::Client& vm(uint32_t node) { return KJ_ASSERT_NONNULL(nodes_[node].vm); }
+
+  IoLoop& loop_;
+  ClusterKey key_;
+  RunRequest request_;
+  OutsideService& outside_;
+  std::vector<Node> nodes_;
+  std::string state_ = "starting";
+  int64_t startedUnixMillis_;
+  kj::TimePoint begunAt_;
+  RunOutcome outcome_;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> ended_;  // null once the end has a reason
+  kj::Promise<void> end_ = nullptr;
+};
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,98 @@
+#include "cluster/launch/start_plan.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <cstring>
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr uint32_t kMaxNodes = 1024;
+constexpr uint32_t kMaxWorkers = 1024;
+
+capnp::Data::Reader dataOf(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+}  // namespace
+
+const char* modeName(rt::RunMode mode) {
+  switch (mode) {
+    case rt::RunMode::Interp: return "interp";
+    case rt::RunMode::Jit: return "jit";
+    case rt::RunMode::Auto: return "auto";
+  }
+  return "auto";
+}
+
+Result<rt::RunMode> parseMode(const std::string& name) {
+  for (auto mode : {rt::RunMode::Interp, rt::RunMode::Jit, rt::RunMode::Auto})
+    if (name == modeName(mode)) return mode;
+  return Error{ErrorCode::kInvalidInput, fmt::format("unknown mode '{}' (interp, jit or auto)", name)};
+}
+
+void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
+  out.setModule({plan.module.data(), plan.module.size()});
+  auto peers = out.initPeers(uint32_t(plan.peers.size()));
+  for (uint32_t i = 0; i < plan.peers.size(); ++i) peers.set(i, plan.peers[i]);
+  auto arguments = out.initArguments(uint32_t(plan.arguments.size()));
+  for (uint32_t i = 0; i < plan.arguments.size(); ++i) arguments.set(i, dataOf(plan.arguments[i]));
+  out.setMode(modeName(plan.mode));
+  out.setWorkers(plan.workers);
+  out.setBalance(plan.balance);
+  auto range = out.initPlan();
+  range.setBase(plan.plan.base);
+  range.setRegionShift(plan.plan.regionShift);
+  range.setRegionCount(plan.plan.regionCount);
+  out.setHeapBytes(plan.heapBytes);
+  out.setCaptureEvery(plan.zeal.captureEvery);
+  out.setMigrateEvery(plan.zeal.migrateEvery);
+  out.setCollectEvery(plan.zeal.collectEvery);
+  out.setOutsideEvery(plan.zeal.outsideEvery);
+}
+
+Result<StartPlan> decode(schema::StartRequest::Reader in) {
+  StartPlan plan;
+  auto module = in.getModule();
+  plan.module.assign(module.begin(), module.end());
+  for (auto peer : in.getPeers()) plan.peers.emplace_back(peer.cStr());
+  for (auto argument : in.getArguments())
+    plan.arguments.emplace_back(reinterpret_cast<const char*>(argument.begin()), argument.size());
+  auto mode = parseMode(in.getMode().cStr());
+  if (!mode.ok()) return mode.error();
+  plan.mode = *mode;
+  plan.workers = in.getWorkers();
+  plan.balance = in.getBalance().cStr();
+  plan.plan = {in.getPlan().getBase(), in.getPlan().getRegionShift(), in.getPlan().getRegionCount()};
+  plan.heapBytes = in.getHeapBytes();
+  plan.zeal = {in.getCaptureEvery(), in.getMigrateEvery(), in.getCollectEvery(), in.getOutsideEvery()};
+  if (plan.peers.empty() || plan.peers.size() > kMaxNodes || plan.workers == 0 || plan.workers > kMaxWorkers)
+    return Error{ErrorCode::kInvalidInput, fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};
+  if (!(plan.plan == rt::AddressPlan{}))
+    return Error{ErrorCode::kUnsupportedVersion, "the launcher asks for an address plan that this version does not have"};
+  return plan;
+}
+
+rt::VmOptions vmOptions(const StartPlan& plan, uint32_t node) {
+  rt::VmOptions options;
+  options.mode = plan.mode;
+  options.zeal = plan.zeal;
+  options.workers = plan.workers;
+  options.node = rt::NodeId(node);
+  options.nodeCount = uint32_t(plan.peers.size());
+  options.plan = plan.plan;
+  if (plan.heapBytes) options.heap.limitBytes = plan.heapBytes;
+  options.heap.collectEvery = plan.zeal.collectEvery;
+  options.arguments = plan.arguments;
+  return options;
+}
+
+std::vector<uint8_t> moduleHashBytes(const std::vector<uint8_t>& module) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(module.data(), module.size()));
+  return {canonical.digest, canonical.digest + sizeof canonical.digest};
+}
+
+}  // namespace jvmc::cluster

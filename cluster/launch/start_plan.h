@@ -1,0 +1,37 @@
+// What a launcher tells each node of a program: schema/launch.capnp's StartRequest as plain data.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/vm.h"
+#include "schema/launch.capnp.h"
+
+namespace jvmc::cluster {
+
+struct StartPlan {
+  std::vector<uint8_t> module;      ///< the bytes of a .irm
+  std::vector<std::string> peers;   ///< address of each node
+  std::vector<std::string> arguments;
+  rt::RunMode mode = rt::RunMode::Auto;
+  uint32_t workers = 1;
+  std::string balance = "off";
+  rt::AddressPlan plan;
+  uint64_t heapBytes = 0;  ///< 0: the runtime's default
+  rt::Zeal zeal;
+};
+
+void encode(const StartPlan& plan, schema::StartRequest::Builder out);
+/// Fails for an unknown mode or a plan that makes no sense.
+Result<StartPlan> decode(schema::StartRequest::Reader in);
+
+const char* modeName(rt::RunMode mode);
+Result<rt::RunMode> parseMode(const std::string& name);
+
+/// A node's VM options for the plan.
+rt::VmOptions vmOptions(const StartPlan& plan, uint32_t node);
+
+/// XXH3-128 of the module's bytes, for the greeting between nodes.
+std::vector<uint8_t> moduleHashBytes(const std::vector<uint8_t>& module);
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,49 @@
+// What commands show about programs, nodes, threads and agents: plain data, the same as in schema/launch.capnp and
+// schema/agent.capnp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace jvmc::cluster {
+
+struct ThreadView {
+  uint64_t id = 0;
+  std::string name;
+  uint32_t node = 0;
+  std::string state;  ///< new, ready, running, parked
+  std::string wait;   ///< what a parked thread waits for; empty otherwise
+  uint64_t moves = 0;
+  uint64_t cpuNanos = 0;
+  bool pinned = false;
+};
+
+struct NodeView {
+  uint32_t node = 0;
+  uint32_t pid = 0;
+  std::string address;
+  uint32_t threads = 0;
+  uint64_t cpuNanos = 0;   ///< of the process
+  uint64_t heapBytes = 0;  ///< allocated since the start minus collected, as last known
+  uint64_t rssBytes = 0;
+  std::string state;
+};
+
+struct ProgramView {
+  std::string id;
+  std::string name;
+  std::string state;  ///< starting, running, ending
+  uint32_t nodes = 0;
+  uint32_t threads = 0;
+  int64_t startedUnixMillis = 0;
+  uint32_t launcherPid = 0;
+};
+
+struct AgentView {
+  std::string address;
+  uint32_t pid = 0;
+  uint32_t vms = 0;
+};
+
+}  // namespace jvmc::cluster

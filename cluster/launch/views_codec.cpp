@@ -1,0 +1,60 @@
+#include "cluster/launch/views_codec.h"
+
+namespace jvmc::cluster {
+
+void encode(const ThreadView& view, schema::ThreadInfo::Builder out) {
+  out.setId(view.id);
+  out.setName(view.name);
+  out.setNode(view.node);
+  out.setState(view.state);
+  out.setWait(view.wait);
+  out.setMoves(view.moves);
+  out.setCpuNanos(view.cpuNanos);
+  out.setPinned(view.pinned);
+}
+
+void encode(const NodeView& view, schema::NodeInfo::Builder out) {
+  out.setNode(view.node);
+  out.setPid(view.pid);
+  out.setAddress(view.address);
+  out.setThreads(view.threads);
+  out.setCpuNanos(view.cpuNanos);
+  out.setHeapBytes(view.heapBytes);
+  out.setRssBytes(view.rssBytes);
+  out.setState(view.state);
+}
+
+void encode(const ProgramView& view, schema::ProgramInfo::Builder out) {
+  out.setId(view.id);
+  out.setName(view.name);
+  out.setState(view.state);
+  out.setNodes(view.nodes);
+  out.setThreads(view.threads);
+  out.setStartedUnixMillis(view.startedUnixMillis);
+  out.setLauncherPid(view.launcherPid);
+}
+
+void encode(const AgentView& view, schema::AgentInfo::Builder out) {
+  out.setAddress(view.address);
+  out.setPid(view.pid);
+  out.setVms(view.vms);
+}
+
+ThreadView decode(schema::ThreadInfo::Reader in) {
+  return {in.getId(),   in.getName().cStr(), in.getNode(),     in.getState().cStr(),
+          in.getWait().cStr(), in.getMoves(), in.getCpuNanos(), in.getPinned()};
+}
+
+NodeView decode(schema::NodeInfo::Reader in) {
+  return {in.getNode(),     in.getPid(),       in.getAddress().cStr(), in.getThreads(),
+          in.getCpuNanos(), in.getHeapBytes(), in.getRssBytes(),       in.getState().cStr()};
+}
+
+ProgramView decode(schema::ProgramInfo::Reader in) {
+  return {in.getId().cStr(), in.getName().cStr(), in.getState().cStr(),       in.getNodes(),
+          in.getThreads(),   in.getStartedUnixMillis(), in.getLauncherPid()};
+}
+
+AgentView decode(schema::AgentInfo::Reader in) { return {in.getAddress().cStr(), in.getPid(), in.getVms()}; }
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,348 @@
+#include "cluster/launch/vm_process.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "cluster/launch/main_thread.h"
+#include "cluster/launch/outside_link.h"
+#include "cluster/launch/views_codec.h"
+#include "cluster/membership/program_end.h"
+#include "cluster/net/idle_cores.h"
+#include "cluster/net/rpc_node_net.h"
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr uint64_t kFirstView = 1;
+constexpr int64_t kAliveNanos = 500'000'000;
+constexpr int64_t kLauncherNanos = 30'000'000'000;  ///< time for the launcher to call
+constexpr size_t kNamesReported = 8;
+constexpr int kOwnFailure = 125;
+
+/// Ends the process. Memory, sockets and threads are the kernel's to take back; nothing here outlives the process.
+[[noreturn]] void leave(int code) {
+  spdlog::default_logger()->flush();
+  std::fflush(nullptr);
+  _exit(code);
+}
+
+uint64_t processCpuNanos() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  auto nanos = [](const timeval& t) { return uint64_t(t.tv_sec) * 1'000'000'000 + uint64_t(t.tv_usec) * 1000; };
+  return nanos(usage.ru_utime) + nanos(usage.ru_stime);
+}
+
+uint64_t residentBytes() {
+  unsigned long total = 0, resident = 0;
+  if (std::FILE* file = std::fopen("/proc/self/statm", "re")) {
+    if (std::fscanf(file, "%lu %lu", &total, &resident) != 2) resident = 0;
+    std::fclose(file);
+  }
+  return uint64_t(resident) * uint64_t(sysconf(_SC_PAGESIZE));
+}
+
+class VmProcess {
+ public:
+  VmProcess(const VmProcessOptions& options, const MakeProgramNode& makeNode, ClusterKey key)
+      : options_(options), makeNode_(makeNode), key_(key), loop_(loopOptions()), main_(loop_) {}
+
+  void run() {
+    loop_.startThread();
+    loop_.runSync([this] { listen(); });
+    main_.run();
+  }
+
+ private:
+  class Server;
+
+  IoLoopOptions loopOptions() {
+    IoLoopOptions options;
+    options.maySpin = [this] { return idleCores_.any(); };
+    return options;
+  }
+
+  // -- connections (on the loop)
+  void listen();
+  kj::Promise<std::string> admit(const HelloInfo& caller);
+  std::string admitPeer(const HelloInfo& caller) const;
+  void takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream);
+  void takeLauncher(kj::Own<kj::AsyncIoStream> stream);
+  kj::Promise<void> callPeers();
+  HelloInfo introduction() const;
+  schema::Launcher::Client& launcher() { return KJ_ASSERT_NONNULL(launcher_); }
+
+  // -- the launcher's requests (on the loop)
+  kj::Promise<void> prepare(StartPlan plan);
+  void reportAlive();
+  void reportFatal(Error error);
+  NodeView describe();  // main thread
+
+  const VmProcessOptions& options_;
+  const MakeProgramNode& makeNode_;
+  ClusterKey key_;
+  IdleCores idleCores_;
+  IoLoop loop_;
+  MainThread main_;
+
+  // On the loop only, once they are made.
+  kj::Own<Listener> listener_;
+  kj::Own<RpcConnection> launcherConnection_;
+  kj::Maybe<schema::Launcher::Client> launcher_;
+  StartPlan plan_;
+  std::vector<uint8_t> moduleHash_;
+  bool hasPlan_ = false;
+  std::vector<kj::Own<kj::PromiseFulfiller<void>>> awaitingPlan_;
+  std::unique_ptr<RpcNodeNet> net_;
+  std::unique_ptr<ControlChannel> control_;
+  std::unique_ptr<ProgramEnd> programEnd_;
+  std::unique_ptr<OutsideLink> outside_;
+
+  std::unique_ptr<ProgramNode> node_;  // made and used by the main thread; completeOutside by the loop after that
+};
+
+// ---------------------------------------------------------------- what the launcher calls
+
+class VmProcess::Server final : public schema::VmProcess::Server {
+ public:
+  explicit Server(VmProcess& process) : process_(process) {}
+
+  kj::Promise<void> prepare(PrepareContext context) override {
+    auto plan = decode(context.getParams().getRequest());
+    if (!plan.ok()) return toException(plan.error());
+    context.releaseParams();
+    return process_.prepare(std::move(*plan));
+  }
+
+  kj::Promise<void> begin(BeginContext) override {
+    return onNode([](ProgramNode& node) {
+      node.begin();
+      return Status(Unit{});
+    }).ignoreResult();
+  }
+
+  kj::Promise<void> finish(FinishContext context) override {
+    return onNode([](ProgramNode& node) { return Result<std::string>(node.finish()); })
+        .then([context](std::string stats) mutable { context.getResults().setStats(stats); });
+  }
+
+  kj::Promise<void> threads(ThreadsContext context) override {
+    return onNode([](ProgramNode& node) { return Result<std::vector<ThreadView>>(node.threads()); })
+        .then([context](std::vector<ThreadView> threads) mutable {
+          encodeList(threads, context.getResults().initThreads(uint32_t(threads.size())));
+        });
+  }
+
+  kj::Promise<void> info(InfoContext context) override {
+    return onNode([this](ProgramNode&) { return Result<NodeView>(process_.describe()); })
+        .then([context](NodeView view) mutable { encode(view, context.getResults().initInfo()); });
+  }
+
+  kj::Promise<void> migrate(MigrateContext context) override {
+    uint64_t thread = context.getParams().getThread();
+    NodeId target(context.getParams().getTarget());
+    return onNode([thread, target](ProgramNode& node) { return Result<bool>(node.migrate(thread, target)); })
+        .then([context](bool found) mutable { context.getResults().setFound(found); });
+  }
+
+ private:
+  template <class Work>
+  auto onNode(Work work) -> kj::Promise<std::decay_t<decltype(*std::declval<decltype(work(*std::declval<ProgramNode*>()))&>())>> {
+    return process_.main_.call([this, work = std::move(work)]() -> decltype(work(*process_.node_)) {
+      if (!process_.node_) return Error{ErrorCode::kUnavailable, "the program has not been prepared on this node"};
+      return work(*process_.node_);
+    });
+  }
+
+  VmProcess& process_;
+};
+
+// ---------------------------------------------------------------- connections
+
+void VmProcess::listen() {
+  listener_ = kj::heap<Listener>(
+      loop_, options_.listenFd, key_, [this](const HelloInfo& caller) { return admit(caller); },
+      [this](HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) { takeCaller(std::move(caller), kj::mv(stream)); });
+  loop_.postAfter(kLauncherNanos, [this] {
+    if (launcherConnection_.get()) return;
+    spdlog::error("no launcher has called");
+    leave(kOwnFailure);
+  });
+}
+
+kj::Promise<std::string> VmProcess::admit(const HelloInfo& caller) {
+  if (caller.program != options_.program) return std::string("this process runs another program");
+  if (caller.role == Role::Launcher)
+    return std::string(launcherConnection_.get() ? "the program has a launcher already" : "");
+  if (caller.role != Role::Node) return fmt::format("a VM process does not serve the role {}", roleName(caller.role));
+  if (hasPlan_) return admitPeer(caller);
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  awaitingPlan_.push_back(kj::mv(paf.fulfiller));
+  return paf.promise.then([this, caller] { return admitPeer(caller); });
+}
+
+std::string VmProcess::admitPeer(const HelloInfo& caller) const {
+  if (caller.node <= options_.node || caller.node >= options_.nodeCount) return fmt::format("no node {} is expected", caller.node);
+  if (caller.nodeCount != options_.nodeCount) return "the numbers of nodes differ";
+  if (caller.moduleHash != moduleHash_) return "the modules differ";
+  if (!(caller.plan == plan_.plan)) return "the address plans differ";
+  if (caller.view != kFirstView) return fmt::format("view {} is not the current one", caller.view);
+  if (net_->isConnected(NodeId(caller.node))) return fmt::format("node {} is connected already", caller.node);
+  return "";
+}
+
+void VmProcess::takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) {
+  if (caller.role == Role::Launcher) return takeLauncher(kj::mv(stream));
+  NodeId peer(caller.node);
+  net_->addPeer(peer, kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, net_->linkFor(peer)));
+}
+
+void VmProcess::takeLauncher(kj::Own<kj::AsyncIoStream> stream) {
+  launcherConnection_ =
+      kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, kj::heap<Server>(*this));
+  launcher_ = launcherConnection_->peer().castAs<schema::Launcher>();
+  loop_.detach(launcherConnection_->onDisconnect().then([] {
+    spdlog::debug("the launcher is gone");
+    leave(0);
+  }, [](kj::Exception&&) { leave(0); }));
+}
+
+HelloInfo VmProcess::introduction() const {
+  HelloInfo info;
+  info.role = Role::Node;
+  info.program = options_.program;
+  info.node = options_.node;
+  info.nodeCount = options_.nodeCount;
+  info.moduleHash = moduleHash_;
+  info.plan = plan_.plan;
+  info.view = kFirstView;
+  return info;
+}
+
+kj::Promise<void> VmProcess::callPeers() {
+  auto calls = kj::heapArrayBuilder<kj::Promise<void>>(options_.node);
+  for (uint32_t i = 0; i < options_.node; ++i) {
+    auto address = Address::parse(plan_.peers[i]);
+    if (!address.ok()) return toException(address.error());
+    NodeId peer(i);
+    calls.add(callPeer(loop_, *address, key_, introduction(), net_->linkFor(peer))
+                  .then([this, peer](kj::Own<RpcConnection> connection) { net_->addPeer(peer, kj::mv(connection)); }));
+  }
+  return kj::joinPromises(calls.finish()).then([this] { return net_->whenComplete(); });
+}
+
+// ---------------------------------------------------------------- the program
+
+kj::Promise<void> VmProcess::prepare(StartPlan plan) {
+  if (hasPlan_) return toException({ErrorCode::kInvalidInput, "the program has been prepared already"});
+  if (plan.peers.size() != options_.nodeCount) return toException({ErrorCode::kInvalidInput, "the numbers of nodes differ"});
+  plan_ = std::move(plan);
+  moduleHash_ = moduleHashBytes(plan_.module);
+  hasPlan_ = true;
+
+  RpcNodeNetOptions netOptions;
+  netOptions.self = NodeId(options_.node);
+  netOptions.nodeCount = options_.nodeCount;
+  netOptions.view = kFirstView;
+  netOptions.onPeerLost = [this](NodeId peer, std::string reason) {
+    spdlog::debug("node {} is lost: {}", peer.value, reason);
+    auto request = launcher().peerLostRequest();
+    request.setNode(peer.value);
+    request.setReason(reason);
+    loop_.detach(request.send().ignoreResult());
+  };
+  net_ = std::make_unique<RpcNodeNet>(loop_, std::move(netOptions));
+  control_ = std::make_unique<ControlChannel>(*net_);
+  ProgramEnd::Callbacks callbacks;
+  callbacks.onEnd = [this](int32_t exitCode) {
+    auto request = launcher().programEndedRequest();
+    request.setExitCode(exitCode);
+    loop_.detach(request.send().ignoreResult());
+  };
+  callbacks.onUncaught = [this](const rt::ThreadEnd& end) {
+    loop_.post([this, end] {
+      auto request = launcher().uncaughtRequest();
+      request.setThread(end.id);
+      request.setReport(end.report);
+      loop_.detach(request.send().ignoreResult());
+    });
+  };
+  programEnd_ = std::make_unique<ProgramEnd>(*control_, std::move(callbacks));
+  outside_ = std::make_unique<OutsideLink>(
+      loop_, launcher(),
+      [this](const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) {
+        node_->completeOutside(thread, ticket, std::move(result));
+      },
+      plan_.zeal.outsideEvery);
+
+  for (auto& fulfiller : awaitingPlan_) fulfiller->fulfill();
+  awaitingPlan_.clear();
+  auto connected = callPeers().fork();
+  auto built = main_.call([this]() -> Status {
+    auto node = makeNode_({plan_, *control_, *outside_, *programEnd_, [this](Error error) { reportFatal(std::move(error)); }});
+    if (!node.ok()) return node.error();
+    node_ = std::move(*node);
+    return Unit{};
+  });
+  return built.ignoreResult().then([connected = connected.addBranch()]() mutable { return kj::mv(connected); }).then([this] {
+    spdlog::info("ready, process {}", getpid());
+    reportAlive();
+  });
+}
+
+/// What would be lost with this node, so that the launcher can say so.
+void VmProcess::reportAlive() {
+  loop_.detach(main_.call([this] { return Result<std::vector<ThreadView>>(node_->threads()); })
+                   .then([this](std::vector<ThreadView> threads) {
+                     auto request = launcher().aliveRequest();
+                     request.setNode(options_.node);
+                     request.setThreads(uint32_t(threads.size()));
+                     auto names = request.initNames(uint32_t(std::min(threads.size(), kNamesReported)));
+                     for (uint32_t i = 0; i < names.size(); ++i)
+                       names.set(i, threads[i].name.empty() ? fmt::format("thread {}", threads[i].id) : threads[i].name);
+                     return request.send().ignoreResult();
+                   }));
+  loop_.postAfter(kAliveNanos, [this] { reportAlive(); });
+}
+
+void VmProcess::reportFatal(Error error) {
+  spdlog::error("the program cannot go on: {}", error.message);
+  loop_.post([this, error] {
+    auto request = launcher().fatalRequest();
+    request.setNode(options_.node);
+    request.setReason(error.message);
+    loop_.detach(request.send().ignoreResult());
+  });
+}
+
+NodeView VmProcess::describe() {
+  NodeView view;
+  view.node = options_.node;
+  view.pid = uint32_t(getpid());
+  view.address = plan_.peers[options_.node];
+  view.cpuNanos = processCpuNanos();
+  view.rssBytes = residentBytes();
+  view.state = "running";
+  node_->describe(view);
+  return view;
+}
+
+}  // namespace
+
+int runVmProcess(const VmProcessOptions& options, const MakeProgramNode& makeNode) {
+  auto key = ClusterKey::read(options.keyFile);
+  if (!key.ok()) {
+    spdlog::error("{}", key.error().message);
+    return kOwnFailure;
+  }
+  VmProcess process(options, makeNode, *key);
+  process.run();
+  leave(0);
+}
+
+}  // namespace jvmc::cluster
