@@ -217,7 +217,7 @@ kj::Promise<void> Launch::startOn(std::string address, uint32_t node) {
 }
 
 void Launch::registerProgram() {
-  auto request = agents_.at(options_.cluster)->agent.registerRequest();
+  auto request = agents_.at(options_.cluster)->agent.enlistRequest();
   request.setProgram(program_);
   request.setControl(run_->control());
   loop_.detach(request.send().then([this](auto response) { registration_ = response.getRegistration(); }));

@@ -36,7 +36,7 @@ struct AgentInfo {
 }
 
 # Commands. `program` is an id or a unique prefix of one; empty means the only program.
-# Failures are exceptions whose text begins with "not found: " or "ambiguous: ".
+# Failures are exceptions marked with an ErrorCode (cluster/net/error_bridge.h).
 interface Control {
   programs @0 () -> (programs :List(ProgramInfo));
   nodes @1 (program :Text) -> (nodes :List(Launch.NodeInfo));
@@ -58,9 +58,9 @@ interface Registration {}
 interface Agent extends(Control) {
   join @0 (address :Text) -> (agents :List(Text));
   startVm @1 (program :Text, node :UInt32, nodeCount :UInt32) -> (vm :VmHandle, address :Text, pid :UInt32);
-  register @2 (program :Text, control :Control) -> (registration :Registration);
+  # Lists a program here: its launcher answers for it.
+  enlist @2 (program :Text, control :Control) -> (registration :Registration);
   # Programs registered at this agent itself, for other agents.
   localPrograms @3 () -> (programs :List(ProgramInfo));
-  # The Control of a program registered here: id or prefix; null if there is none.
   describe @4 () -> (agent :AgentInfo);
 }

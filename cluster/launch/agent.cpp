@@ -1,0 +1,402 @@
+#include "cluster/launch/agent.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <map>
+#include <optional>
+
+#include "cluster/launch/children.h"
+#include "cluster/launch/endpoint.h"
+#include "cluster/launch/views_codec.h"
+#include "cluster/net/error_bridge.h"
+#include "cluster/net/rpc_connection.h"
+#include "schema/agent.capnp.h"
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr auto kAskTime = 5 * kj::SECONDS;
+
+/// Another agent. The connection was made by either side.
+struct Peer {
+  kj::Own<RpcConnection> connection;
+  schema::Agent::Client agent;
+};
+
+/// A program whose launcher is registered here.
+struct Program {
+  schema::Control::Client control;
+};
+
+class Agent {
+ public:
+  Agent(IoLoop& loop, const AgentOptions& options, ClusterKey key, RuntimeDir dir)
+      : loop_(loop), options_(options), key_(key), dir_(std::move(dir)) {}
+
+  Status listen();
+  kj::Promise<void> join();
+  const std::string& address() const { return address_; }
+
+ private:
+  class Server;
+  class Handle;
+  class Registered;
+
+  schema::Agent::Client newServer(std::shared_ptr<kj::Own<RpcConnection>> incoming);
+  void takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream);
+  void addPeer(const std::string& address, kj::Own<RpcConnection> connection);
+  kj::Promise<void> joinAt(std::string address);
+  AgentView describe() const;
+
+  /// Programs of this agent whose id begins with `prefix`, as their launchers describe them.
+  kj::Promise<std::vector<ProgramView>> localPrograms();
+  kj::Promise<std::vector<ProgramView>> allPrograms();
+  /// Who answers for the one program that `prefix` names: its launcher, or the agent where that is registered.
+  kj::Promise<schema::Control::Client> controlOf(std::string prefix);
+
+  IoLoop& loop_;
+  const AgentOptions& options_;
+  ClusterKey key_;
+  RuntimeDir dir_;
+  std::string address_, host_;
+  uint32_t vms_ = 0;
+  std::map<std::string, kj::Own<Peer>> peers_;       // by address
+  std::map<std::string, kj::Own<Program>> programs_;  // by id
+  std::vector<std::shared_ptr<kj::Own<RpcConnection>>> callers_;
+  kj::Own<Listener> listener_;
+};
+
+// ---------------------------------------------------------------- capabilities given out
+
+/// Keeps a VM process alive: dropped when its launcher lets go or is lost.
+class Agent::Handle final : public schema::VmHandle::Server {
+ public:
+  Handle(Agent& agent, kj::Own<VmChild> child) : agent_(agent), child_(kj::mv(child)) { ++agent_.vms_; }
+  ~Handle() noexcept(false) { --agent_.vms_; }
+  kj::Promise<void> ended(EndedContext context) override {
+    return child_->ended().then([context](std::string how) mutable { context.getResults().setHow(how); });
+  }
+
+ private:
+  Agent& agent_;
+  kj::Own<VmChild> child_;
+};
+
+class Agent::Registered final : public schema::Registration::Server {
+ public:
+  Registered(Agent& agent, std::string program) : agent_(agent), program_(std::move(program)) {}
+  ~Registered() noexcept(false) {
+    spdlog::info("program {} is gone", program_);
+    agent_.programs_.erase(program_);
+  }
+
+ private:
+  Agent& agent_;
+  std::string program_;
+};
+
+class Agent::Server final : public schema::Agent::Server {
+ public:
+  /// `incoming` is the connection this object serves; null on connections that this agent made.
+  Server(Agent& agent, std::shared_ptr<kj::Own<RpcConnection>> incoming) : agent_(agent), incoming_(std::move(incoming)) {}
+
+  kj::Promise<void> join(JoinContext context) override {
+    std::string address = context.getParams().getAddress().cStr();
+    if (!incoming_ || !incoming_->get()) return toException({ErrorCode::kRefused, "join is for agents that call"});
+    auto results = context.getResults();
+    auto list = results.initAgents(uint32_t(agent_.peers_.size() + 1));
+    list.set(0, agent_.address_);
+    uint32_t i = 1;
+    for (auto& [known, peer] : agent_.peers_) list.set(i++, known);
+    agent_.addPeer(address, kj::mv(*incoming_));
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> startVm(StartVmContext context) override {
+    auto params = context.getParams();
+    Address address;
+    address.host = agent_.host_;
+    auto fd = listenOn(address);
+    if (!fd.ok()) return toException(fd.error());
+    auto bound = boundAddress(*fd);
+    VmArguments arguments{params.getProgram().cStr(),    params.getNode(),         params.getNodeCount(),
+                          agent_.options_.keyFile,        agent_.options_.logLevel, agent_.options_.jsonLog};
+    auto child = VmChild::start(agent_.loop_, arguments, *fd);
+    close(*fd);
+    if (!child.ok()) return toException(child.error());
+    spdlog::info("node {} of program {} is process {}", arguments.node, arguments.program, (*child)->pid());
+    auto results = context.getResults();
+    results.setAddress(bound->text());
+    results.setPid((*child)->pid());
+    results.setVm(kj::heap<Handle>(agent_, kj::mv(*child)));
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> enlist(EnlistContext context) override {
+    auto params = context.getParams();
+    std::string program = params.getProgram().cStr();
+    spdlog::info("program {} runs", program);
+    agent_.programs_[program] = kj::heap<Program>(Program{params.getControl()});
+    context.getResults().setRegistration(kj::heap<Registered>(agent_, program));
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> localPrograms(LocalProgramsContext context) override {
+    return agent_.localPrograms().then([context](std::vector<ProgramView> views) mutable {
+      encodeList(views, context.getResults().initPrograms(uint32_t(views.size())));
+    });
+  }
+
+  kj::Promise<void> describe(DescribeContext context) override {
+    encode(agent_.describe(), context.getResults().initAgent());
+    return kj::READY_NOW;
+  }
+
+  // -- commands
+  kj::Promise<void> programs(ProgramsContext context) override {
+    return agent_.allPrograms().then([context](std::vector<ProgramView> views) mutable {
+      encodeList(views, context.getResults().initPrograms(uint32_t(views.size())));
+    });
+  }
+
+  kj::Promise<void> nodes(NodesContext context) override {
+    std::string program = context.getParams().getProgram().cStr();
+    return agent_.controlOf(program).then([context](schema::Control::Client control) mutable {
+      return control.nodesRequest().send().then(
+          [context](auto response) mutable { context.getResults().setNodes(response.getNodes()); });
+    });
+  }
+
+  kj::Promise<void> threads(ThreadsContext context) override {
+    std::string program = context.getParams().getProgram().cStr();
+    return agent_.controlOf(program).then([context](schema::Control::Client control) mutable {
+      return control.threadsRequest().send().then(
+          [context](auto response) mutable { context.getResults().setThreads(response.getThreads()); });
+    });
+  }
+
+  kj::Promise<void> migrate(MigrateContext context) override {
+    auto params = context.getParams();
+    return agent_.controlOf(params.getProgram().cStr())
+        .then([thread = params.getThread(), node = params.getNode()](schema::Control::Client control) mutable {
+          auto request = control.migrateRequest();
+          request.setThread(thread);
+          request.setNode(node);
+          return request.send().ignoreResult();
+        });
+  }
+
+  kj::Promise<void> stop(StopContext context) override {
+    return agent_.controlOf(context.getParams().getProgram().cStr())
+        .then([context](schema::Control::Client control) mutable {
+          return control.stopRequest().send().then(
+              [context](auto response) mutable { context.getResults().setId(response.getId()); });
+        });
+  }
+
+  kj::Promise<void> agents(AgentsContext context) override {
+    auto asks = kj::heapArrayBuilder<kj::Promise<AgentView>>(agent_.peers_.size() + 1);
+    asks.add(agent_.describe());
+    for (auto& [address, peer] : agent_.peers_) {
+      AgentView silent{address, 0, 0};
+      asks.add(agent_.loop_.timer()
+                   .timeoutAfter(kAskTime, peer->agent.describeRequest().send().then(
+                                               [](auto response) { return decode(response.getAgent()); }))
+                   .catch_([silent](kj::Exception&&) { return silent; }));
+    }
+    return kj::joinPromises(asks.finish()).then([context](kj::Array<AgentView> views) mutable {
+      encodeList(std::vector<AgentView>(views.begin(), views.end()), context.getResults().initAgents(uint32_t(views.size())));
+    });
+  }
+
+ private:
+  Agent& agent_;
+  std::shared_ptr<kj::Own<RpcConnection>> incoming_;
+};
+
+// ---------------------------------------------------------------- connections
+
+Status Agent::listen() {
+  auto address = Address::parse(options_.listen);
+  if (!address.ok()) return address.error();
+  auto fd = listenOn(*address);
+  if (!fd.ok()) return fd.error();
+  auto bound = boundAddress(*fd);
+  if (!bound.ok()) return bound.error();
+  address_ = bound->text();
+  host_ = bound->host;
+  if (auto published = publishEndpoint(dir_, {address_, options_.keyFile}); !published.ok()) return published.error();
+  listener_ = kj::heap<Listener>(
+      loop_, *fd, key_,
+      [](const HelloInfo& caller) -> kj::Promise<std::string> {
+        bool served = caller.role == Role::Command || caller.role == Role::Agent;
+        return served ? std::string() : fmt::format("an agent does not serve the role {}", roleName(caller.role));
+      },
+      [this](HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) { takeCaller(std::move(caller), kj::mv(stream)); });
+  return Unit{};
+}
+
+schema::Agent::Client Agent::newServer(std::shared_ptr<kj::Own<RpcConnection>> incoming) {
+  return kj::heap<Server>(*this, std::move(incoming));
+}
+
+void Agent::takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) {
+  auto slot = std::make_shared<kj::Own<RpcConnection>>();
+  *slot = kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER,
+                                  newServer(caller.role == Role::Agent ? slot : nullptr));
+  callers_.push_back(slot);
+  auto gone = [this, slot] {
+    // Not from within the connection's own event.
+    loop_.post([this, slot] { std::erase(callers_, slot); });
+  };
+  loop_.detach((*slot)->onDisconnect().then(gone, [gone](kj::Exception&&) { gone(); }));
+}
+
+void Agent::addPeer(const std::string& address, kj::Own<RpcConnection> connection) {
+  auto agent = connection->peer().castAs<schema::Agent>();
+  auto gone = [this, address, lost = connection.get()] {
+    // Not from within the connection's own event; and two agents that join each other at once replace one of the two.
+    loop_.post([this, address, lost] {
+      auto peer = peers_.find(address);
+      if (peer == peers_.end() || peer->second->connection.get() != lost) return;
+      peers_.erase(peer);
+      spdlog::warn("agent {} has left", address);
+    });
+  };
+  loop_.detach(connection->onDisconnect().then(gone, [gone](kj::Exception&&) { gone(); }));
+  peers_[address] = kj::heap<Peer>(Peer{kj::mv(connection), kj::mv(agent)});
+  spdlog::info("agent {} is here", address);
+}
+
+kj::Promise<void> Agent::join() {
+  if (options_.join.empty()) return kj::READY_NOW;
+  return joinAt(options_.join);
+}
+
+/// Joins there, and at every agent known there that is not known here.
+kj::Promise<void> Agent::joinAt(std::string text) {
+  auto address = Address::parse(text);
+  if (!address.ok()) return toException(address.error());
+  HelloInfo self;
+  self.role = Role::Agent;
+  return callPeer(loop_, *address, key_, self, newServer(nullptr)).then([this](kj::Own<RpcConnection> connection) {
+    auto request = connection->peer().castAs<schema::Agent>().joinRequest();
+    request.setAddress(address_);
+    return request.send().then([this, connection = kj::mv(connection)](auto response) mutable {
+      auto list = response.getAgents();
+      addPeer(list[0].cStr(), kj::mv(connection));
+      kj::Promise<void> others = kj::READY_NOW;
+      for (auto text : list) {
+        std::string other = text.cStr();
+        if (other == address_ || peers_.count(other)) continue;
+        others = others.then([this, other]() -> kj::Promise<void> {
+          if (peers_.count(other)) return kj::READY_NOW;
+          return joinAt(other);
+        });
+      }
+      return others;
+    });
+  });
+}
+
+AgentView Agent::describe() const { return {address_, uint32_t(getpid()), vms_}; }
+
+// ---------------------------------------------------------------- programs
+
+kj::Promise<std::vector<ProgramView>> gatherPrograms(IoLoop& loop, std::vector<kj::Promise<std::vector<ProgramView>>> asks) {
+  auto joined = kj::heapArrayBuilder<kj::Promise<std::vector<ProgramView>>>(asks.size());
+  for (auto& ask : asks)
+    joined.add(loop.timer().timeoutAfter(kAskTime, kj::mv(ask)).catch_([](kj::Exception&&) {
+      return std::vector<ProgramView>();  // its launcher or agent is just going
+    }));
+  return kj::joinPromises(joined.finish()).then([](kj::Array<std::vector<ProgramView>> parts) {
+    std::vector<ProgramView> all;
+    for (auto& part : parts) all.insert(all.end(), part.begin(), part.end());
+    return all;
+  });
+}
+
+kj::Promise<std::vector<ProgramView>> Agent::localPrograms() {
+  std::vector<kj::Promise<std::vector<ProgramView>>> asks;
+  for (auto& [id, program] : programs_)
+    asks.push_back(program->control.programsRequest().send().then(
+        [](auto response) { return decodeList<ProgramView>(response.getPrograms()); }));
+  return gatherPrograms(loop_, std::move(asks));
+}
+
+kj::Promise<std::vector<ProgramView>> Agent::allPrograms() {
+  std::vector<kj::Promise<std::vector<ProgramView>>> asks;
+  asks.push_back(localPrograms());
+  for (auto& [address, peer] : peers_)
+    asks.push_back(peer->agent.localProgramsRequest().send().then(
+        [](auto response) { return decodeList<ProgramView>(response.getPrograms()); }));
+  return gatherPrograms(loop_, std::move(asks));
+}
+
+kj::Promise<schema::Control::Client> Agent::controlOf(std::string prefix) {
+  return allPrograms().then([this, prefix](std::vector<ProgramView> views) -> kj::Promise<schema::Control::Client> {
+    std::erase_if(views, [&](const ProgramView& view) { return !view.id.starts_with(prefix); });
+    if (views.empty())
+      return toException({ErrorCode::kNotFound, prefix.empty() ? "no program runs" : fmt::format("no program '{}' runs", prefix)});
+    if (views.size() > 1) {
+      std::string ids;
+      for (auto& view : views) ids += fmt::format("{}{} ({})", ids.empty() ? "" : ", ", view.id, view.name);
+      return toException({ErrorCode::kInvalidInput, fmt::format("several programs run, name one of them: {}", ids)});
+    }
+    auto here = programs_.find(views[0].id);
+    if (here != programs_.end()) return here->second->control;
+    // It is registered at a peer: find out at which.
+    auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<schema::Control::Client>>>(peers_.size());
+    for (auto& [address, peer] : peers_)
+      asks.add(peer->agent.localProgramsRequest().send().then(
+          [id = views[0].id, agent = peer->agent](auto response) mutable -> kj::Maybe<schema::Control::Client> {
+            for (auto program : response.getPrograms())
+              if (id == program.getId().cStr()) return schema::Control::Client(agent);
+            return nullptr;
+          },
+          [](kj::Exception&&) -> kj::Maybe<schema::Control::Client> { return nullptr; }));
+    return kj::joinPromises(asks.finish()).then([](kj::Array<kj::Maybe<schema::Control::Client>> found) -> schema::Control::Client {
+      for (auto& maybe : found) {
+        KJ_IF_MAYBE(control, maybe) return *control;
+      }
+      kj::throwFatalException(toException({ErrorCode::kNotFound, "the program has just ended"}));
+    });
+  });
+}
+
+}  // namespace
+
+Result<int> runAgent(const AgentOptions& options) {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) kj::UnixEventPort::captureSignal(signal);
+  kj::UnixEventPort::captureChildExit();
+  auto key = ClusterKey::readOrCreate(options.keyFile);
+  if (!key.ok()) return key.error();
+  auto dir = RuntimeDir::create("agent");
+  if (!dir.ok()) return dir.error();
+
+  std::optional<Agent> agent;
+  std::optional<Error> failure;
+  IoLoop loop({});
+  loop.atStop([&] { agent.reset(); });
+  auto fail = [&](Error error) {
+    failure = std::move(error);
+    loop.stop();
+  };
+  loop.post([&] {
+    agent.emplace(loop, options, *key, std::move(*dir));
+    for (int signal : {SIGINT, SIGTERM, SIGHUP})
+      loop.detach(loop.io().unixEventPort.onSignal(signal).then([&](siginfo_t) { loop.stop(); }));
+    if (auto listening = agent->listen(); !listening.ok()) return fail(listening.error());
+    loop.detach(agent->join().then([&] { spdlog::info("listening on {}", agent->address()); },
+                                   [&](kj::Exception&& exception) { fail(toError(exception)); }));
+  });
+  loop.runHere();
+  if (failure) return *failure;
+  return 0;
+}
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,23 @@
+// `jvmcluster node`: offers this machine to a cluster. Starts a VM process for each node of a program that is placed here,
+// knows the other agents, and answers commands for all programs of the cluster. Protocol: schema/agent.capnp.
+#pragma once
+
+#include <string>
+
+#include "ir/support/result.h"
+
+namespace jvmc::cluster {
+
+struct AgentOptions {
+  std::string listen;             ///< HOST:PORT; port 0: any
+  std::string join;               ///< an agent of the cluster; empty: this one begins a cluster
+  std::string keyFile;
+  std::string logLevel = "info";  ///< of the VM processes
+  bool jsonLog = false;
+};
+
+/// Serves until SIGINT or SIGTERM; then its VM processes are gone. Call on the main thread before other threads exist.
+/// Fails if it cannot listen or join. The exit code is 0 after a signal.
+Result<int> runAgent(const AgentOptions& options);
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,120 @@
+#include "cluster/launch/control_client.h"
+
+#include <optional>
+
+#include "cluster/launch/views_codec.h"
+#include "cluster/net/error_bridge.h"
+#include "cluster/net/rpc_connection.h"
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr auto kAnswerTime = 15 * kj::SECONDS;
+
+class RpcControlClient final : public ControlClient {
+ public:
+  RpcControlClient() { loop_.startThread(); }
+  ~RpcControlClient() noexcept override {
+    loop_.runSync([this] {
+      control_ = nullptr;
+      connection_ = nullptr;
+    });
+  }
+
+  Status open(const Address& address, const ClusterKey& key) {
+    return wait<Unit>([&] {
+      HelloInfo self;
+      self.role = Role::Command;
+      return callPeer(loop_, address, key, self, nullptr).then([this](kj::Own<RpcConnection> connection) {
+        control_ = connection->peer().castAs<schema::Control>();
+        connection_ = kj::mv(connection);
+        return Unit{};
+      });
+    });
+  }
+
+  Result<std::vector<ProgramView>> programs() override {
+    return wait<std::vector<ProgramView>>([&] {
+      return control().programsRequest().send().then([](auto r) { return decodeList<ProgramView>(r.getPrograms()); });
+    });
+  }
+  Result<std::vector<AgentView>> agents() override {
+    return wait<std::vector<AgentView>>([&] {
+      return control().agentsRequest().send().then([](auto r) { return decodeList<AgentView>(r.getAgents()); });
+    });
+  }
+  Result<std::vector<NodeView>> nodes(const std::string& program) override {
+    return wait<std::vector<NodeView>>([&] {
+      auto request = control().nodesRequest();
+      request.setProgram(program);
+      return request.send().then([](auto r) { return decodeList<NodeView>(r.getNodes()); });
+    });
+  }
+  Result<std::vector<ThreadView>> threads(const std::string& program) override {
+    return wait<std::vector<ThreadView>>([&] {
+      auto request = control().threadsRequest();
+      request.setProgram(program);
+      return request.send().then([](auto r) { return decodeList<ThreadView>(r.getThreads()); });
+    });
+  }
+  Status migrate(const std::string& program, uint64_t thread, uint32_t node) override {
+    return wait<Unit>([&] {
+      auto request = control().migrateRequest();
+      request.setProgram(program);
+      request.setThread(thread);
+      request.setNode(node);
+      return request.send().then([](auto) { return Unit{}; });
+    });
+  }
+  Result<std::string> stop(const std::string& program) override {
+    return wait<std::string>([&] {
+      auto request = control().stopRequest();
+      request.setProgram(program);
+      return request.send().then([](auto r) { return std::string(r.getId().cStr()); });
+    });
+  }
+
+ private:
+  schema::Control::Client& control() { return KJ_ASSERT_NONNULL(control_); }
+
+  /// Runs `begin` on the loop and waits for what it promises.
+  template <class T, class Begin>
+  Result<T> wait(Begin begin) {
+    std::optional<Result<T>> result;
+    std::mutex mutex;
+    std::condition_variable changed;
+    auto finish = [&](Result<T> value) {
+      std::lock_guard lock(mutex);
+      result.emplace(std::move(value));
+      changed.notify_all();
+    };
+    loop_.post([&] {
+      loop_.detach(loop_.timer()
+                       .timeoutAfter(kAnswerTime, begin())
+                       .then([finish](T value) { finish(std::move(value)); },
+                             [finish](kj::Exception&& exception) { finish(toError(exception)); }));
+    });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return result.has_value(); });
+    return std::move(*result);
+  }
+
+  IoLoop loop_{{}};
+  kj::Own<RpcConnection> connection_;
+  kj::Maybe<schema::Control::Client> control_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ControlClient>> ControlClient::connect(const Endpoint& endpoint) {
+  auto address = Address::parse(endpoint.address);
+  if (!address.ok()) return address.error();
+  auto key = ClusterKey::read(endpoint.keyFile);
+  if (!key.ok()) return key.error();
+  auto client = std::make_unique<RpcControlClient>();
+  if (auto opened = client->open(*address, *key); !opened.ok()) return opened.error();
+  return std::unique_ptr<ControlClient>(std::move(client));
+}
+
+}  // namespace jvmc::cluster

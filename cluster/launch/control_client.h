@@ -1,0 +1,31 @@
+// Asks running clusters: what `ps`, `nodes`, `migrate` and `stop` are made of. Calls block.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/launch/endpoint.h"
+#include "cluster/launch/views.h"
+#include "ir/support/result.h"
+
+namespace jvmc::cluster {
+
+/// A connection to one launcher or agent. One thread.
+class ControlClient {
+ public:
+  /// Fails with kUnavailable if nobody answers, kRefused if the key is wrong.
+  static Result<std::unique_ptr<ControlClient>> connect(const Endpoint& endpoint);
+  virtual ~ControlClient() = default;
+
+  virtual Result<std::vector<ProgramView>> programs() = 0;
+  virtual Result<std::vector<AgentView>> agents() = 0;
+  /// `program` is an id or a prefix of one; empty: the only one. kNotFound or kInvalidInput (ambiguous) otherwise.
+  virtual Result<std::vector<NodeView>> nodes(const std::string& program) = 0;
+  virtual Result<std::vector<ThreadView>> threads(const std::string& program) = 0;
+  virtual Status migrate(const std::string& program, uint64_t thread, uint32_t node) = 0;
+  /// The id of the program that was stopped.
+  virtual Result<std::string> stop(const std::string& program) = 0;
+};
+
+}  // namespace jvmc::cluster
