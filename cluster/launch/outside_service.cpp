@@ -81,7 +81,8 @@ kj::Promise<rt::OutsideResult> OutsideService::call(rt::OutsideCall call) {
   last.waiting.push_back(kj::mv(paf.fulfiller));
   Executors::run(executors_, [loop = &loop_, alive = alive_, execute = execute_, call = std::move(call)] {
     auto result = (*execute)(call);
-    loop->post([alive, thread = call.thread.id, number = call.number, result = std::move(result)]() mutable {
+    if (!result) return;
+    loop->post([alive, thread = call.thread.id, number = call.number, result = std::move(*result)]() mutable {
       if (*alive) (*alive)->finished(thread, number, std::move(result));
     });
   });

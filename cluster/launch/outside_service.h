@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "cluster/net/io_loop.h"
@@ -26,7 +27,8 @@ namespace jvmc::cluster {
 class OutsideService {
  public:
   /// Carries a call out; called on executor threads, several at a time, never twice for one (thread, number).
-  using Execute = std::function<rt::OutsideResult(const rt::OutsideCall&)>;
+  /// nullopt: there is no answer and never will be (the call has ended the program).
+  using Execute = std::function<std::optional<rt::OutsideResult>(const rt::OutsideCall&)>;
   OutsideService(IoLoop& loop, Execute execute);
   /// Detaches executors that block in the outside world: the process is about to end.
   ~OutsideService();

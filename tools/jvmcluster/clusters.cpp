@@ -1,0 +1,67 @@
+#include "tools/jvmcluster/clusters.h"
+
+#include <fmt/format.h>
+
+#include "cluster/net/key.h"
+
+namespace jvmc::tool {
+
+void ClusterOptions::addTo(CLI::App& command) {
+  keyFile = cluster::defaultKeyPath();
+  command.add_option("--cluster", cluster, "An agent's HOST:PORT (default: what runs on this machine for this user)")
+      ->envname("JVMC_CLUSTER");
+  command.add_option("--key-file", keyFile, "Key of the cluster at --cluster")->envname("JVMC_KEY_FILE")->capture_default_str();
+  command.add_option("-o,--output", output, "table, wide, json or name")
+      ->check(CLI::IsMember({"table", "wide", "json", "name"}))
+      ->capture_default_str();
+  command.add_flag_callback("--json", [this] { output = "json"; }, "Short for -o json");
+}
+
+Result<Clusters> Clusters::open(const ClusterOptions& options) {
+  Clusters clusters;
+  if (!options.cluster.empty()) {
+    auto client = cluster::ControlClient::connect({options.cluster, options.keyFile});
+    if (!client.ok()) return client.error();
+    clusters.clients.push_back(std::move(*client));
+    return clusters;
+  }
+  std::string problem = "no cluster of this user runs on this machine; name one with --cluster HOST:PORT";
+  for (auto& endpoint : cluster::findEndpoints()) {
+    auto client = cluster::ControlClient::connect(endpoint);
+    if (client.ok()) {
+      clusters.clients.push_back(std::move(*client));
+    } else {
+      problem = client.error().message;
+    }
+  }
+  if (clusters.clients.empty()) return Error{ErrorCode::kUnavailable, problem};
+  return clusters;
+}
+
+Result<std::vector<Clusters::Program>> Clusters::programs() {
+  std::vector<Program> all;
+  for (auto& client : clients) {
+    auto programs = client->programs();
+    if (!programs.ok()) return programs.error();
+    for (auto& view : *programs) {
+      // Several agents of one cluster run here: each knows all its programs.
+      bool known = std::any_of(all.begin(), all.end(), [&](const Program& p) { return p.view.id == view.id; });
+      if (!known) all.push_back({client.get(), std::move(view)});
+    }
+  }
+  return all;
+}
+
+Result<Clusters::Program> Clusters::program(const std::string& prefix) {
+  auto all = programs();
+  if (!all.ok()) return all.error();
+  std::erase_if(*all, [&](const Program& p) { return !p.view.id.starts_with(prefix) && p.view.name != prefix; });
+  if (all->empty())
+    return Error{ErrorCode::kNotFound, prefix.empty() ? "no program runs" : fmt::format("no program '{}' runs", prefix)};
+  if (all->size() == 1) return std::move(all->front());
+  std::string ids;
+  for (auto& p : *all) ids += fmt::format("{}{} ({})", ids.empty() ? "" : ", ", p.view.id, p.view.name);
+  return Error{ErrorCode::kInvalidInput, fmt::format("several programs run, name one of them: {}", ids)};
+}
+
+}  // namespace jvmc::tool

@@ -1,0 +1,37 @@
+// Finds the running clusters that a command is about: the one at --cluster, or all of this user on this machine.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/launch/control_client.h"
+#include "tools/jvmcluster/commands.h"
+
+namespace jvmc::tool {
+
+/// The flags of commands that look at running clusters.
+struct ClusterOptions {
+  std::string cluster;
+  std::string keyFile;
+  std::string output = "table";  ///< table, wide, json, name
+
+  void addTo(CLI::App& command);
+};
+
+/// Open connections. Never empty.
+struct Clusters {
+  std::vector<std::unique_ptr<cluster::ControlClient>> clients;
+
+  static Result<Clusters> open(const ClusterOptions& options);
+
+  struct Program {
+    cluster::ControlClient* client;
+    cluster::ProgramView view;
+  };
+  Result<std::vector<Program>> programs();
+  /// The one program that `prefix` names; empty: the only one there is.
+  Result<Program> program(const std::string& prefix);
+};
+
+}  // namespace jvmc::tool

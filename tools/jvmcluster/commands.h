@@ -1,0 +1,43 @@
+// The subcommands of jvmcluster, and what they share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "ir/support/result.h"
+
+namespace jvmc::tool {
+
+/// Exit codes of all verbs but `run`, whose codes are the guest's and those of cluster/launch/program_run.h.
+enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kUnreachable = 3, kNotFound = 4 };
+
+struct CommonOptions {
+  std::string color = "auto";
+  int verbosity = 0;  ///< -v, -vv
+  bool jsonLog = false;
+
+  const char* logLevel() const { return verbosity >= 2 ? "debug" : verbosity == 1 ? "info" : "warn"; }
+};
+
+/// Flags that every command takes. A command that keeps what it does not know for others (run) adds them itself.
+void addCommon(CLI::App& app, CommonOptions& common);
+
+/// What the command line asked for; set by the subcommand that was named.
+using Action = std::function<int()>;
+
+void addRun(CLI::App& app, CommonOptions& common, Action& action);
+void addNode(CLI::App& app, CommonOptions& common, Action& action);
+void addVm(CLI::App& app, CommonOptions& common, Action& action);
+void addPs(CLI::App& app, CommonOptions& common, Action& action);
+void addThreads(CLI::App& app, CommonOptions& common, Action& action);
+void addNodes(CLI::App& app, CommonOptions& common, Action& action);
+void addMigrate(CLI::App& app, CommonOptions& common, Action& action);
+void addStop(CLI::App& app, CommonOptions& common, Action& action);
+
+/// "jvmcluster: error: TEXT" on stderr, in colour if that is wanted.
+void printError(const CommonOptions& common, const std::string& text);
+bool useColor(const CommonOptions& common, int fd);
+int exitCodeOf(const Error& error);
+
+}  // namespace jvmc::tool
