@@ -35,6 +35,9 @@ find_library(JVMC_XXHASH xxhash REQUIRED)
 
 # Floating point must give the same bits on every node: never contract to fused multiply-add.
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -Werror=attributes -ffp-contract=off -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include \"${CMAKE_CURRENT_LIST_DIR}/kj_clang.h\">")
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)  # false findings of g++ 12 at -O2 and up
 endif()
