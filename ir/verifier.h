@@ -4,6 +4,10 @@
 // JVMC_INVARIANTS is the list of what it checks. Each invariant has a test that breaks it: a file
 // tests/golden/verify/<name>*.ir where text can say it, else a case in tests/unit/ir/verifier_test.cpp.
 //
+// Optimised bodies come from our own passes, never from outside, and hold what passes know but types do not say: there
+// any reference may stand where a reference of another class is asked for (the receiver of an inlined virtual call), and
+// final fields may be stored (by an inlined constructor).
+//
 // What is left to run time on purpose: a class that is not abstract need not implement every abstract method it
 // inherits (Java class files need not either); calling such a method throws AbstractMethodError. Null objects, array
 // indexes, array stores and casts are checked by the instructions themselves. Blocks that nothing reaches are allowed;

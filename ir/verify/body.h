@@ -50,6 +50,9 @@ class BodyVerifier {
   void checkInstr(const Instr& instr, const VerifyPlace& place);
   bool suffixOk(const Instr& instr) const;
   void checkOperands(const Instr& instr, const VerifyPlace& place);
+  /// Passes know more about the classes of objects than types say (an inlined virtual call): in optimised bodies any
+  /// reference may stand for any other.
+  bool assignable(TypeId from, TypeId to) const;
   bool fits(TypeId type, const OperandRule& rule) const;
   std::string ruleText(const OperandRule& rule) const;
   void checkResult(const Instr& instr, const VerifyPlace& place);

@@ -82,7 +82,7 @@ void BodyVerifier::checkSlots(const FrameState& state, const FrameState& innermo
 }
 
 bool BodyVerifier::sourceFits(const SlotSource& source, TypeId type, const FrameState& innermost) const {
-  if (source.kind == SlotSource::Kind::Value) return module_.isAssignable(typeOf(source.value), type);
+  if (source.kind == SlotSource::Kind::Value) return assignable(typeOf(source.value), type);
   if (source.virtualIndex >= innermost.virtuals.size()) return false;
   const Type& wanted = module_.types[type];
   return wanted.kind == TypeKind::Ref &&

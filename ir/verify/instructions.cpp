@@ -76,16 +76,22 @@ void BodyVerifier::checkOperands(const Instr& instr, const VerifyPlace& place) {
   }
 }
 
+bool BodyVerifier::assignable(TypeId from, TypeId to) const {
+  if (module_.isAssignable(from, to)) return true;
+  return optimised_ && module_.types[from].isReference() && module_.types[to].isReference();
+}
+
 bool BodyVerifier::fits(TypeId type, const OperandRule& rule) const {
   const Type& t = module_.types[type];
   switch (rule.kind) {
     case OperandRule::Kind::Assignable:
-      return module_.isAssignable(type, rule.type);
+      return assignable(type, rule.type);
     case OperandRule::Kind::Reference:
       return t.isReference();
     case OperandRule::Kind::Array:
       return t.kind == TypeKind::Array;
     case OperandRule::Kind::Instance:
+      if (optimised_) return t.isReference();
       if (t.kind == TypeKind::Ref) return module_.isSubclass(t.classId(), rule.cls);
       return t.kind == TypeKind::Null || (t.kind == TypeKind::Array && rule.cls == builtin::kObject);
     case OperandRule::Kind::Unknown:
@@ -150,7 +156,7 @@ void BodyVerifier::checkArguments(const BlockCall& call, size_t firstParam, cons
   }
   for (size_t i = 0; i < call.args.size(); ++i) {
     TypeId to = typeOf(params[i + firstParam]), from = typeOf(call.args[i]);
-    if (module_.isAssignable(from, to)) continue;
+    if (assignable(from, to)) continue;
     error(Invariant::BlockArguments, place,
           fmt::format("argument {} of block '{}' must be {}, but {} has type {}", i + 1, blockName(call.block),
                       typeText(module_, to), valueName(call.args[i]), typeText(module_, from)));
@@ -269,7 +275,7 @@ void BodyVerifier::checkStore(const Instr& instr, const VerifyPlace& place) {
   if (field.isFinal && !isPlain)
     error(Invariant::FinalStores, place,
           fmt::format("'{}' changes final field '{}.{}'", info.mnemonic, owner.name, field.name));
-  if (field.isFinal && isPlain && !mayStoreFinal(instr.symbol.owner))
+  if (field.isFinal && isPlain && !optimised_ && !mayStoreFinal(instr.symbol.owner))
     error(Invariant::FinalStores, place,
           fmt::format("final field '{0}.{1}' is stored by '@{2}', which does not belong to class '{0}'", owner.name,
                       field.name, decl_.name));

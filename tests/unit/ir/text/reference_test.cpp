@@ -1,8 +1,7 @@
-// docs/reference/ir.md describes the instruction set as it is: every instruction has a section with the signature of its
-// row in opcodes.def, and every example is a valid program.
-#include <gtest/gtest.h>
-
+// docs/reference/ir.md describes the instruction set as it is: every instruction has a section with the signature of
+// its row in opcodes.def, and every example is a valid program.
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <fstream>
 #include <map>
@@ -49,15 +48,15 @@ struct Manual {
 
 std::string letterText(char letter) {
   static const std::map<char, std::string> kNames = {
-      {'T', "T"},     {'i', "i32"},       {'l', "i64"},    {'f', "f32"},   {'d', "f64"},     {'r', "reference"},
-      {'o', "object"}, {'a', "array"},    {'E', "element"}, {'V', "value"}, {'*', "arguments"}};
+      {'T', "T"},      {'i', "i32"},   {'l', "i64"},     {'f', "f32"},   {'d', "f64"},      {'r', "reference"},
+      {'o', "object"}, {'a', "array"}, {'E', "element"}, {'V', "value"}, {'*', "arguments"}};
   return kNames.at(letter);
 }
 
 std::string resultText(char letter) {
-  static const std::map<char, std::string> kNames = {{'-', "nothing"},     {'S', "the type"}, {'C', "ref(class)"},
-                                                     {'A', "array(type)"}, {'R', "result"},   {'Q', "the first operand"},
-                                                     {'H', "ref(Thread)"}, {'B', "array(i8)"}};
+  static const std::map<char, std::string> kNames = {
+      {'-', "nothing"}, {'S', "the type"},          {'C', "ref(class)"},  {'A', "array(type)"},
+      {'R', "result"},  {'Q', "the first operand"}, {'H', "ref(Thread)"}, {'B', "array(i8)"}};
   auto it = kNames.find(letter);
   return it == kNames.end() ? letterText(letter) : it->second;
 }
@@ -88,7 +87,8 @@ TEST(Reference, EveryExampleIsAValidProgramAndUsesItsInstruction) {
   std::string heading;
   ASSERT_GT(manual.examples.size(), kOpcodeCount / 2);
   for (const Example& example : manual.examples) {
-    EXPECT_TRUE(test::useText(manual.program(example))) << "docs/reference/ir.md:" << example.line << "\n" << example.text;
+    EXPECT_TRUE(test::useText(manual.program(example))) << "docs/reference/ir.md:" << example.line << "\n"
+                                                        << example.text;
     if (example.kind != "instr" && example.kind != "body") continue;
     for (size_t i = example.line; i-- > 0;)
       if (manual.lines[i].starts_with("### `")) {
@@ -103,8 +103,9 @@ TEST(Reference, EveryDiagnosticCodeIsListed) {
   Manual manual;
   std::string all;
   for (const std::string& line : manual.lines) all += line + "\n";
-#define JVMC_DIAGNOSTIC(name, number, summary) \
-  EXPECT_NE(all.find(fmt::format("| {} | {} |", codeText(Code::name), codeSummary(Code::name))), std::string::npos) << #name;
+#define JVMC_DIAGNOSTIC(name, number, summary)                                                                      \
+  EXPECT_NE(all.find(fmt::format("| {} | {} |", codeText(Code::name), codeSummary(Code::name))), std::string::npos) \
+      << #name;
 #include "ir/text/diagnostics.def"
 }
 
