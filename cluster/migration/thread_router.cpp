@@ -12,16 +12,19 @@ ThreadRouter::ThreadRouter(ThreadHost& host, NodeNet& net, const HomeMap& homes)
     : host_(host), net_(net), homes_(homes), self_(net.self()) {}
 
 void ThreadRouter::send(const ThreadRef& to, const ThreadMail& mail) {
+  if (deliveredHere({to, mail})) return;
+  host_.exportAnswer(mail.answer);
   route({to, mail});
 }
 
+bool ThreadRouter::deliveredHere(const Letter& letter) {
+  return host_.isHere(letter.to.id) && host_.deliver(letter.to, letter.mail);
+}
+
 void ThreadRouter::route(Letter letter) {
-  if (host_.deliver(letter.to, letter.mail)) return;
+  if (deliveredHere(letter)) return;
   const std::optional<NodeId> next = nextStop(letter);
-  if (!next) {
-    dropped_++;
-    return;
-  }
+  if (!next) return drop(letter);
   const bool wandering = letter.hops >= kHopsBeforeWaiting && letter.attempts == 0;
   if (!next->valid() || wandering) return hold(std::move(letter));
   forward(std::move(letter), *next);
