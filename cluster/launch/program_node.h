@@ -19,7 +19,7 @@ namespace jvmc::cluster {
 class ProgramNode {
  public:
   virtual ~ProgramNode() = default;
-  /// First node only: starts the main thread.
+  /// All nodes are prepared. The first node starts the main thread, after the others have begun.
   virtual void begin() = 0;
   /// Ends all guest threads; this node's part of the statistics as a JSON object. Blocks until no guest code runs.
   virtual std::string finish() = 0;

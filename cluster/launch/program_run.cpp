@@ -146,6 +146,11 @@ kj::Promise<void> ProgramRun::startAll() {
       })
       .then([this] {
         spdlog::info("all nodes are ready");
+        auto begins = kj::heapArrayBuilder<kj::Promise<void>>(nodes_.size() - 1);
+        for (uint32_t i = 1; i < nodes_.size(); ++i) begins.add(vm(i).beginRequest().send().ignoreResult());
+        return kj::joinPromises(begins.finish());
+      })
+      .then([this] {
         state_ = "running";
         begunAt_ = loop_.timer().now();
         return vm(0).beginRequest().send().ignoreResult();

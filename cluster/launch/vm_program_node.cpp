@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "cluster/node_services.h"
 #include "ir/binary/reader.h"
 #include "runtime/frames/capture_stats.h"
+#include "runtime/frames/codec.h"
 #include "runtime/natives/native_table.h"
 #include "runtime/sync/local_object_space.h"
 
@@ -72,44 +75,99 @@ Json codeJson(const rt::CodeStats& code) {
           {"failures", code.failures}};
 }
 
-/// What the VM's ports are: everything at home.
-class LocalParts {
+/// "objects.fetches" becomes {"objects": {"fetches": ...}}.
+void putNested(Json& into, const std::string& name, uint64_t value) {
+  Json* at = &into;
+  size_t from = 0;
+  for (size_t dot; (dot = name.find('.', from)) != std::string::npos; from = dot + 1)
+    at = &(*at)[name.substr(from, dot - from)];
+  (*at)[name.substr(from)] = value;
+}
+
+/// What stands behind the VM's ports on this node.
+class Surroundings {
  public:
-  LocalParts(rt::Vm& vm)
-      : regions_(vm.options().plan), space_(vm.layout(), vm.scheduler(), vm.scheduler().timers(), vm.clock()) {}
-  rt::VmPorts ports() {
+  virtual ~Surroundings() = default;
+  virtual rt::VmPorts attach(rt::Vm& vm) = 0;
+  virtual void start() {}
+  virtual void stop() {}
+  virtual void report(const StatSink&) const {}
+};
+
+/// The only node: everything is at home.
+class AloneSurroundings final : public Surroundings {
+ public:
+  rt::VmPorts attach(rt::Vm& vm) override {
+    regions_.emplace(vm.options().plan);
+    space_.emplace(vm.layout(), vm.scheduler(), vm.scheduler().timers(), vm.clock());
     rt::VmPorts ports;
-    ports.space = &space_;
-    ports.regions = &regions_;
+    ports.space = &*space_;
+    ports.regions = &*regions_;
     return ports;
   }
 
  private:
-  rt::LocalRegionSource regions_;
-  rt::LocalObjectSpace space_;
+  std::optional<rt::LocalRegionSource> regions_;
+  std::optional<rt::LocalObjectSpace> space_;
 };
+
+class ClusterSurroundings final : public Surroundings {
+ public:
+  ClusterSurroundings(ControlChannel& control, NodeServicesOptions options) : services_(control, std::move(options)) {}
+  rt::VmPorts attach(rt::Vm& vm) override {
+    ThreadCodec codec;
+    codec.encode = [&vm](const rt::GuestThread& thread) { return rt::encodeThread(vm.functionInfos(), thread); };
+    codec.decode = [&vm](std::span<const uint8_t> image) {
+      return rt::decodeThread(vm.functionInfos(), image,
+                              [&vm](rt::ObjectRef object) { return vm.heap().plausible(object); });
+    };
+    return services_.attach(vm, std::move(codec));
+  }
+  void start() override { services_.start(); }
+  void stop() override { services_.stop(); }
+  void report(const StatSink& sink) const override { services_.report(sink); }
+
+ private:
+  NodeServices services_;
+};
+
+Result<std::unique_ptr<Surroundings>> makeSurroundings(const ProgramNodeParts& parts) {
+  if (parts.plan.peers.size() == 1) return std::unique_ptr<Surroundings>(std::make_unique<AloneSurroundings>());
+  auto policy = parsePolicy(parts.plan.balance);
+  if (!policy.ok()) return policy.error();
+  NodeServicesOptions options;
+  options.balance.policy = *policy;
+  options.space.noCache = noCacheFromEnvironment();
+  options.fatal = parts.fatal;
+  return std::unique_ptr<Surroundings>(std::make_unique<ClusterSurroundings>(parts.control, std::move(options)));
+}
 
 class VmProgramNode final : public ProgramNode {
  public:
-  VmProgramNode(const ProgramNodeParts& parts, std::unique_ptr<ir::Module> module, const rt::MakeCodeProvider& makeCode)
-      : self_(parts.control.net().self()), module_(std::move(module)) {
+  VmProgramNode(const ProgramNodeParts& parts, std::unique_ptr<ir::Module> module,
+                std::unique_ptr<Surroundings> surroundings, const rt::MakeCodeProvider& makeCode)
+      : self_(parts.control.net().self()), module_(std::move(module)), surroundings_(std::move(surroundings)) {
     vm_ = rt::Vm::create(*module_, vmOptions(parts.plan, self_.value), makeCode, [&](rt::Vm& vm) {
-      local_ = std::make_unique<LocalParts>(vm);
-      rt::VmPorts ports = local_->ports();
+      rt::VmPorts ports = surroundings_->attach(vm);
       ports.outside = &parts.outside;
       ports.events = &parts.events;
       return ports;
     });
   }
 
-  void begin() override { vm_->startMain(); }
+  void begin() override {
+    surroundings_->start();
+    if (self_.value == 0) vm_->startMain();
+  }
 
   std::string finish() override {
+    surroundings_->stop();
     vm_->scheduler().stopAll();
     Json stats = {{"node", self_.value}, {"pid", getpid()}};
     stats["captures"] = Json::parse(vm_->captureStats().toJson());
     stats["heap"] = heapJson(vm_->heap().stats());
     if (vm_->options().mode != rt::RunMode::Interp && vm_->code()) stats["code"] = codeJson(vm_->code()->stats());
+    surroundings_->report([&](const std::string& name, uint64_t value) { putNested(stats, name, value); });
     return stats.dump();
   }
 
@@ -144,7 +202,7 @@ class VmProgramNode final : public ProgramNode {
  private:
   NodeId self_;
   std::unique_ptr<ir::Module> module_;
-  std::unique_ptr<LocalParts> local_;
+  std::unique_ptr<Surroundings> surroundings_;
   std::unique_ptr<rt::Vm> vm_;  // first to go: it uses the rest
 };
 
@@ -155,7 +213,10 @@ MakeProgramNode vmProgramNodes(rt::MakeCodeProvider makeCode) {
     auto module = ir::openModuleBytes(parts.plan.module);
     if (!module.ok()) return std::move(module).error().withContext("cannot load the program");
     if (auto natives = rt::checkNatives(**module); !natives.ok()) return natives.error();
-    return std::unique_ptr<ProgramNode>(std::make_unique<VmProgramNode>(parts, std::move(*module), makeCode));
+    auto surroundings = makeSurroundings(parts);
+    if (!surroundings.ok()) return surroundings.error();
+    return std::unique_ptr<ProgramNode>(
+        std::make_unique<VmProgramNode>(parts, std::move(*module), std::move(*surroundings), makeCode));
   };
 }
 

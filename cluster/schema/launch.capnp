@@ -6,11 +6,11 @@
 #
 # States of a VM process:
 #
-#     empty --prepare--> preparing --> ready --begin (first node only)--> running --finish--> finished --> process ends
+#     empty --prepare--> preparing --> ready --begin--> running --finish--> finished --> process ends
 #       any state --connection to the launcher lost--> process ends at once
 #
 # `prepare` returns when the module is verified, the VM stands and all peers are connected, so the launcher sends it to all
-# nodes at the same time and calls `begin` when all have answered.
+# nodes at the same time and calls `begin` when all have answered, on the first node last: that one starts the main thread.
 #
 # End of the program. The first node sees that every thread has ended and calls `programEnded`; or a thread calls `exit`,
 # which the launcher carries out; or the launcher is told to stop. The launcher then calls `finish` on every node, collects
