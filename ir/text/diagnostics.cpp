@@ -13,6 +13,13 @@ namespace {
 constexpr std::string_view kRed = "\033[1;31m", kYellow = "\033[1;33m", kBlue = "\033[1;34m", kGreen = "\033[1;32m",
                            kBold = "\033[1m", kReset = "\033[0m";
 
+/// Names in messages come from the input: a control character in one must not reach the terminal.
+std::string clean(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  return text;
+}
+
 /// Builds the text of one diagnostic; `gutter` is the width of the line numbers in all its snippets.
 class Renderer {
  public:
@@ -23,11 +30,11 @@ class Renderer {
     std::string_view tint = isError ? kRed : kYellow;
     gutter_ = gutterWidth(d);
     out_ += paint(tint, fmt::format("{}[{}]", isError ? "error" : "warning", codeText(d.code)));
-    out_ += paint(kBold, fmt::format(": {}", d.message)) + "\n";
+    out_ += paint(kBold, ": " + clean(d.message)) + "\n";
     if (d.span) {
       snippet(*d.span, tint);
     } else if (!d.place.empty()) {
-      out_ += fmt::format("{}{} {}\n", std::string(gutter_, ' '), paint(kBlue, "-->"), d.place);
+      out_ += fmt::format("{}{} {}\n", std::string(gutter_, ' '), paint(kBlue, "-->"), clean(d.place));
     }
     trailer(d);
     return std::move(out_);
@@ -51,13 +58,13 @@ class Renderer {
     for (const std::string& help : d.helps) remark("help", kGreen, help);
     for (const Note& note : d.notes) {
       if (!note.span) continue;
-      out_ += paint(kBold, "note") + ": " + note.text + "\n";
+      out_ += paint(kBold, "note") + ": " + clean(note.text) + "\n";
       snippet(*note.span, kBlue);
     }
   }
 
   void remark(std::string_view kind, std::string_view tint, std::string_view text) {
-    out_ += fmt::format("{} {} {}: {}\n", std::string(gutter_, ' '), paint(kBlue, "="), paint(tint, kind), text);
+    out_ += fmt::format("{} {} {}: {}\n", std::string(gutter_, ' '), paint(kBlue, "="), paint(tint, kind), clean(std::string(text)));
   }
 
   void bar(std::string_view rest) {
