@@ -1,0 +1,281 @@
+// Broken peers: mutated requests to a home and mutated replies to a fetch. Whatever comes, the node answers or ends its
+// program with an error; it never crashes, and memory outside the objects concerned stays as it was. (Run under ASan
+// and UBSan in the preset `dev`.)
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include "cluster/objects/cluster_object_space.h"
+#include "ir/support/prng.h"
+
+namespace jvmc::cluster {
+namespace {
+
+const rt::AddressPlan kPlan{.base = 0x18'0000'0000, .regionShift = 24, .regionCount = 4};
+constexpr uint32_t kInstance = 1, kByteArray = 2, kReferenceArray = 3, kClasses = 4;
+constexpr uint32_t kArrayLength = 20;
+
+struct Lost {};  // the program has ended: unwinds the "fiber"
+
+/// A node of two whose peer is the test.
+class LoneNode final : public SpaceHost, public NodeNet {
+ public:
+  LoneNode()
+      : homes(kPlan, 2), space(*this, *this, homes, clock, {}), core(*this, *this, homes, clock, {}), home(core) {
+    memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    JVMC_CHECK(memory == reinterpret_cast<void*>(kPlan.base));
+    classes[kInstance].instanceBytes = 48;
+    classes[kInstance].wordGranularity = granularity;
+    classes[kInstance].refOffsets = refOffsets;
+    classes[kInstance].refCount = 1;
+    for (uint32_t array : {kByteArray, kReferenceArray}) classes[array].instanceBytes = rt::kArrayElementsOffset;
+    classes[kByteArray].shape = rt::ObjectShape::PrimitiveArray;
+    classes[kReferenceArray].shape = rt::ObjectShape::ReferenceArray;
+    classes[kReferenceArray].elementShift = 3;
+    for (uint32_t c = kInstance; c < kClasses; ++c) {
+      makeObject(local(c), c);
+      makeObject(canary(c), c);
+    }
+    context.thread = &thread;
+    context.epoch = clock;
+  }
+  ~LoneNode() override { munmap(memory, kPlan.bytes()); }
+
+  static ObjectRef local(uint32_t cls) { return kPlan.base + 4096 + 1024 * cls; }
+  static ObjectRef canary(uint32_t cls) { return local(cls) + 512; }
+  static ObjectRef foreign(uint32_t cls) { return kPlan.regionBase(1) + 4096 + 1024 * cls; }
+  void makeObject(ObjectRef object, uint32_t cls) {
+    rt::header(object)->classWord = cls;
+    if (cls != kInstance) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, kArrayLength);
+    rt::header(object)->epochWord = rt::kEpochHome;
+  }
+
+  // -- SpaceHost
+  const rt::ClassInfo* classInfo(uint32_t index) override {
+    return index > 0 && index < kClasses ? &classes[index] : nullptr;
+  }
+  bool plausible(ObjectRef object) override { return object % 1024 == 0 || homes.homeOf(object).value == 1; }
+  void exportObject(ObjectRef) override {}
+  void beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) override {}
+  void visitHomeRoots(const std::function<void(ObjectRef)>&) override {}
+  void accessGuest(const std::function<void()>& body) override { body(); }
+  WaitToken prepareWait(rt::ThreadContext&) override { return std::make_shared<bool>(false); }
+  void wait(rt::ThreadContext&, const WaitToken& token) override {
+    if (!*static_cast<bool*>(token.get())) throw Lost{};
+  }
+  void wake(const WaitToken& token) override { *static_cast<bool*>(token.get()) = true; }
+  std::optional<rt::Resumption> carryOut(const rt::SyncRequest& request, NodeId) override {
+    carriedOut++;
+    EXPECT_EQ(homes.homeOf(request.object), NodeId(0));
+    return rt::Resumption{};
+  }
+  void post(const rt::ThreadRef&, const rt::ThreadMail&) override {}
+  void fatal(Error) override { ++fatalErrors; }
+
+  // -- NodeNet: every request is answered at once with `nextReply`
+  NodeId self() const override { return NodeId(0); }
+  std::vector<NodeId> nodes() const override { return {NodeId(0), NodeId(1)}; }
+  void request(NodeId, Channel, Bytes, std::function<void(Result<Bytes>)> done) override { done(nextReply); }
+  void notify(NodeId, Channel, Bytes) override {}
+  void setHandler(Channel, Handler) override {}
+  void post(std::function<void()> task) override { task(); }
+  void postAfter(int64_t, std::function<void()>) override {}
+
+  std::atomic<uint64_t> clock{rt::kEpochStep};
+  HomeMap homes;
+  rt::ClassInfo classes[kClasses];
+  const uint8_t granularity[4] = {3, 3, 2, 0};
+  const uint32_t refOffsets[1] = {16};
+  Bytes nextReply;
+  int fatalErrors = 0, carriedOut = 0;
+  rt::GuestThread thread;
+  rt::ThreadContext context;
+  ClusterObjectSpace space;
+  SpaceCore core;
+  HomeSide home;
+  void* memory;
+};
+
+class CountingResponder final : public Responder {
+ public:
+  void reply(Bytes payload) override {
+    ++answers;
+    done = !payload.empty() && payload[0] == uint8_t(ReplyStatus::Done);
+  }
+  void fail(Error) override { ++answers; }
+  int answers = 0;
+  bool done = false;
+};
+
+Bytes flushMessage(ObjectRef object, uint32_t offset, Bytes data) {
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Flush));
+  out.put(uint32_t(1));
+  out.put(object);
+  out.put(uint32_t(1));
+  out.put(offset);
+  out.putBytes(data);
+  return out.take();
+}
+
+Bytes fetchReply(uint32_t cls, uint32_t length, size_t dataBytes) {
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Done));
+  putImage(out, {cls, false, length, {}});
+  std::fill_n(out.grow(dataBytes), dataBytes, uint8_t(0));
+  return out.take();
+}
+
+bool accepted(LoneNode& node, const Bytes& message) {
+  CountingResponder responder;
+  node.home.handle(NodeId(1), message, responder);
+  EXPECT_EQ(responder.answers, 1) << "a request must be answered once";
+  return responder.done;
+}
+
+Bytes mutated(Bytes message, Prng& random) {
+  for (uint64_t flips = random.below(5); flips > 0; --flips) {
+    // Small and large values alike: lengths and counts are the interesting fields.
+    const uint8_t value = random.below(2) != 0 ? uint8_t(random.next()) : uint8_t(random.below(4));
+    message[random.below(message.size())] = value;
+  }
+  if (random.below(4) == 0) message.resize(random.below(message.size() + 1));
+  if (random.below(16) == 0) message.resize(message.size() + random.below(32), 0xFF);
+  return message;
+}
+
+TEST(UntrustedMessagesTest, AHomeAcceptsSoundRequests) {
+  LoneNode node;
+  EXPECT_TRUE(accepted(node, encodeFetch(LoneNode::local(kInstance))));
+  EXPECT_TRUE(accepted(node, flushMessage(LoneNode::local(kByteArray), rt::kArrayElementsOffset + 3, {7, 8, 9})));
+  EXPECT_EQ(rt::loadGuest<uint8_t>(LoneNode::local(kByteArray) + rt::kArrayElementsOffset + 4), 8);
+}
+
+TEST(UntrustedMessagesTest, AHomeRefusesWritesThatAreNotWholeFieldsOfTheObject) {
+  LoneNode node;
+  const ObjectRef instance = LoneNode::local(kInstance), bytes = LoneNode::local(kByteArray);
+  EXPECT_FALSE(accepted(node, flushMessage(instance, 0, Bytes(8, 1)))) << "the header";
+  EXPECT_FALSE(accepted(node, flushMessage(instance, 24, Bytes(4, 1)))) << "half a field";
+  EXPECT_FALSE(accepted(node, flushMessage(instance, 40, Bytes(9, 1)))) << "beyond the end";
+  EXPECT_FALSE(accepted(node, flushMessage(instance, 0xFFFF'FFF8, Bytes(8, 1))));
+  EXPECT_FALSE(accepted(node, flushMessage(instance, 24, {}))) << "nothing";
+  EXPECT_FALSE(accepted(node, flushMessage(bytes, rt::kArrayLengthOffset, Bytes(4, 1)))) << "an array's length";
+  EXPECT_FALSE(accepted(node, flushMessage(instance, 16, Bytes(8, 1)))) << "not a reference";
+  EXPECT_FALSE(accepted(node, flushMessage(LoneNode::foreign(kInstance), 24, Bytes(8, 1)))) << "not homed here";
+  EXPECT_FALSE(accepted(node, encodeFetch(instance + 4)));
+  EXPECT_FALSE(accepted(node, encodeFetch(0)));
+  EXPECT_FALSE(accepted(node, encodeFetch(kPlan.end())));
+}
+
+TEST(UntrustedMessagesTest, AHomeRefusesAtomicsThatMissTheirField) {
+  LoneNode node;
+  rt::SyncRequest request{};
+  request.op = rt::SyncOp::Atomic;
+  request.object = LoneNode::local(kInstance);
+  request.offset = 24;
+  request.sizeLog2 = 3;
+  EXPECT_TRUE(accepted(node, encodeSync(request)));
+  for (uint32_t offset : {0u, 8u, 20u, 48u, 1000u, 0xFFFF'FFF8u}) {
+    request.offset = offset;
+    EXPECT_FALSE(accepted(node, encodeSync(request))) << offset;
+  }
+  request.offset = 16;
+  EXPECT_FALSE(accepted(node, encodeSync(request))) << "a reference handled as a number";
+  request.isReference = true;
+  EXPECT_TRUE(accepted(node, encodeSync(request)));
+  request.a = 12345;
+  EXPECT_FALSE(accepted(node, encodeSync(request))) << "no reference";
+  EXPECT_EQ(node.carriedOut, 2);
+}
+
+TEST(UntrustedMessagesTest, MutatedRequestsTouchNothingElse) {
+  LoneNode node;
+  rt::SyncRequest sync{};
+  sync.op = rt::SyncOp::Atomic;
+  sync.object = LoneNode::local(kInstance);
+  sync.offset = 24;
+  sync.sizeLog2 = 3;
+  const Bytes seeds[] = {encodeFetch(LoneNode::local(kByteArray)),
+                         flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1)),
+                         flushMessage(LoneNode::local(kByteArray), 28, Bytes(5, 2)),
+                         flushMessage(LoneNode::local(kReferenceArray), 32, Bytes(16, 0)), encodeSync(sync)};
+  Prng random(42);
+  int done = 0;
+  for (int i = 0; i < 300'000; ++i) done += accepted(node, mutated(seeds[random.below(std::size(seeds))], random));
+  EXPECT_GT(done, 1000) << "the mutations never reach the inside";
+  for (uint32_t cls = kInstance; cls < kClasses; ++cls) {
+    EXPECT_EQ(rt::classIndexOf(LoneNode::local(cls)), cls);
+    EXPECT_EQ(rt::header(LoneNode::local(cls))->epochWord, rt::kEpochHome);
+    EXPECT_EQ(rt::classIndexOf(LoneNode::canary(cls)), cls);
+    for (uint32_t offset = rt::kArrayElementsOffset; offset < 48; offset += 8)
+      EXPECT_EQ(rt::loadGuest<uint64_t>(LoneNode::canary(cls) + offset), 0u) << "a write outside its object";
+  }
+}
+
+/// Fetches the foreign object once with this reply. True if it was installed.
+bool fetched(LoneNode& node, uint32_t cls, Bytes reply) {
+  node.nextReply = std::move(reply);
+  const int errors = node.fatalErrors;
+  try {
+    node.space.checkRead(node.context, LoneNode::foreign(cls));
+  } catch (Lost) {
+    EXPECT_EQ(node.fatalErrors, errors + 1) << "waits for ever without an error";
+    return false;
+  }
+  return true;
+}
+
+TEST(UntrustedMessagesTest, AFetchAcceptsSoundReplies) {
+  LoneNode node;
+  EXPECT_TRUE(fetched(node, kInstance, fetchReply(kInstance, 0, 32)));
+  EXPECT_TRUE(fetched(node, kByteArray, fetchReply(kByteArray, kArrayLength, 24)));
+  EXPECT_EQ(rt::arrayLength(LoneNode::foreign(kByteArray)), int32_t(kArrayLength));
+}
+
+TEST(UntrustedMessagesTest, AFetchRefusesRepliesThatFitNoObject) {
+  const Bytes replies[] = {{},
+                           {uint8_t(ReplyStatus::Refused)},
+                           fetchReply(0, 0, 32),
+                           fetchReply(kClasses, 0, 32),
+                           fetchReply(kInstance, 0, 24),
+                           fetchReply(kInstance, 0, 40),
+                           fetchReply(kInstance, 1, 32),
+                           fetchReply(kByteArray, kArrayLength, 32),
+                           fetchReply(kByteArray, 0xFFFF'FFFF, 24),
+                           fetchReply(kReferenceArray, 0x7FFF'FFFF, 24)};
+  for (const Bytes& reply : replies) {
+    LoneNode node;
+    EXPECT_FALSE(fetched(node, kInstance, reply));
+  }
+}
+
+TEST(UntrustedMessagesTest, AnObjectNeverChangesItsClassOrLength) {
+  LoneNode node;
+  EXPECT_TRUE(fetched(node, kByteArray, fetchReply(kByteArray, 16, 16)));
+  node.space.acquire(node.context, true);
+  EXPECT_FALSE(fetched(node, kByteArray, fetchReply(kByteArray, 8, 8)));
+}
+
+TEST(UntrustedMessagesTest, MutatedRepliesAreInstalledWholeOrNotAtAll) {
+  Prng random(7);
+  int installed = 0;
+  for (int i = 0; i < 2000; ++i) {
+    LoneNode node;
+    const uint32_t cls = uint32_t(kInstance + random.below(3));
+    const Bytes reply = cls == kInstance    ? fetchReply(cls, 0, 32)
+                        : cls == kByteArray ? fetchReply(cls, 20, 24)
+                                            : fetchReply(cls, 20, 160);
+    if (!fetched(node, cls, mutated(reply, random))) continue;
+    ++installed;
+    const rt::ClassInfo* info = node.classInfo(rt::classIndexOf(LoneNode::foreign(cls)));
+    ASSERT_NE(info, nullptr);
+    ObjectShape::of(*info, LoneNode::foreign(cls)).forEachReference([&](uint64_t offset) {
+      const ObjectRef reference = rt::loadGuest<uint64_t>(LoneNode::foreign(cls) + offset);
+      EXPECT_TRUE(reference == 0 || node.homes.valid(reference)) << "a reference out of the plan";
+    });
+  }
+  EXPECT_GT(installed, 100) << "the mutations never reach the inside";
+}
+
+}  // namespace
+}  // namespace jvmc::cluster
