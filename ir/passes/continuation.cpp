@@ -35,7 +35,11 @@ class ContinuationMaker {
   }
 
   void run() {
-    blocks_.push_back(entry());
+    if (body_[block_].handler) {
+      startProtected();
+    } else {
+      blocks_.push_back(entry());
+    }
     for (size_t i = 0; i < pending_.size(); ++i) copyBlock(pending_[i]);
     body_.blocks = std::move(blocks_);
     defineStripLimits();
@@ -59,6 +63,35 @@ class ContinuationMaker {
       if (instrs[at].op == baseline[done].op) ++done;
     while (!isAfter && instrs[at].op == Opcode::kPoll) ++at;
     return at;
+  }
+
+  // A handler's arguments are read at the start of its block, before the limits of strips (see defineStripLimits) could
+  // be defined there. So the point's block comes third: the entry goes on to it, or, if it is resumed with an exception,
+  // to a block that goes on to the handler; both have room for the limits.
+  void startProtected() {
+    firstCopy_ = 3;
+    Block inside = entry();
+    BlockCall handler = *inside.handler;
+    Block entry = sibling(inside, "resume_protected"), caught = sibling(inside, "resume_caught");
+    std::swap(entry.params, inside.params);
+    entry.handler = BlockCall{BlockId(1), {}};
+    entry.instrs.push_back(branchTo(BlockId(2), {}, entry.loc));
+    ValueId exceptionParam = body_[handlerBlock()].params[0];
+    caught.params.push_back(BodyEditor(body_).copyOf(exceptionParam, BlockId(1)));
+    handler.args.insert(handler.args.begin(), caught.params[0]);
+    caught.instrs.push_back(branchTo(handler.block, handler.args, entry.loc));
+    blocks_.push_back(std::move(entry));
+    blocks_.push_back(std::move(caught));
+    blocks_.push_back(std::move(inside));
+  }
+
+  BlockId handlerBlock() const { return body_[block_].handler->block; }
+
+  static Block sibling(const Block& block, std::string name) {
+    Block result;
+    result.name = std::move(name);
+    result.loc = block.loc;
+    return result;
   }
 
   Block entry() {
@@ -107,16 +140,19 @@ class ContinuationMaker {
     Liveness liveness(body_, cfg);
     Definitions definitions(body_);
     BodyEditor editor(body_);
-    Block& entry = body_.blocks[0];
+    const auto& slots = body_.blocks[0].params;
     for (ValueId v : liveness.liveIn(BlockId(0))) {
-      if (std::find(entry.params.begin(), entry.params.end(), v) != entry.params.end()) continue;
+      if (std::find(slots.begin(), slots.end(), v) != slots.end()) continue;
       const Instr* definition = definitions[v];
       auto neutral = definition ? neutralLimit(*definition) : std::nullopt;
       JVMC_CHECK(neutral.has_value(), context_.module[context_.function].name, point_, v.value);
       ValueId constant = editor.constant(definition->type, *neutral);
       Instr define = *definition;
       define.operands = {constant, constant};
-      entry.instrs.insert(entry.instrs.begin(), std::move(define));
+      for (uint32_t b = 0; b < (firstCopy_ == 1 ? 1 : 2); ++b) {
+        auto& instrs = body_.blocks[b].instrs;
+        instrs.insert(instrs.begin(), define);
+      }
     }
   }
 
@@ -147,7 +183,7 @@ class ContinuationMaker {
   }
 
   BlockId copyOf(Copy copy) {
-    auto [it, isNew] = copies_.try_emplace(copy, BlockId(uint32_t(pending_.size() + 1)));
+    auto [it, isNew] = copies_.try_emplace(copy, BlockId(uint32_t(firstCopy_ + pending_.size())));
     if (isNew) pending_.push_back(copy);
     return it->second;
   }
@@ -160,7 +196,8 @@ class ContinuationMaker {
   size_t start_ = 0;
   std::vector<const Loop*> loops_;  // around the point, outermost first
   std::map<Copy, BlockId> copies_;
-  std::vector<Copy> pending_;  // pending_[i] becomes block i + 1
+  std::vector<Copy> pending_;  // pending_[i] becomes block firstCopy_ + i
+  size_t firstCopy_ = 1;
   std::vector<Block> blocks_;
 };
 
