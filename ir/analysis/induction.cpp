@@ -59,20 +59,22 @@ class Matcher {
       if (cfg_.handler(p) == loop_.header) return std::nullopt;  // an exception goes round
       latches.push_back(p);
     }
-    if (auto top = matchTest(loop_.header)) return top;
-    if (latches.size() == 1 && latches[0] != loop_.header) {
-      if (auto bottom = matchTest(latches[0])) return bottom;
-      // The latch may be a bare edge (where a poll stands): then look at the block before it.
-      const auto& before = cfg_.predecessors(latches[0]);
-      bool isBare = body_[latches[0]].instrs.back().op == Opcode::kBr && before.size() == 1;
-      if (isBare && contains(loop_, before[0]) && before[0] != loop_.header) return matchTest(before[0]);
-    }
-    return std::nullopt;
+    BlockId last = latches.size() == 1 ? lastBlock(latches[0]) : BlockId();
+    if (last != loop_.header)
+      if (auto top = matchTest(loop_.header, true)) return top;
+    return last.valid() ? matchTest(last, false) : std::nullopt;
   }
 
  private:
+  // Where an iteration ends. A latch may be a bare edge (where a poll stands): then the block before it.
+  BlockId lastBlock(BlockId latch) const {
+    const auto& before = cfg_.predecessors(latch);
+    bool isBare = latch != loop_.header && body_[latch].instrs.back().op == Opcode::kBr && before.size() == 1;
+    return isBare ? before[0] : latch;
+  }
+
   // The test at the end of `exiting`: br_if on a comparison, one target in the loop and one outside.
-  std::optional<CountedLoop> matchTest(BlockId exiting) const {
+  std::optional<CountedLoop> matchTest(BlockId exiting, bool isTop) const {
     const Instr& branch = body_[exiting].instrs.back();
     if (branch.op != Opcode::kBrIf) return std::nullopt;
     bool firstStays = contains(loop_, branch.targets[0].block), secondStays = contains(loop_, branch.targets[1].block);
@@ -84,6 +86,7 @@ class Matcher {
       CountedLoop counted;
       counted.header = loop_.header;
       counted.exiting = exiting;
+      counted.isTopTested = isTop;
       counted.type = test->type;
       counted.stay = side == 0 ? stay : swapped(stay);
       counted.stayTarget = firstStays ? 0 : 1;
@@ -106,7 +109,7 @@ class Matcher {
       if (!step || *step == 0) continue;
       if (tested != params[i] && stepFrom(tested, params[i]) != step) continue;
       counted.testsNext = tested != params[i];
-      if (counted.testsNext && counted.isTopTested()) continue;
+      if (counted.testsNext && counted.isTopTested) continue;
       counted.paramIndex = i;
       counted.induction = params[i];
       counted.step = *step;
@@ -217,7 +220,7 @@ std::optional<uint64_t> constantTrips(const FunctionBody& body, const CountedLoo
   Wide last = first + tests * step;
   if (counted.type == kI32 ? last > INT32_MAX || last < INT32_MIN : last > INT64_MAX || last < INT64_MIN)
     return std::nullopt;
-  return uint64_t(tests) + (counted.isTopTested() ? 0 : 1);
+  return uint64_t(tests) + (counted.isTopTested ? 0 : 1);
 }
 
 }  // namespace jvmc::ir

@@ -23,7 +23,9 @@ std::optional<int64_t> integerConstant(const FunctionBody& body, ValueId v);
 
 struct CountedLoop {
   BlockId header;
-  BlockId exiting;            ///< the block whose br_if is the test: the header, or a block with the only back edge
+  /// The block whose br_if is the test: the header, or the block in front of the only back edge.
+  BlockId exiting;
+  bool isTopTested = false;   ///< the test comes before the body, which may then run no time at all
   uint32_t paramIndex = 0;    ///< of the induction variable in the header's parameters
   ValueId induction;          ///< that parameter
   ValueId initial;            ///< its value on entry; invalid if entries differ
@@ -33,8 +35,6 @@ struct CountedLoop {
   Opcode stay = Opcode::kLt;  ///< the loop goes on while `tested stay limit`: lt, le, gt, ge or ne
   ValueId limit;              ///< constant or defined outside the loop
   uint32_t stayTarget = 0;    ///< which target of the br_if goes on: 0 or 1
-
-  bool isTopTested() const { return exiting == header; }
 };
 
 /// Recognises loop number `loop` of `cfg`. Other exits from the loop are allowed. `mayBeLimit` may admit limits that

@@ -81,7 +81,7 @@ class LoopFacts {
       }
     }
     for (BlockId b : loop.blocks) {
-      if (counted.isTopTested() && b == loop.header) continue;  // also runs when the counter has reached the limit
+      if (counted.isTopTested && b == loop.header) continue;  // also runs when the counter has reached the limit
       for (uint32_t i = 0; i < body[b].instrs.size(); ++i) collect(context.module, b, i);
     }
   }
@@ -244,7 +244,7 @@ class Versioner {
     bool up = counted_.step > 0, strict = counted_.stay == Opcode::kLt || counted_.stay == Opcode::kGt;
     ValueId first = widen(slowEntry_.args[counted_.paramIndex]);
     ValueId last = plus(widen(counted_.limit), strict ? (up ? -1 : 1) : 0);
-    if (!counted_.isTopTested()) {
+    if (!counted_.isTopTested) {
       if (!counted_.testsNext) last = plus(last, counted_.step);
       last = emit(up ? Opcode::kMax : Opcode::kMin, {last, first}, kI64, kI64);
     } else {

@@ -66,7 +66,7 @@ class StripMining {
     lengthOf_ = ValueId();
     if (!counted) counted = matchLengthLimit(cfg, definitions, index);
     if (!counted || !isSuitable(*counted)) return false;
-    if (counted->isTopTested() && !headerOnlyReads(loop.header)) return false;
+    if (counted->isTopTested && !headerOnlyReads(loop.header)) return false;
     transform(cfg, definitions, loop, *counted);
     return true;
   }
@@ -100,7 +100,7 @@ class StripMining {
       return def && def->op == Opcode::kArrayLength && body_[limit].block == loop.header &&
              isInvariant(body_, loop, def->operands[0]);
     });
-    if (counted && !counted->isTopTested()) return std::nullopt;
+    if (counted && !counted->isTopTested) return std::nullopt;
     if (counted) lengthOf_ = definitions[counted->limit]->operands[0];
     return counted;
   }
@@ -137,7 +137,7 @@ class StripMining {
     ValueId tested = definitions[test.operands[0]]->operands[testedSide(*definitions[test.operands[0]], counted)];
     BlockCall stay = test.targets[counted.stayTarget], exit = test.targets[1 - counted.stayTarget];
     BlockId check = editor_.addBlock(body_[header].name + "_check", loc);
-    BlockCall onward{again, counted.isTopTested() ? body_[header].params : stay.args};
+    BlockCall onward{again, counted.isTopTested ? body_[header].params : stay.args};
     Instr inner = editor_.make(counted.exiting, counted.stay, {tested, limit}, counted.type, kI32, loc);
     Instr outer = editor_.make(check, counted.stay, {tested, counted.limit}, counted.type, kI32, loc);
     body_[check].instrs = {outer, branchIf(outer.result, onward, exit, loc)};

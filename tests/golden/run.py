@@ -21,6 +21,7 @@ DEFAULT_COMMAND = {
     "diagnostics": ["irc check %s"],
     "verify": ["irc check %s"],
     "fmt": ["irc fmt %s"],
+    "passes": ["irc emit ir --no-lines %s"],
 }
 TIMEOUT_SECONDS = 60
 

@@ -16,5 +16,6 @@ void addCheck(CLI::App& app, const CommonOptions& common, Action& action);
 void addFmt(CLI::App& app, const CommonOptions& common, Action& action);
 void addRun(CLI::App& app, const CommonOptions& common, Action& action);
 void addDis(CLI::App& app, const CommonOptions& common, Action& action);
+void addEmit(CLI::App& app, const CommonOptions& common, Action& action);
 
 }  // namespace jvmc::irc

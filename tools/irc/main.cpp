@@ -36,6 +36,7 @@ int runMain(int argc, char** argv) {
   addFmt(app, common, action);
   addDis(app, common, action);
   addRun(app, common, action);
+  addEmit(app, common, action);
 
   try {
     app.parse(argc, argv);
