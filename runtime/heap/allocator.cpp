@@ -81,11 +81,13 @@ bool Allocator::takeHole(uint64_t bytes, Area& area) {
   }
 }
 
-BlockSpace::Blocks Allocator::takeShared(uint64_t bytes, bool reserve) {
+BlockSpace::Blocks Allocator::takeShared(uint64_t bytes, bool reserve, bool holes) {
   if (shared_.end - shared_.begin < bytes) {
-    BlockSpace::Blocks block = space_.takeBlock(reserve);
-    if (!block.address) return block;
-    shared_ = {block.address, block.address + kBlockBytes, block.zeroed};
+    if (!holes || !takeHole(bytes, shared_)) {
+      BlockSpace::Blocks block = space_.takeBlock(reserve);
+      if (!block.address) return block;
+      shared_ = {block.address, block.address + kBlockBytes, block.zeroed};
+    }
     record(shared_);
   }
   uint64_t address = shared_.begin;

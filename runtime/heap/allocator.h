@@ -35,8 +35,9 @@ class Allocator {
   /// Takes the context's area away; what is left of it serves the next takeArea().
   void returnArea(ThreadContext& ctx);
 
-  /// Zeroed memory for an object of at most kLargeBytes in the shared block.
-  BlockSpace::Blocks takeShared(uint64_t bytes, bool reserve);
+  /// Zeroed memory for an object of at most kLargeBytes in the shared area: a free block or, if `holes`, a hole first
+  /// (small objects only: a hole that is too short is passed over until the next collection).
+  BlockSpace::Blocks takeShared(uint64_t bytes, bool reserve, bool holes = false);
   /// Memory for a large object; not yet zeroed unless `zeroed` says so.
   BlockSpace::Blocks takeLarge(uint64_t bytes, bool reserve);
 

@@ -161,7 +161,8 @@ class RegionHeap final : public Heap {
   BlockSpace::Blocks tryTakeMemory(ThreadContext& ctx, uint64_t bytes) {
     std::scoped_lock lock(mutex_);
     if (bytes > kLargeBytes) return allocator_.takeLarge(bytes, false);
-    if (bytes > kMediumBytes || zeal()) return allocator_.takeShared(bytes, false);
+    if (zeal()) return allocator_.takeShared(bytes, false, /*holes=*/true);
+    if (bytes > kMediumBytes) return allocator_.takeShared(bytes, false);
     BlockSpace::Refusal refusal = allocator_.takeArea(ctx, bytes);
     if (refusal != BlockSpace::Refusal::None) return {.refusal = refusal};
     return {bump(ctx, bytes), true, BlockSpace::Refusal::None};
