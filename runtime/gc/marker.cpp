@@ -22,8 +22,17 @@ ObjectRef findObject(Region& region, const ObjectModel& model, uint64_t address)
   return address < start + model.bytes(start) ? start : kNullRef;
 }
 
+Region* Marker::regionOfSlowly(uint64_t address) {
+  Region* region = space_.regionOf(address);
+  if (region) {
+    lastRegion_ = region;
+    lastBase_ = region->base();
+  }
+  return region;
+}
+
 void Marker::markPrecise(ObjectRef ref) {
-  Region* region = space_.regionOf(ref);
+  Region* region = regionOf(ref);
   if (!region) return;
   if (checked_) JVMC_CHECK(region->test(region->starts, ref), ref);
   stack_.push_back(ref);
@@ -36,7 +45,7 @@ void Marker::markConservative(uint64_t word) {
 }
 
 void Marker::markContaining(uint64_t address) {
-  Region* region = space_.regionOf(address);
+  Region* region = regionOf(address);
   if (!region) return;
   allocator_.publishStartsAround(address);
   if (ObjectRef found = findObject(*region, model_, address)) stack_.push_back(found);
@@ -49,7 +58,7 @@ void Marker::drain() {
     if (!stack_.empty()) {
       incoming = stack_.back();
       stack_.pop_back();
-      Region& region = *space_.regionOf(incoming);
+      Region& region = *regionOf(incoming);
       __builtin_prefetch(reinterpret_cast<const void*>(incoming));
       __builtin_prefetch(&region.marks[region.granule(incoming) / 64], 1);
       ++waiting;
@@ -64,7 +73,7 @@ void Marker::drain() {
 }
 
 void Marker::visit(ObjectRef ref) {
-  Region& region = *space_.regionOf(ref);
+  Region& region = *regionOf(ref);
   size_t granule = region.granule(ref);
   uint64_t& word = region.marks[granule / 64];
   uint64_t bit = uint64_t(1) << (granule % 64);
@@ -74,8 +83,9 @@ void Marker::visit(ObjectRef ref) {
   const ClassInfo& info = model_.classOf(ref);
   markLines(region, ref, ObjectModel::bytes(info, ref));
   ObjectModel::forEachReference(info, ref, [&](ObjectRef target) {
-    Region* targetRegion = space_.regionOf(target);
-    if (!targetRegion) return;  // null, or homed elsewhere
+    if (target == kNullRef) return;
+    Region* targetRegion = regionOf(target);
+    if (!targetRegion) return;  // homed elsewhere
     if (checked_) JVMC_CHECK(targetRegion->test(targetRegion->starts, target), ref, target);
     stack_.push_back(target);
   });

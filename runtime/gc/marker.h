@@ -17,7 +17,11 @@ class Marker {
  public:
   /// `checked` (zeal): verify that every reference leads to an object; all start bits must have been published.
   Marker(BlockSpace& space, Allocator& allocator, ObjectModel model, bool checked)
-      : space_(space), allocator_(allocator), model_(model), checked_(checked) {}
+      : space_(space),
+        allocator_(allocator),
+        model_(model),
+        checked_(checked),
+        regionBytes_(uint64_t(1) << space.plan().regionShift) {}
 
   /// A reference that must be null, foreign, or the start of an object.
   void markPrecise(ObjectRef ref);
@@ -31,6 +35,13 @@ class Marker {
  private:
   static constexpr size_t kPrefetched = 16;
 
+  /// space_.regionOf(), quick for an address in the same region as the last one.
+  Region* regionOf(uint64_t address) {
+    if (address - lastBase_ < regionBytes_) [[likely]]
+      return lastRegion_;
+    return regionOfSlowly(address);
+  }
+  Region* regionOfSlowly(uint64_t address);
   void markContaining(uint64_t address);
   void visit(ObjectRef ref);
   void markLines(Region& region, ObjectRef ref, uint64_t bytes);
@@ -42,6 +53,9 @@ class Marker {
   std::vector<ObjectRef> stack_;
   std::array<ObjectRef, kPrefetched> queue_{};
   uint64_t objects_ = 0;
+  const uint64_t regionBytes_;
+  Region* lastRegion_ = nullptr;
+  uint64_t lastBase_ = ~uint64_t(0);  // matches small numbers only, which lie in no region
 };
 
 /// The object of `region` that contains `address` by its start bits, or null.
