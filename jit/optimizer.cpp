@@ -6,8 +6,6 @@
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 
-#include <mutex>
-
 #include "ir/support/check.h"
 #include "jit/coherence.h"
 
@@ -43,19 +41,19 @@ std::string emit(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeG
 }  // namespace
 
 llvm::orc::JITTargetMachineBuilder hostMachine() {
-  static std::once_flag once;
-  std::call_once(once, [] {
+  static const llvm::orc::JITTargetMachineBuilder kHost = [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     llvm::InitializeNativeTargetAsmParser();  // for inline assembly
-  });
-  auto builder = llvm::cantFail(llvm::orc::JITTargetMachineBuilder::detectHost());
-  builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
-  builder.setRelocationModel(llvm::Reloc::PIC_);
-  builder.setCodeModel(llvm::CodeModel::Small);
-  builder.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  builder.getOptions().EnableGlobalISel = false;
-  return builder;
+    auto builder = llvm::cantFail(llvm::orc::JITTargetMachineBuilder::detectHost());
+    builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
+    builder.setRelocationModel(llvm::Reloc::PIC_);
+    builder.setCodeModel(llvm::CodeModel::Small);
+    builder.getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
+    builder.getOptions().EnableGlobalISel = false;
+    return builder;
+  }();
+  return kHost;
 }
 
 std::unique_ptr<llvm::TargetMachine> makeTargetMachine() {
