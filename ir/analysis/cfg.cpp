@@ -99,6 +99,14 @@ void Cfg::computeDominators(const std::vector<uint32_t>& nodeOrder) {
   std::vector<uint32_t> position(nodes, kUnreachable);
   for (uint32_t i = 0; i < nodeOrder.size(); ++i) position[nodeOrder[i]] = i;
 
+  // The nodes that lead to the entry of each block. (predecessors_ does not tell how a block leads to another, and to
+  // search for that is quadratic in the number of cases of a switch.)
+  std::vector<std::vector<uint32_t>> sources(body_.blocks.size());
+  for (uint32_t i = 0; i < body_.blocks.size(); ++i) {
+    for (BlockId s : successors_[i]) sources[s.index()].push_back(exitNode(BlockId(i)));
+    if (BlockId h = handler(BlockId(i)); h.valid()) sources[h.index()].push_back(entryNode(BlockId(i)));
+  }
+
   // idom by position in nodeOrder: a dominator has a smaller position.
   std::vector<uint32_t> idom(nodeOrder.size(), kUnreachable);
   idom[0] = 0;
@@ -120,11 +128,7 @@ void Cfg::computeDominators(const std::vector<uint32_t>& nodeOrder) {
       if (nodeOrder[i] % 2 != 0) {
         dominator = position[entryNode(b)];
       } else {
-        for (BlockId p : predecessors_[b.index()]) {
-          if (handler(p) == b) dominator = meet(dominator, entryNode(p));
-          const auto& normal = successors_[p.index()];
-          if (std::find(normal.begin(), normal.end(), b) != normal.end()) dominator = meet(dominator, exitNode(p));
-        }
+        for (uint32_t p : sources[b.index()]) dominator = meet(dominator, p);
       }
       if (idom[i] == dominator) continue;
       idom[i] = dominator;

@@ -222,5 +222,21 @@ TEST(Verifier, AVeryLongChainOfBlocksIsNoProblem) {
   EXPECT_TRUE(verifyModule(*builder.finish()).empty());
 }
 
+TEST(Verifier, AHugeSwitchIsNoProblem) {
+  ModuleBuilder builder;
+  FunctionId f = builder.declareFunction("f", {kI32});
+  FunctionBuilder b(builder.module(), f);
+  std::vector<FunctionBuilder::Case> cases;
+  for (int32_t i = 0; i < 100000; ++i) cases.push_back({i, {b.createBlock(), {}}});
+  BlockId otherwise = cases[0].target.block;
+  b.emitSwitch(b.param(0), {otherwise, {}}, cases);
+  for (const FunctionBuilder::Case& c : cases) {
+    b.switchTo(c.target.block);
+    b.emitSwitch(b.param(0), {cases.back().target.block, {}}, {{1, cases[1].target}});
+  }
+  b.finish();
+  EXPECT_TRUE(verifyModule(*builder.finish()).empty());
+}
+
 }  // namespace
 }  // namespace jvmc::ir
