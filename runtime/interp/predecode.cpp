@@ -503,7 +503,7 @@ class Predecoder {
   void emitAtomic(IOp op, AtomicOp atomic, uint32_t d, uint32_t object, uint32_t where, TypeKind storage,
                   uint32_t value, uint32_t second) {
     emit({op, d, object, where});
-    emit({IOp::kUnreachable, uint32_t(atomic) | log2Size(storage) << 8, value, second});
+    emit({IOp::kUnreachable, uint32_t(atomic) | log2Size(storage) << 8 | (isReference(storage) ? 1u << 16 : 0), value, second});
   }
 
   void emitFieldAccess(const ir::Instr& instr, uint32_t d) {
