@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "ir/support/check.h"
 
@@ -136,6 +137,7 @@ void Workers::takeTurn() {
   {
     std::scoped_lock lock(worker.mutex);
     pthread_getcpuclockid(pthread_self(), &worker.cpuClock);
+    worker.cpuStart = readClock(CLOCK_THREAD_CPUTIME_ID);
   }
   setCurrentWorker(&worker);
   int chained = kMaxChain;
@@ -166,18 +168,19 @@ ThreadEntry* Workers::next(Worker& worker, int& chained) {
 }
 
 ThreadEntry* Workers::dispatch(Worker& worker, ThreadEntry& entry) {
-  uint64_t start = readClock(CLOCK_THREAD_CPUTIME_ID);
   {
     std::scoped_lock lock(worker.mutex);
     worker.current = entry.thread.get();
-    worker.cpuStart = start;
   }
   dispatcher_.execute(entry);
+  // One look at the clock a dispatch (it is a system call): the time between two dispatches counts for the later one.
+  uint64_t now = readClock(CLOCK_THREAD_CPUTIME_ID), used;
   {
     std::scoped_lock lock(worker.mutex);
     worker.current = nullptr;
+    used = now - std::exchange(worker.cpuStart, now);
   }
-  return dispatcher_.settle(entry, readClock(CLOCK_THREAD_CPUTIME_ID) - start);
+  return dispatcher_.settle(entry, used);
 }
 
 std::vector<Workers::Running> Workers::running() {
