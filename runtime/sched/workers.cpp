@@ -11,6 +11,10 @@
 
 #include "ir/support/check.h"
 
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace jvmc::rt {
 namespace {
 
@@ -19,6 +23,19 @@ constexpr int kMaxChain = 16;
 constexpr int64_t kSlotPatienceNanos = 400'000;
 /// Other users of TBB in this process (compilation, collection) and the main thread.
 constexpr size_t kOtherTbbThreads = 8;
+
+// ThreadSanitizer does not see that TBB, which is not instrumented, runs a task after it was enqueued.
+#if defined(__SANITIZE_THREAD__)
+void noteHandOver(void* address) {
+  __tsan_release(address);
+}
+void noteTakeOver(void* address) {
+  __tsan_acquire(address);
+}
+#else
+void noteHandOver(void*) {}
+void noteTakeOver(void*) {}
+#endif
 
 uint64_t readClock(clockid_t clock) {
   timespec t{};
@@ -47,6 +64,16 @@ struct Workers::Arena {
                     std::max<size_t>(std::thread::hardware_concurrency(), workers + kOtherTbbThreads)),
         // No slot is reserved for a thread of ours: work comes by enqueue only.
         arena(int(workers), 0) {}
+
+  struct Turn {
+    Workers* workers;
+    void operator()() const { workers->takeTurn(); }
+  };
+  void enqueue(Workers& workers) {
+    noteHandOver(&workers);
+    arena.enqueue(Turn{&workers});
+  }
+
   // Without it an arena larger than the machine runs one task at a time.
   tbb::global_control parallelism;
   tbb::task_arena arena;
@@ -101,7 +128,7 @@ void Workers::add(ThreadEntry& entry) {
     }
   }
   if (startTurn)
-    arena_->arena.enqueue([this] { takeTurn(); });
+    arena_->enqueue(*this);
   else
     startTick();
 }
@@ -126,6 +153,7 @@ ThreadEntry* Workers::popLocked() {
 // ---------------------------------------------------------------- a turn
 
 void Workers::takeTurn() {
+  noteTakeOver(this);
   // Not by TBB's slot index: an arena of one has two slots.
   Worker* free;
   {

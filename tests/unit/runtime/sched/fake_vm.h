@@ -91,7 +91,7 @@ class FakeVm final : public Vm {
     options_.node = NodeId(fake_.node);
     // Each node of a test has its own address range.
     options_.plan.regionCount = 16;
-    options_.plan.base += uint64_t(fake_.node) << 40;
+    options_.plan.base += fake_.node * options_.plan.bytes();
     module_.types.array(ir::kI8);
     layout_ = std::make_unique<ModuleLayout>(module_, options_.plan);
     classes_ = std::make_unique<ClassTable>(*layout_);
@@ -165,12 +165,12 @@ class FakeVm final : public Vm {
   CodeProvider* code() override { return nullptr; }
   void onThreadEnd(GuestThread& thread, bool) override {
     storeGuest<int32_t>(thread.ref.object + field(ir::builtin::kThreadState), 1);
-    ++ended;
     SyncRequest end{};
     end.op = SyncOp::ThreadEnd;
     end.thread = thread.ref;
     end.object = thread.ref.object;
     space_->post(end);
+    ++ended;  // last: a test that sees it may take the nodes down
   }
   // Parts that scripts do not use.
   OutsideWorld& outside() override { return missing<OutsideWorld>(); }

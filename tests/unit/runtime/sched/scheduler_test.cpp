@@ -225,30 +225,29 @@ TEST(Scheduler, wait_and_notify_hand_a_token_to_and_fro) {
   EXPECT_EQ(turn, kTurns);
 }
 
+/// Counts turns, not progress: how far a thread gets in its slice is up to the machine.
 TEST(Scheduler, endless_loops_share_the_workers_fairly) {
   FakeVm vm({.workers = 2, .timeSliceNanos = 1 * kMilli});
-  constexpr int kThreads = 6;
-  std::atomic<int64_t> spins[kThreads] = {};
+  constexpr int kThreads = 6, kTurns = 10;
+  std::atomic<int> turns[kThreads] = {};
   std::atomic<bool> stop{false};
-  for (auto& count : spins)
+  for (auto& count : turns)
     vm.spawn([&](Guest& g) {
-      while (!stop) {
-        ++count;
+      ++count;
+      while (!stop)
         if (g.poll()) return Did::Captured;
-      }
       return g.end();
     });
+  auto least = [&] { return std::min_element(std::begin(turns), std::end(turns))->load(); };
+  while (least() < kTurns) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  int most = *std::max_element(std::begin(turns), std::end(turns));
   // A thread that comes later gets its turn although nobody gives up a worker.
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
   std::atomic<bool> lateRan{false};
   vm.spawn([&](Guest& g) { return lateRan = true, g.end(); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  EXPECT_TRUE(lateRan);
+  while (!lateRan) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_LE(most, 2 * kTurns) << "one thread got far more turns than another";
   stop = true;
   vm.scheduler().waitIdle();
-  auto [least, most] = std::minmax_element(std::begin(spins), std::end(spins));
-  EXPECT_GT(*least, 0);
-  EXPECT_LT(*most, 4 * *least) << "one thread got far more than another";
 }
 
 TEST(Scheduler, two_threads_that_wake_each_other_do_not_starve_a_third) {
