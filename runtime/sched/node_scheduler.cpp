@@ -153,14 +153,17 @@ void NodeScheduler::runOnFiber(ThreadEntry& entry, ThreadEntry::Step step) {
   ThreadContext& ctx = entry.fiber->context();
   prepareContext(thread, ctx);
   vm_.world().enter(ctx);
-  entry.end = ThreadEntry::End::Captured;
-  if (step == ThreadEntry::Step::Flush) {
+  bool ended = false;
+  if (step == ThreadEntry::Step::Flush)
     thread.captureReason = CaptureReason::Migrate;
-  } else if (code_.run(ctx) == RunOutcome::Ended) {
-    entry.end = ThreadEntry::End::Ended;
+  else
+    ended = code_.run(ctx) == RunOutcome::Ended;
+  // Set only now: the fiber may have been suspended and resumed meanwhile.
+  entry.end = ended ? ThreadEntry::End::Ended : ThreadEntry::End::Captured;
+  if (ended)
     vm_.onThreadEnd(thread, !thread.report.empty());
-  }
-  if (entry.end == ThreadEntry::End::Captured) flushIfMoving(entry, ctx);
+  else
+    flushIfMoving(entry, ctx);
   vm_.heap().retire(ctx);
   thread.epoch = ctx.epoch;
   thread.writerSlot = ctx.writerSlot;
