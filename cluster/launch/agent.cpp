@@ -21,6 +21,11 @@ namespace {
 
 constexpr auto kAskTime = 5 * kj::SECONDS;
 
+/// Runs `then` when the connection is lost, for whatever reason.
+kj::Promise<void> whenLost(RpcConnection& connection, std::function<void()> then) {
+  return connection.onDisconnect().then([then] { then(); }, [then](kj::Exception&&) { then(); });
+}
+
 /// Another agent. The connection was made by either side.
 struct Peer {
   kj::Own<RpcConnection> connection;
@@ -64,7 +69,7 @@ class Agent {
   RuntimeDir dir_;
   std::string address_, host_;
   uint32_t vms_ = 0;
-  std::map<std::string, kj::Own<Peer>> peers_;       // by address
+  std::map<std::string, kj::Own<Peer>> peers_;        // by address
   std::map<std::string, kj::Own<Program>> programs_;  // by id
   std::vector<std::shared_ptr<kj::Own<RpcConnection>>> callers_;
   kj::Own<Listener> listener_;
@@ -102,7 +107,8 @@ class Agent::Registered final : public schema::Registration::Server {
 class Agent::Server final : public schema::Agent::Server {
  public:
   /// `incoming` is the connection this object serves; null on connections that this agent made.
-  Server(Agent& agent, std::shared_ptr<kj::Own<RpcConnection>> incoming) : agent_(agent), incoming_(std::move(incoming)) {}
+  Server(Agent& agent, std::shared_ptr<kj::Own<RpcConnection>> incoming)
+      : agent_(agent), incoming_(std::move(incoming)) {}
 
   kj::Promise<void> join(JoinContext context) override {
     std::string address = context.getParams().getAddress().cStr();
@@ -123,8 +129,8 @@ class Agent::Server final : public schema::Agent::Server {
     auto fd = listenOn(address);
     if (!fd.ok()) return toException(fd.error());
     auto bound = boundAddress(*fd);
-    VmArguments arguments{params.getProgram().cStr(),    params.getNode(),         params.getNodeCount(),
-                          agent_.options_.keyFile,        agent_.options_.logLevel, agent_.options_.jsonLog};
+    VmArguments arguments{params.getProgram().cStr(), params.getNode(),         params.getNodeCount(),
+                          agent_.options_.keyFile,    agent_.options_.logLevel, agent_.options_.jsonLog};
     auto child = VmChild::start(agent_.loop_, arguments, *fd);
     close(*fd);
     if (!child.ok()) return toException(child.error());
@@ -209,7 +215,8 @@ class Agent::Server final : public schema::Agent::Server {
                    .catch_([silent](kj::Exception&&) { return silent; }));
     }
     return kj::joinPromises(asks.finish()).then([context](kj::Array<AgentView> views) mutable {
-      encodeList(std::vector<AgentView>(views.begin(), views.end()), context.getResults().initAgents(uint32_t(views.size())));
+      encodeList(std::vector<AgentView>(views.begin(), views.end()),
+                 context.getResults().initAgents(uint32_t(views.size())));
     });
   }
 
@@ -253,7 +260,7 @@ void Agent::takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) {
     // Not from within the connection's own event.
     loop_.post([this, slot] { std::erase(callers_, slot); });
   };
-  loop_.detach((*slot)->onDisconnect().then(gone, [gone](kj::Exception&&) { gone(); }));
+  loop_.detach(whenLost(**slot, std::move(gone)));
 }
 
 void Agent::addPeer(const std::string& address, kj::Own<RpcConnection> connection) {
@@ -267,7 +274,7 @@ void Agent::addPeer(const std::string& address, kj::Own<RpcConnection> connectio
       spdlog::warn("agent {} has left", address);
     });
   };
-  loop_.detach(connection->onDisconnect().then(gone, [gone](kj::Exception&&) { gone(); }));
+  loop_.detach(whenLost(*connection, std::move(gone)));
   peers_[address] = kj::heap<Peer>(Peer{kj::mv(connection), kj::mv(agent)});
   spdlog::info("agent {} is here", address);
 }
@@ -303,11 +310,14 @@ kj::Promise<void> Agent::joinAt(std::string text) {
   });
 }
 
-AgentView Agent::describe() const { return {address_, uint32_t(getpid()), vms_}; }
+AgentView Agent::describe() const {
+  return {address_, uint32_t(getpid()), vms_};
+}
 
 // ---------------------------------------------------------------- programs
 
-kj::Promise<std::vector<ProgramView>> gatherPrograms(IoLoop& loop, std::vector<kj::Promise<std::vector<ProgramView>>> asks) {
+kj::Promise<std::vector<ProgramView>> gatherPrograms(IoLoop& loop,
+                                                     std::vector<kj::Promise<std::vector<ProgramView>>> asks) {
   auto joined = kj::heapArrayBuilder<kj::Promise<std::vector<ProgramView>>>(asks.size());
   for (auto& ask : asks)
     joined.add(loop.timer().timeoutAfter(kAskTime, kj::mv(ask)).catch_([](kj::Exception&&) {
@@ -341,7 +351,8 @@ kj::Promise<schema::Control::Client> Agent::controlOf(std::string prefix) {
   return allPrograms().then([this, prefix](std::vector<ProgramView> views) -> kj::Promise<schema::Control::Client> {
     std::erase_if(views, [&](const ProgramView& view) { return !view.id.starts_with(prefix); });
     if (views.empty())
-      return toException({ErrorCode::kNotFound, prefix.empty() ? "no program runs" : fmt::format("no program '{}' runs", prefix)});
+      return toException(
+          {ErrorCode::kNotFound, prefix.empty() ? "no program runs" : fmt::format("no program '{}' runs", prefix)});
     if (views.size() > 1) {
       std::string ids;
       for (auto& view : views) ids += fmt::format("{}{} ({})", ids.empty() ? "" : ", ", view.id, view.name);
@@ -359,12 +370,13 @@ kj::Promise<schema::Control::Client> Agent::controlOf(std::string prefix) {
             return nullptr;
           },
           [](kj::Exception&&) -> kj::Maybe<schema::Control::Client> { return nullptr; }));
-    return kj::joinPromises(asks.finish()).then([](kj::Array<kj::Maybe<schema::Control::Client>> found) -> schema::Control::Client {
-      for (auto& maybe : found) {
-        KJ_IF_MAYBE(control, maybe) return *control;
-      }
-      kj::throwFatalException(toException({ErrorCode::kNotFound, "the program has just ended"}));
-    });
+    return kj::joinPromises(asks.finish())
+        .then([](kj::Array<kj::Maybe<schema::Control::Client>> found) -> schema::Control::Client {
+          for (auto& maybe : found) {
+            KJ_IF_MAYBE (control, maybe) return *control;
+          }
+          kj::throwFatalException(toException({ErrorCode::kNotFound, "the program has just ended"}));
+        });
   });
 }
 

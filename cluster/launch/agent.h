@@ -1,5 +1,5 @@
-// `jvmcluster node`: offers this machine to a cluster. Starts a VM process for each node of a program that is placed here,
-// knows the other agents, and answers commands for all programs of the cluster. Protocol: schema/agent.capnp.
+// `jvmcluster node`: offers this machine to a cluster. Starts a VM process for each node of a program that is placed
+// here, knows the other agents, and answers commands for all programs of the cluster. Protocol: schema/agent.capnp.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 namespace jvmc::cluster {
 
 struct AgentOptions {
-  std::string listen;             ///< HOST:PORT; port 0: any
-  std::string join;               ///< an agent of the cluster; empty: this one begins a cluster
+  std::string listen;  ///< HOST:PORT; port 0: any
+  std::string join;    ///< an agent of the cluster; empty: this one begins a cluster
   std::string keyFile;
   std::string logLevel = "info";  ///< of the VM processes
   bool jsonLog = false;

@@ -26,7 +26,8 @@ namespace {
   int nowhere = open("/dev/null", O_RDWR);
   dup2(nowhere, 0);
   dup2(2, 1);  // a VM process has nothing to say on stdout: the launcher speaks for the program
-  // The listening socket may have any number, kInheritedListenFd included; dup2 clears close-on-exec, a self-dup does not.
+  // The listening socket may have any number, kInheritedListenFd included; dup2 clears close-on-exec, a self-dup does
+  // not.
   if (listenFd == kInheritedListenFd) {
     fcntl(listenFd, F_SETFD, 0);
   } else {
@@ -51,7 +52,8 @@ Result<pid_t> startSelf(const std::vector<std::string>& arguments, int listenFd)
 }
 
 std::string describeExit(int status) {
-  if (WIFSIGNALED(status)) return fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
   return fmt::format("exited with code {}", WEXITSTATUS(status));
 }
 

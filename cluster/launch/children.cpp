@@ -20,10 +20,12 @@ Result<kj::Own<VmChild>> VmChild::start(IoLoop& loop, const VmArguments& argumen
 VmChild::VmChild(IoLoop& loop, pid_t pid)
     : firstPid_(pid), pid_(pid), status_(loop.io().unixEventPort.onChildExit(pid_).fork()) {}
 
-VmChild::~VmChild() noexcept(false) { kill(SIGKILL); }
+VmChild::~VmChild() noexcept(false) {
+  kill(SIGKILL);
+}
 
 void VmChild::kill(int signal) {
-  KJ_IF_MAYBE(pid, pid_) ::kill(*pid, signal);
+  KJ_IF_MAYBE (pid, pid_) ::kill(*pid, signal);
 }
 
 kj::Promise<std::string> VmChild::ended() {

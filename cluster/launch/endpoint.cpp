@@ -23,7 +23,8 @@ std::vector<Endpoint> findEndpoints() {
   for (auto& dir : findRuntimeDirs()) {
     std::ifstream file(dir + "/endpoint");
     Endpoint endpoint;
-    if (std::getline(file, endpoint.address) && std::getline(file, endpoint.keyFile)) found.push_back(std::move(endpoint));
+    if (std::getline(file, endpoint.address) && std::getline(file, endpoint.keyFile))
+      found.push_back(std::move(endpoint));
   }
   return found;
 }

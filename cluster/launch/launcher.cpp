@@ -29,19 +29,19 @@ std::string newProgramId() {
 /// Everything of one launch; lives on the loop of the main thread.
 class Launch {
  public:
-  Launch(IoLoop& loop, const LaunchOptions& options) : loop_(loop), options_(options), outside_(loop, options.execute) {}
+  Launch(IoLoop& loop, const LaunchOptions& options)
+      : loop_(loop), options_(options), outside_(loop, options.execute) {}
 
   kj::Promise<RunOutcome> run() {
     auto targets = options_.cluster.empty() ? startHere() : startOnAgents();
     return targets
-        .then(
-            [this](std::vector<RunTarget> targets) { return runOn(std::move(targets)); },
-            [](kj::Exception&& exception) {
-              RunOutcome outcome;
-              outcome.exitCode = kExitOwnFailure;
-              outcome.error = plainText(exception);
-              return kj::Promise<RunOutcome>(std::move(outcome));
-            })
+        .then([this](std::vector<RunTarget> targets) { return runOn(std::move(targets)); },
+              [](kj::Exception&& exception) {
+                RunOutcome outcome;
+                outcome.exitCode = kExitOwnFailure;
+                outcome.error = plainText(exception);
+                return kj::Promise<RunOutcome>(std::move(outcome));
+              })
         .then([this](RunOutcome outcome) {
           return waitForAll(loop_, children_, kChildPatience).then([outcome = std::move(outcome)]() mutable {
             return std::move(outcome);
@@ -131,7 +131,8 @@ kj::Promise<std::vector<RunTarget>> Launch::startHere() {
     address.path = dir_->file(fmt::format("node-{}.sock", i));
     auto fd = listenOn(address);
     if (!fd.ok()) return toException(fd.error());
-    auto child = VmChild::start(loop_, {program_, i, nodes_, dir_->file("key"), options_.logLevel, options_.jsonLog}, *fd);
+    auto child =
+        VmChild::start(loop_, {program_, i, nodes_, dir_->file("key"), options_.logLevel, options_.jsonLog}, *fd);
     close(*fd);
     if (!child.ok()) return toException(child.error());
     targets.push_back({address.text(), (*child)->pid()});
@@ -187,7 +188,8 @@ kj::Promise<std::vector<RunTarget>> Launch::startOnAgents() {
         remoteTargets_.resize(nodes_);
         kj::Promise<void> started = kj::READY_NOW;
         for (uint32_t i = 0; i < nodes_; ++i)
-          started = started.then([this, i, address = agents[i % agents.size()].address] { return startOn(address, i); });
+          started =
+              started.then([this, i, address = agents[i % agents.size()].address] { return startOn(address, i); });
         return started;
       })
       .then([this] { return remoteTargets_; });
@@ -205,13 +207,16 @@ kj::Promise<void> Launch::startOn(std::string address, uint32_t node) {
       .then([this, node](auto response) {
         remoteTargets_[node] = {response.getAddress().cStr(), response.getPid()};
         auto handle = response.getVm();
-        handleWatches_.add(handle.endedRequest().send().then(
-            [this, node](auto ended) {
-              if (run_.get()) run_->nodeEnded(node, ended.getHow().cStr());
-            },
-            [this, node](kj::Exception&&) {
-              if (run_.get()) run_->nodeEnded(node, "was lost with its agent");
-            }).eagerlyEvaluate(nullptr));
+        handleWatches_.add(handle.endedRequest()
+                               .send()
+                               .then(
+                                   [this, node](auto ended) {
+                                     if (run_.get()) run_->nodeEnded(node, ended.getHow().cStr());
+                                   },
+                                   [this, node](kj::Exception&&) {
+                                     if (run_.get()) run_->nodeEnded(node, "was lost with its agent");
+                                   })
+                               .eagerlyEvaluate(nullptr));
         handles_.add(kj::mv(handle));
       });
 }
@@ -225,8 +230,7 @@ void Launch::registerProgram() {
 
 }  // namespace
 
-RunOutcome launch(const LaunchOptions& options,
-                  const std::function<void(std::function<void(int)>)>& whenRunning) {
+RunOutcome launch(const LaunchOptions& options, const std::function<void(std::function<void(int)>)>& whenRunning) {
   for (int signal : kSignals) kj::UnixEventPort::captureSignal(signal);
   kj::UnixEventPort::captureChildExit();
   RunOutcome outcome;

@@ -7,9 +7,9 @@
 namespace jvmc::cluster {
 
 struct LogOptions {
-  std::string who;              ///< "launcher", "agent", "node 2"
-  std::string level = "warn";   ///< error, warn, info, debug, trace, off; $JVMC_LOG wins ("debug", "info,...")
-  bool json = false;            ///< one JSON object a line
+  std::string who;             ///< "launcher", "agent", "node 2"
+  std::string level = "warn";  ///< error, warn, info, debug, trace, off; $JVMC_LOG wins ("debug", "info,...")
+  bool json = false;           ///< one JSON object a line
 };
 
 /// Sets the process's default logger. Call once, before threads start. An unknown level name counts as warn.

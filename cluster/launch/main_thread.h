@@ -1,5 +1,5 @@
-// Work for a process's main thread, given by its I/O loop: what may block (building a VM, stopping its threads) must not
-// stand in the loop's way.
+// Work for a process's main thread, given by its I/O loop: what may block (building a VM, stopping its threads) must
+// not stand in the loop's way.
 #pragma once
 
 #include <kj/async.h>

@@ -12,7 +12,9 @@ capnp::Data::Reader dataOf(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-std::string stringOf(capnp::Data::Reader data) { return {reinterpret_cast<const char*>(data.begin()), data.size()}; }
+std::string stringOf(capnp::Data::Reader data) {
+  return {reinterpret_cast<const char*>(data.begin()), data.size()};
+}
 
 }  // namespace
 
@@ -38,20 +40,28 @@ rt::OutsideCall decode(schema::OutsideCall::Reader in) {
 
 void encode(const rt::OutsideResult& result, schema::OutsideResult::Builder out) {
   switch (result.kind) {
-    case rt::OutsideResult::Kind::Value: return out.setValue(result.value);
-    case rt::OutsideResult::Kind::Bytes: return out.setBytes(dataOf(result.bytes));
-    case rt::OutsideResult::Kind::Null: return out.setNull();
-    case rt::OutsideResult::Kind::IoError: return out.setIoError(result.bytes);
+    case rt::OutsideResult::Kind::Value:
+      return out.setValue(result.value);
+    case rt::OutsideResult::Kind::Bytes:
+      return out.setBytes(dataOf(result.bytes));
+    case rt::OutsideResult::Kind::Null:
+      return out.setNull();
+    case rt::OutsideResult::Kind::IoError:
+      return out.setIoError(result.bytes);
   }
 }
 
 rt::OutsideResult decode(schema::OutsideResult::Reader in) {
   using Kind = rt::OutsideResult::Kind;
   switch (in.which()) {
-    case schema::OutsideResult::VALUE: return {Kind::Value, in.getValue(), ""};
-    case schema::OutsideResult::BYTES: return {Kind::Bytes, 0, stringOf(in.getBytes())};
-    case schema::OutsideResult::NULL_: return {Kind::Null, 0, ""};
-    case schema::OutsideResult::IO_ERROR: return {Kind::IoError, 0, in.getIoError().cStr()};
+    case schema::OutsideResult::VALUE:
+      return {Kind::Value, in.getValue(), ""};
+    case schema::OutsideResult::BYTES:
+      return {Kind::Bytes, 0, stringOf(in.getBytes())};
+    case schema::OutsideResult::NULL_:
+      return {Kind::Null, 0, ""};
+    case schema::OutsideResult::IO_ERROR:
+      return {Kind::IoError, 0, in.getIoError().cStr()};
   }
   return {Kind::IoError, 0, "the launcher answered in a way that this version does not know"};
 }

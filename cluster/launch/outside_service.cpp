@@ -46,7 +46,9 @@ OutsideService::OutsideService(IoLoop& loop, Execute execute) : loop_(loop), exe
   execute_ = std::make_shared<Execute>(std::move(execute));
 }
 
-OutsideService::~OutsideService() { close(); }
+OutsideService::~OutsideService() {
+  close();
+}
 
 void OutsideService::close() {
   closed_ = true;

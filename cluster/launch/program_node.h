@@ -1,5 +1,5 @@
-// A program on one node, as the VM process sees it. The real one is a Vm with its cluster services (vm_program_node.cpp);
-// tests of launching bring a small one without guest code.
+// A program on one node, as the VM process sees it. The real one is a Vm with its cluster services
+// (vm_program_node.cpp); tests of launching bring a small one without guest code.
 #pragma once
 
 #include <functional>

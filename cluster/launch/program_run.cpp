@@ -1,8 +1,8 @@
 #include "cluster/launch/program_run.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -16,22 +16,23 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr auto kFinishTime = 10 * kj::SECONDS;   // for a node to stop its threads and report
-constexpr auto kCommandTime = 5 * kj::SECONDS;   // for a node to answer a question
+constexpr auto kFinishTime = 10 * kj::SECONDS;       // for a node to stop its threads and report
+constexpr auto kCommandTime = 5 * kj::SECONDS;       // for a node to answer a question
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 
 /// The promise, or nothing if it fails or takes too long.
 template <class T>
 kj::Promise<kj::Maybe<T>> orNothing(kj::Timer& timer, kj::Duration time, kj::Promise<T> promise) {
   return timer.timeoutAfter(time, kj::mv(promise))
-      .then([](T value) -> kj::Maybe<T> { return kj::mv(value); }, [](kj::Exception&&) -> kj::Maybe<T> { return nullptr; });
+      .then([](T value) -> kj::Maybe<T> { return kj::mv(value); },
+            [](kj::Exception&&) -> kj::Maybe<T> { return nullptr; });
 }
 
 template <class T>
 std::vector<T> present(kj::Array<kj::Maybe<std::vector<T>>> parts) {
   std::vector<T> all;
   for (auto& part : parts) {
-    KJ_IF_MAYBE(some, part) all.insert(all.end(), some->begin(), some->end());
+    KJ_IF_MAYBE (some, part) all.insert(all.end(), some->begin(), some->end());
   }
   return all;
 }
@@ -101,9 +102,9 @@ ProgramRun::ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, Outside
       request_(std::move(request)),
       outside_(outside),
       nodes_(request_.targets.size()),
-      startedUnixMillis_(std::chrono::duration_cast<std::chrono::milliseconds>(
-                             std::chrono::system_clock::now().time_since_epoch())
-                             .count()),
+      startedUnixMillis_(
+          std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+              .count()),
       begunAt_(loop.timer().now()) {
   for (auto& target : request_.targets) request_.plan.peers.push_back(target.address);
   auto paf = kj::newPromiseAndFulfiller<void>();
@@ -123,8 +124,8 @@ kj::Promise<void> ProgramRun::connect(uint32_t node) {
       .then([this, node](kj::Own<RpcConnection> connection) {
         nodes_[node].vm = connection->peer().castAs<schema::VmProcess>();
         nodes_[node].connection = kj::mv(connection);
-        loop_.detach(nodes_[node].connection->onDisconnect().then([this, node] { connectionLost(node); },
-                                                                  [this, node](kj::Exception&&) { connectionLost(node); }));
+        loop_.detach(nodes_[node].connection->onDisconnect().then(
+            [this, node] { connectionLost(node); }, [this, node](kj::Exception&&) { connectionLost(node); }));
       });
 }
 
@@ -163,9 +164,11 @@ kj::Promise<RunOutcome> ProgramRun::run() {
   auto started = startAll().catch_([this](kj::Exception&& exception) {
     Error error = toError(exception);
     // A node that is lost says more by its exit than by its broken connection.
-    auto wait = error.code == ErrorCode::kUnavailable ? loop_.timer().afterDelay(2 * kExitGrace) : kj::Promise<void>(kj::READY_NOW);
+    auto wait = error.code == ErrorCode::kUnavailable ? loop_.timer().afterDelay(2 * kExitGrace)
+                                                      : kj::Promise<void>(kj::READY_NOW);
     return wait.then([this, error = std::move(error)] {
-      int code = error.code == ErrorCode::kInvalidInput || error.code == ErrorCode::kCorrupt ? kExitCannotInvoke : kExitOwnFailure;
+      int code = error.code == ErrorCode::kInvalidInput || error.code == ErrorCode::kCorrupt ? kExitCannotInvoke
+                                                                                             : kExitOwnFailure;
       end(code, error.message);
     });
   });
@@ -174,7 +177,7 @@ kj::Promise<RunOutcome> ProgramRun::run() {
 }
 
 void ProgramRun::end(int exitCode, std::string error) {
-  KJ_IF_MAYBE(fulfiller, ended_) {
+  KJ_IF_MAYBE (fulfiller, ended_) {
     spdlog::info("the program ends with code {}{}{}", exitCode, error.empty() ? "" : ": ", error);
     state_ = "ending";
     outcome_.exitCode = exitCode;
@@ -200,19 +203,25 @@ kj::Promise<RunOutcome> ProgramRun::finishAll() {
 kj::Promise<void> ProgramRun::finish(uint32_t node) {
   if (nodes_[node].lost || nodes_[node].vm == nullptr) return kj::READY_NOW;
   return orNothing(loop_.timer(), kFinishTime, vm(node).finishRequest().send().then([](auto response) {
-    return std::string(response.getStats().cStr());
-  })).then([this, node](kj::Maybe<std::string> stats) {
-    KJ_IF_MAYBE(text, stats) outcome_.stats[node] = *text;
-    else spdlog::debug("node {} did not finish", node);
-  });
+           return std::string(response.getStats().cStr());
+         }))
+      .then([this, node](kj::Maybe<std::string> stats) {
+        KJ_IF_MAYBE (text, stats)
+          outcome_.stats[node] = *text;
+        else
+          spdlog::debug("node {} did not finish", node);
+      });
 }
 
 void ProgramRun::connectionLost(uint32_t node) {
   if (ended_ == nullptr) return;
-  loop_.detach(loop_.timer().afterDelay(kExitGrace).then([this, node] { loseNode(node, "cannot be reached any more"); }));
+  loop_.detach(
+      loop_.timer().afterDelay(kExitGrace).then([this, node] { loseNode(node, "cannot be reached any more"); }));
 }
 
-void ProgramRun::nodeEnded(uint32_t node, const std::string& how) { loseNode(node, how); }
+void ProgramRun::nodeEnded(uint32_t node, const std::string& how) {
+  loseNode(node, how);
+}
 
 void ProgramRun::loseNode(uint32_t index, const std::string& how) {
   Node& node = nodes_[index];
@@ -272,7 +281,8 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
  private:
   void check(capnp::Text::Reader program) {
     if (!run_.request_.program.starts_with(program.cStr()))
-      kj::throwFatalException(toException({ErrorCode::kNotFound, fmt::format("no program '{}' runs here", program.cStr())}));
+      kj::throwFatalException(
+          toException({ErrorCode::kNotFound, fmt::format("no program '{}' runs here", program.cStr())}));
     if (run_.state_ == "starting")
       kj::throwFatalException(toException({ErrorCode::kUnavailable, "the program is still starting"}));
   }
@@ -280,10 +290,13 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
   ProgramRun& run_;
 };
 
-schema::Control::Client ProgramRun::control() { return kj::heap<ControlServer>(*this); }
+schema::Control::Client ProgramRun::control() {
+  return kj::heap<ControlServer>(*this);
+}
 
 ProgramView ProgramRun::describe() const {
-  ProgramView view{request_.program, request_.name, state_, uint32_t(nodes_.size()), 0, startedUnixMillis_, uint32_t(getpid())};
+  ProgramView view{request_.program,   request_.name,     state_, uint32_t(nodes_.size()), 0,
+                   startedUnixMillis_, uint32_t(getpid())};
   for (auto& node : nodes_) view.threads += node.threads;
   return view;
 }

@@ -1,10 +1,10 @@
-// Runs one program on VM processes that listen already: the launcher's side of schema/launch.capnp, wherever the processes
-// were started (children of ours, or of agents).
+// Runs one program on VM processes that listen already: the launcher's side of schema/launch.capnp, wherever the
+// processes were started (children of ours, or of agents).
 //
 //   connecting -> preparing -> running -> finishing -> over
 //
-// Whatever ends the program (its last thread, `exit`, a signal, a lost node, a time limit) goes through end(), once: the
-// first reason counts.
+// Whatever ends the program (its last thread, `exit`, a signal, a lost node, a time limit) goes through end(), once:
+// the first reason counts.
 #pragma once
 
 #include <optional>
@@ -21,7 +21,13 @@
 namespace jvmc::cluster {
 
 /// Exit codes of `run` that are not the guest's.
-enum RunExit : int { kExitTimeout = 124, kExitOwnFailure = 125, kExitCannotInvoke = 126, kExitNotFound = 127, kExitSignal = 128 };
+enum RunExit : int {
+  kExitTimeout = 124,
+  kExitOwnFailure = 125,
+  kExitCannotInvoke = 126,
+  kExitNotFound = 127,
+  kExitSignal = 128
+};
 
 struct RunOutcome {
   int exitCode = 0;

@@ -24,7 +24,9 @@ std::string basePath() {
   return fmt::format("/tmp/jvmcluster-{}", geteuid());
 }
 
-Error systemError(const std::string& what) { return {ErrorCode::kIo, fmt::format("{}: {}", what, std::strerror(errno))}; }
+Error systemError(const std::string& what) {
+  return {ErrorCode::kIo, fmt::format("{}: {}", what, std::strerror(errno))};
+}
 
 /// Makes the base folder, or checks that the one there is ours alone: in /tmp anybody could have made it.
 Result<std::string> privateBase() {

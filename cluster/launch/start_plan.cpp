@@ -20,9 +20,12 @@ capnp::Data::Reader dataOf(const std::string& text) {
 
 const char* modeName(rt::RunMode mode) {
   switch (mode) {
-    case rt::RunMode::Interp: return "interp";
-    case rt::RunMode::Jit: return "jit";
-    case rt::RunMode::Auto: return "auto";
+    case rt::RunMode::Interp:
+      return "interp";
+    case rt::RunMode::Jit:
+      return "jit";
+    case rt::RunMode::Auto:
+      return "auto";
   }
   return "auto";
 }
@@ -69,9 +72,11 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.heapBytes = in.getHeapBytes();
   plan.zeal = {in.getCaptureEvery(), in.getMigrateEvery(), in.getCollectEvery(), in.getOutsideEvery()};
   if (plan.peers.empty() || plan.peers.size() > kMaxNodes || plan.workers == 0 || plan.workers > kMaxWorkers)
-    return Error{ErrorCode::kInvalidInput, fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};
   if (!(plan.plan == rt::AddressPlan{}))
-    return Error{ErrorCode::kUnsupportedVersion, "the launcher asks for an address plan that this version does not have"};
+    return Error{ErrorCode::kUnsupportedVersion,
+                 "the launcher asks for an address plan that this version does not have"};
   return plan;
 }
 

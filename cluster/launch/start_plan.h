@@ -10,8 +10,8 @@
 namespace jvmc::cluster {
 
 struct StartPlan {
-  std::vector<uint8_t> module;      ///< the bytes of a .irm
-  std::vector<std::string> peers;   ///< address of each node
+  std::vector<uint8_t> module;     ///< the bytes of a .irm
+  std::vector<std::string> peers;  ///< address of each node
   std::vector<std::string> arguments;
   rt::RunMode mode = rt::RunMode::Auto;
   uint32_t workers = 1;

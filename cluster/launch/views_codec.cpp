@@ -41,8 +41,8 @@ void encode(const AgentView& view, schema::AgentInfo::Builder out) {
 }
 
 ThreadView decode(schema::ThreadInfo::Reader in) {
-  return {in.getId(),   in.getName().cStr(), in.getNode(),     in.getState().cStr(),
-          in.getWait().cStr(), in.getMoves(), in.getCpuNanos(), in.getPinned()};
+  return {in.getId(),          in.getName().cStr(), in.getNode(),     in.getState().cStr(),
+          in.getWait().cStr(), in.getMoves(),       in.getCpuNanos(), in.getPinned()};
 }
 
 NodeView decode(schema::NodeInfo::Reader in) {
@@ -51,10 +51,12 @@ NodeView decode(schema::NodeInfo::Reader in) {
 }
 
 ProgramView decode(schema::ProgramInfo::Reader in) {
-  return {in.getId().cStr(), in.getName().cStr(), in.getState().cStr(),       in.getNodes(),
+  return {in.getId().cStr(), in.getName().cStr(),       in.getState().cStr(), in.getNodes(),
           in.getThreads(),   in.getStartedUnixMillis(), in.getLauncherPid()};
 }
 
-AgentView decode(schema::AgentInfo::Reader in) { return {in.getAddress().cStr(), in.getPid(), in.getVms()}; }
+AgentView decode(schema::AgentInfo::Reader in) {
+  return {in.getAddress().cStr(), in.getPid(), in.getVms()};
+}
 
 }  // namespace jvmc::cluster

@@ -121,9 +121,10 @@ class VmProcess::Server final : public schema::VmProcess::Server {
 
   kj::Promise<void> begin(BeginContext) override {
     return onNode([](ProgramNode& node) {
-      node.begin();
-      return Status(Unit{});
-    }).ignoreResult();
+             node.begin();
+             return Status(Unit{});
+           })
+        .ignoreResult();
   }
 
   kj::Promise<void> finish(FinishContext context) override {
@@ -152,7 +153,8 @@ class VmProcess::Server final : public schema::VmProcess::Server {
 
  private:
   template <class Work>
-  auto onNode(Work work) -> kj::Promise<std::decay_t<decltype(*std::declval<decltype(work(*std::declval<ProgramNode*>()))&>())>> {
+  auto onNode(Work work)
+      -> kj::Promise<std::decay_t<decltype(*std::declval<decltype(work(*std::declval<ProgramNode*>()))&>())>> {
     return process_.main_.call([this, work = std::move(work)]() -> decltype(work(*process_.node_)) {
       if (!process_.node_) return Error{ErrorCode::kUnavailable, "the program has not been prepared on this node"};
       return work(*process_.node_);
@@ -187,7 +189,8 @@ kj::Promise<std::string> VmProcess::admit(const HelloInfo& caller) {
 }
 
 std::string VmProcess::admitPeer(const HelloInfo& caller) const {
-  if (caller.node <= options_.node || caller.node >= options_.nodeCount) return fmt::format("no node {} is expected", caller.node);
+  if (caller.node <= options_.node || caller.node >= options_.nodeCount)
+    return fmt::format("no node {} is expected", caller.node);
   if (caller.nodeCount != options_.nodeCount) return "the numbers of nodes differ";
   if (caller.moduleHash != moduleHash_) return "the modules differ";
   if (!(caller.plan == plan_.plan)) return "the address plans differ";
@@ -199,17 +202,20 @@ std::string VmProcess::admitPeer(const HelloInfo& caller) const {
 void VmProcess::takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) {
   if (caller.role == Role::Launcher) return takeLauncher(kj::mv(stream));
   NodeId peer(caller.node);
-  net_->addPeer(peer, kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, net_->linkFor(peer)));
+  net_->addPeer(
+      peer, kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, net_->linkFor(peer)));
 }
 
 void VmProcess::takeLauncher(kj::Own<kj::AsyncIoStream> stream) {
   launcherConnection_ =
       kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, kj::heap<Server>(*this));
   launcher_ = launcherConnection_->peer().castAs<schema::Launcher>();
-  loop_.detach(launcherConnection_->onDisconnect().then([] {
-    spdlog::debug("the launcher is gone");
-    leave(0);
-  }, [](kj::Exception&&) { leave(0); }));
+  loop_.detach(launcherConnection_->onDisconnect().then(
+      [] {
+        spdlog::debug("the launcher is gone");
+        leave(0);
+      },
+      [](kj::Exception&&) { leave(0); }));
 }
 
 HelloInfo VmProcess::introduction() const {
@@ -240,7 +246,8 @@ kj::Promise<void> VmProcess::callPeers() {
 
 kj::Promise<void> VmProcess::prepare(StartPlan plan) {
   if (hasPlan_) return toException({ErrorCode::kInvalidInput, "the program has been prepared already"});
-  if (plan.peers.size() != options_.nodeCount) return toException({ErrorCode::kInvalidInput, "the numbers of nodes differ"});
+  if (plan.peers.size() != options_.nodeCount)
+    return toException({ErrorCode::kInvalidInput, "the numbers of nodes differ"});
   plan_ = std::move(plan);
   moduleHash_ = moduleHashBytes(plan_.module);
   hasPlan_ = true;
@@ -284,15 +291,18 @@ kj::Promise<void> VmProcess::prepare(StartPlan plan) {
   awaitingPlan_.clear();
   auto connected = callPeers().fork();
   auto built = main_.call([this]() -> Status {
-    auto node = makeNode_({plan_, *control_, *outside_, *programEnd_, [this](Error error) { reportFatal(std::move(error)); }});
+    auto node =
+        makeNode_({plan_, *control_, *outside_, *programEnd_, [this](Error error) { reportFatal(std::move(error)); }});
     if (!node.ok()) return node.error();
     node_ = std::move(*node);
     return Unit{};
   });
-  return built.ignoreResult().then([connected = connected.addBranch()]() mutable { return kj::mv(connected); }).then([this] {
-    spdlog::info("ready, process {}", getpid());
-    reportAlive();
-  });
+  return built.ignoreResult()
+      .then([connected = connected.addBranch()]() mutable { return kj::mv(connected); })
+      .then([this] {
+        spdlog::info("ready, process {}", getpid());
+        reportAlive();
+      });
 }
 
 /// What would be lost with this node, so that the launcher can say so.
@@ -304,7 +314,8 @@ void VmProcess::reportAlive() {
                      request.setThreads(uint32_t(threads.size()));
                      auto names = request.initNames(uint32_t(std::min(threads.size(), kNamesReported)));
                      for (uint32_t i = 0; i < names.size(); ++i)
-                       names.set(i, threads[i].name.empty() ? fmt::format("thread {}", threads[i].id) : threads[i].name);
+                       names.set(i,
+                                 threads[i].name.empty() ? fmt::format("thread {}", threads[i].id) : threads[i].name);
                      return request.send().ignoreResult();
                    }));
   loop_.postAfter(kAliveNanos, [this] { reportAlive(); });

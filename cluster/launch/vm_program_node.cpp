@@ -21,28 +21,44 @@ using Json = nlohmann::ordered_json;
 
 const char* stateName(rt::ThreadState state) {
   switch (state) {
-    case rt::ThreadState::New: return "new";
-    case rt::ThreadState::Ready: return "ready";
-    case rt::ThreadState::Running: return "running";
-    case rt::ThreadState::Parked: return "parked";
-    case rt::ThreadState::Shipped: return "moving";
-    case rt::ThreadState::Ended: return "ended";
+    case rt::ThreadState::New:
+      return "new";
+    case rt::ThreadState::Ready:
+      return "ready";
+    case rt::ThreadState::Running:
+      return "running";
+    case rt::ThreadState::Parked:
+      return "parked";
+    case rt::ThreadState::Shipped:
+      return "moving";
+    case rt::ThreadState::Ended:
+      return "ended";
   }
   return "unknown";
 }
 
 const char* waitName(rt::WaitKind kind) {
   switch (kind) {
-    case rt::WaitKind::None: return "";
-    case rt::WaitKind::Sleep: return "sleep";
-    case rt::WaitKind::MonitorEnter: return "monitor";
-    case rt::WaitKind::MonitorWait: return "wait";
-    case rt::WaitKind::Join: return "join";
-    case rt::WaitKind::Park: return "park";
-    case rt::WaitKind::ClassInit: return "class-init";
-    case rt::WaitKind::Outside: return "outside";
-    case rt::WaitKind::Access: return "access";
-    case rt::WaitKind::Yield: return "yield";
+    case rt::WaitKind::None:
+      return "";
+    case rt::WaitKind::Sleep:
+      return "sleep";
+    case rt::WaitKind::MonitorEnter:
+      return "monitor";
+    case rt::WaitKind::MonitorWait:
+      return "wait";
+    case rt::WaitKind::Join:
+      return "join";
+    case rt::WaitKind::Park:
+      return "park";
+    case rt::WaitKind::ClassInit:
+      return "class-init";
+    case rt::WaitKind::Outside:
+      return "outside";
+    case rt::WaitKind::Access:
+      return "access";
+    case rt::WaitKind::Yield:
+      return "yield";
   }
   return "unknown";
 }

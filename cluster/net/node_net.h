@@ -39,8 +39,9 @@ class NodeNet {
   /// All nodes of the program's current view, self included, ascending.
   virtual std::vector<NodeId> nodes() const = 0;
 
-  /// Sends a request; `done` runs once on the I/O thread with the reply, or with an error if the peer is lost or refuses.
-  /// Callable from any thread; never blocks. No order is kept between two requests. A message to oneself is delivered too.
+  /// Sends a request; `done` runs once on the I/O thread with the reply, or with an error if the peer is lost or
+  /// refuses. Callable from any thread; never blocks. No order is kept between two requests. A message to oneself is
+  /// delivered too.
   virtual void request(NodeId to, Channel channel, Bytes payload, std::function<void(Result<Bytes>)> done) = 0;
   /// As request, when no reply is wanted. Lost only if the peer is lost.
   virtual void notify(NodeId to, Channel channel, Bytes payload) = 0;

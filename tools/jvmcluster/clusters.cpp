@@ -10,7 +10,9 @@ void ClusterOptions::addTo(CLI::App& command) {
   keyFile = cluster::defaultKeyPath();
   command.add_option("--cluster", cluster, "An agent's HOST:PORT (default: what runs on this machine for this user)")
       ->envname("JVMC_CLUSTER");
-  command.add_option("--key-file", keyFile, "Key of the cluster at --cluster")->envname("JVMC_KEY_FILE")->capture_default_str();
+  command.add_option("--key-file", keyFile, "Key of the cluster at --cluster")
+      ->envname("JVMC_KEY_FILE")
+      ->capture_default_str();
   command.add_option("-o,--output", output, "table, wide, json or name")
       ->check(CLI::IsMember({"table", "wide", "json", "name"}))
       ->capture_default_str();
@@ -57,7 +59,8 @@ Result<Clusters::Program> Clusters::program(const std::string& prefix) {
   if (!all.ok()) return all.error();
   std::erase_if(*all, [&](const Program& p) { return !p.view.id.starts_with(prefix) && p.view.name != prefix; });
   if (all->empty())
-    return Error{ErrorCode::kNotFound, prefix.empty() ? "no program runs" : fmt::format("no program '{}' runs", prefix)};
+    return Error{ErrorCode::kNotFound,
+                 prefix.empty() ? "no program runs" : fmt::format("no program '{}' runs", prefix)};
   if (all->size() == 1) return std::move(all->front());
   std::string ids;
   for (auto& p : *all) ids += fmt::format("{}{} ({})", ids.empty() ? "" : ", ", p.view.id, p.view.name);

@@ -54,14 +54,20 @@ int migrate(const CommonOptions& common, const ActOptions& options) {
   auto thread = findThread(*threads, options.thread);
   if (!thread.ok()) return fail(common, thread.error());
   if (options.node >= program->view.nodes)
-    return fail(common, {ErrorCode::kNotFound, fmt::format("there is no node {}; the program has {}", options.node, program->view.nodes)});
+    return fail(common, {ErrorCode::kNotFound,
+                         fmt::format("there is no node {}; the program has {}", options.node, program->view.nodes)});
   if (!options.dryRun) {
     auto moved = program->client->migrate(program->view.id, thread->id, options.node);
     if (!moved.ok()) return fail(common, moved.error());
   }
   printDone(options,
-            {{"program", program->view.id}, {"thread", thread->id}, {"from", thread->node}, {"to", options.node}, {"dryRun", options.dryRun}},
-            fmt::format("thread {} {} from node {} to node {}", thread->id, options.dryRun ? "would move" : "moves", thread->node, options.node));
+            {{"program", program->view.id},
+             {"thread", thread->id},
+             {"from", thread->node},
+             {"to", options.node},
+             {"dryRun", options.dryRun}},
+            fmt::format("thread {} {} from node {} to node {}", thread->id, options.dryRun ? "would move" : "moves",
+                        thread->node, options.node));
   return kOk;
 }
 
@@ -75,7 +81,8 @@ int stop(const CommonOptions& common, const ActOptions& options) {
     if (!stopped.ok()) return fail(common, stopped.error());
   }
   printDone(options, {{"program", program->view.id}, {"name", program->view.name}, {"dryRun", options.dryRun}},
-            fmt::format("program {} ({}) {}", program->view.id, program->view.name, options.dryRun ? "would be stopped" : "is stopped"));
+            fmt::format("program {} ({}) {}", program->view.id, program->view.name,
+                        options.dryRun ? "would be stopped" : "is stopped"));
   return kOk;
 }
 
@@ -90,9 +97,7 @@ void addMigrate(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--program", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
   command->add_flag("--dry-run", options->dryRun, "Only say what would be done");
   command->footer("Examples:\n  jvmcluster migrate 7 1\n  jvmcluster migrate worker-3 0 --program 3fa9 --json");
-  command->callback([&common, options, &action] {
-    action = [&common, options] { return migrate(common, *options); };
-  });
+  command->callback([&common, options, &action] { action = [&common, options] { return migrate(common, *options); }; });
 }
 
 void addStop(CLI::App& app, CommonOptions& common, Action& action) {
@@ -101,10 +106,10 @@ void addStop(CLI::App& app, CommonOptions& common, Action& action) {
   options->addTo(*command);
   command->add_option("PROGRAM", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
   command->add_flag("--dry-run", options->dryRun, "Only say what would be done");
-  command->footer("Examples:\n  jvmcluster stop\n  jvmcluster stop 3fa9 --cluster 127.0.0.1:7000\nThe launcher of the program exits with 143.");
-  command->callback([&common, options, &action] {
-    action = [&common, options] { return stop(common, *options); };
-  });
+  command->footer(
+      "Examples:\n  jvmcluster stop\n  jvmcluster stop 3fa9 --cluster 127.0.0.1:7000\nThe launcher of the program "
+      "exits with 143.");
+  command->callback([&common, options, &action] { action = [&common, options] { return stop(common, *options); }; });
 }
 
 }  // namespace jvmc::tool

@@ -25,14 +25,19 @@ Json toJson(const cluster::ThreadView& thread) {
 }
 
 Json toJson(const cluster::NodeView& node) {
-  return {{"node", node.node},         {"state", node.state},       {"pid", node.pid},           {"address", node.address},
-          {"threads", node.threads},   {"cpuNanos", node.cpuNanos}, {"heapBytes", node.heapBytes}, {"rssBytes", node.rssBytes}};
+  return {{"node", node.node},           {"state", node.state},      {"pid", node.pid},
+          {"address", node.address},     {"threads", node.threads},  {"cpuNanos", node.cpuNanos},
+          {"heapBytes", node.heapBytes}, {"rssBytes", node.rssBytes}};
 }
 
 Json toJson(const cluster::ProgramView& program) {
-  return {{"id", program.id},           {"name", program.name},       {"state", program.state},
-          {"nodes", program.nodes},     {"threadCount", program.threads},
-          {"startedUnixMillis", program.startedUnixMillis},           {"launcherPid", program.launcherPid}};
+  return {{"id", program.id},
+          {"name", program.name},
+          {"state", program.state},
+          {"nodes", program.nodes},
+          {"threadCount", program.threads},
+          {"startedUnixMillis", program.startedUnixMillis},
+          {"launcherPid", program.launcherPid}};
 }
 
 template <class View>
@@ -66,7 +71,8 @@ int showPrograms(const CommonOptions& common, const LookOptions& options) {
     Json list = Json::array();
     for (auto& program : *programs) {
       list.push_back(toJson(program.view));
-      if (auto threads = program.client->threads(program.view.id); threads.ok()) list.back()["threads"] = toJson(*threads);
+      if (auto threads = program.client->threads(program.view.id); threads.ok())
+        list.back()["threads"] = toJson(*threads);
     }
     printJson({{"programs", list}});
     return kOk;
@@ -116,10 +122,12 @@ int showNodes(const CommonOptions& common, const LookOptions& options) {
     auto known = client->agents();
     if (!known.ok()) return fail(common, known.error());
     for (auto& agent : *known)
-      if (std::none_of(agents.begin(), agents.end(), [&](auto& a) { return a.address == agent.address; })) agents.push_back(agent);
+      if (std::none_of(agents.begin(), agents.end(), [&](auto& a) { return a.address == agent.address; }))
+        agents.push_back(agent);
   }
   Json json = {{"agents", Json::array()}, {"program", nullptr}, {"nodes", Json::array()}};
-  for (auto& agent : agents) json["agents"].push_back({{"address", agent.address}, {"pid", agent.pid}, {"vms", agent.vms}});
+  for (auto& agent : agents)
+    json["agents"].push_back({{"address", agent.address}, {"pid", agent.pid}, {"vms", agent.vms}});
 
   auto program = clusters->program(options.program);
   bool showsProgram = program.ok();
@@ -149,8 +157,10 @@ int showNodes(const CommonOptions& common, const LookOptions& options) {
   Table table(wide ? std::vector<std::string>{"NODE", "STATE", "PID", "THREADS", "HEAP", "RSS", "CPU", "ADDRESS"}
                    : std::vector<std::string>{"NODE", "STATE", "PID", "THREADS", "HEAP", "RSS", "CPU"});
   for (auto& n : nodes) {
-    std::vector<std::string> row{std::to_string(n.node),   n.state, std::to_string(n.pid), std::to_string(n.threads),
-                                 formatBytes(n.heapBytes), formatBytes(n.rssBytes), formatNanos(n.cpuNanos)};
+    std::vector<std::string> row{std::to_string(n.node),   n.state,
+                                 std::to_string(n.pid),    std::to_string(n.threads),
+                                 formatBytes(n.heapBytes), formatBytes(n.rssBytes),
+                                 formatNanos(n.cpuNanos)};
     if (wide) row.push_back(n.address);
     table.add(std::move(row));
   }
@@ -159,23 +169,24 @@ int showNodes(const CommonOptions& common, const LookOptions& options) {
 }
 
 template <class Show>
-void addLook(CLI::App& app, CommonOptions& common, Action& action, const char* name, const char* what, bool takesProgram,
-             const char* examples, Show show) {
+void addLook(CLI::App& app, CommonOptions& common, Action& action, const char* name, const char* what,
+             bool takesProgram, const char* examples, Show show) {
   auto options = std::make_shared<LookOptions>();
   CLI::App* command = app.add_subcommand(name, what);
   options->addTo(*command);
-  if (takesProgram) command->add_option("PROGRAM", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
+  if (takesProgram)
+    command->add_option("PROGRAM", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
   command->footer(examples);
-  command->callback([&common, options, &action, show] {
-    action = [&common, options, show] { return show(common, *options); };
-  });
+  command->callback(
+      [&common, options, &action, show] { action = [&common, options, show] { return show(common, *options); }; });
 }
 
 }  // namespace
 
 void addPs(CLI::App& app, CommonOptions& common, Action& action) {
   addLook(app, common, action, "ps", "List running programs", false,
-          "Examples:\n  jvmcluster ps\n  jvmcluster ps -o wide\n  jvmcluster ps --cluster 127.0.0.1:7000 --json   # with all threads",
+          "Examples:\n  jvmcluster ps\n  jvmcluster ps -o wide\n  jvmcluster ps --cluster 127.0.0.1:7000 --json   # "
+          "with all threads",
           showPrograms);
 }
 

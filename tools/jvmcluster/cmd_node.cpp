@@ -1,5 +1,5 @@
-// jvmcluster node: an agent of a cluster that is put together by hand. jvmcluster vm: one node of one program, started by
-// launchers and agents only.
+// jvmcluster node: an agent of a cluster that is put together by hand. jvmcluster vm: one node of one program, started
+// by launchers and agents only.
 #include "cluster/launch/agent.h"
 #include "cluster/launch/log.h"
 #include "cluster/launch/vm_process.h"
@@ -14,10 +14,12 @@ void addNode(CLI::App& app, CommonOptions& common, Action& action) {
   auto options = std::make_shared<cluster::AgentOptions>();
   options->keyFile = cluster::defaultKeyPath();
   CLI::App* command = app.add_subcommand("node", "Offer this machine to a cluster (an agent that starts VM processes)");
-  command->add_option("--listen", options->listen, "HOST:PORT to listen on; loopback only until connections are encrypted")
+  command
+      ->add_option("--listen", options->listen, "HOST:PORT to listen on; loopback only until connections are encrypted")
       ->envname("JVMC_LISTEN")
       ->required();
-  command->add_option("--join", options->join, "HOST:PORT of any agent of the cluster; none: begin a new one")->envname("JVMC_JOIN");
+  command->add_option("--join", options->join, "HOST:PORT of any agent of the cluster; none: begin a new one")
+      ->envname("JVMC_JOIN");
   command->add_option("--key-file", options->keyFile, "Key of the cluster; made if it is not there")
       ->envname("JVMC_KEY_FILE")
       ->capture_default_str();

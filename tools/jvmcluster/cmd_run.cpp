@@ -57,7 +57,9 @@ Result<rt::Zeal> parseZeal(const std::string& list) {
 }
 
 /// Cores for all nodes of this machine, shared out; at least one each.
-uint32_t defaultWorkers(uint32_t nodes) { return std::max(1u, std::thread::hardware_concurrency() / std::max(1u, nodes)); }
+uint32_t defaultWorkers(uint32_t nodes) {
+  return std::max(1u, std::thread::hardware_concurrency() / std::max(1u, nodes));
+}
 
 int run(const CommonOptions& common, const RunOptions& options, const std::vector<std::string>& words) {
   if (words.empty() || (words[0].size() > 1 && words[0][0] == '-')) {
@@ -113,7 +115,9 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
 
 void addRun(CLI::App& app, CommonOptions& common, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand("run", "Run a program and pass its output and exit code through: run [OPTIONS] PROG [ARGS...]; PROG is .ir or .irm");
+  CLI::App* command = app.add_subcommand(
+      "run",
+      "Run a program and pass its output and exit code through: run [OPTIONS] PROG [ARGS...]; PROG is .ir or .irm");
   command->prefix_command()->fallthrough(false);  // what follows PROG is the program's
   addCommon(*command, common);
   command->add_option("--nodes", options->nodes, "VM processes (default: 1; with --cluster one for each agent)")
@@ -122,24 +126,33 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--workers", options->workers, "Worker threads of each node (default: the cores, shared out)")
       ->envname("JVMC_WORKERS")
       ->check(CLI::Range(1, 1024));
-  command->add_option("--mode", options->mode, "interp: interpret only; jit: compile everything; auto: compile what is hot")
+  command
+      ->add_option("--mode", options->mode,
+                   "interp: interpret only; jit: compile everything; auto: compile what is hot")
       ->envname("JVMC_MODE")
       ->check(CLI::IsMember({"interp", "jit", "auto"}))
       ->capture_default_str();
-  command->add_option("--balance", options->balance, "Balancer: off, threshold (moves busy threads), rotate (moves all, for tests)")
+  command
+      ->add_option("--balance", options->balance,
+                   "Balancer: off, threshold (moves busy threads), rotate (moves all, for tests)")
       ->envname("JVMC_BALANCE")
       ->check(CLI::IsMember({"off", "threshold", "rotate"}))
       ->capture_default_str();
-  command->add_option("--zeal", options->zeal, "Force rare events: capture:K,migrate:K,gc:K,io:K")->envname("JVMC_ZEAL");
-  command->add_option("--stats", options->statsFile, "Write statistics of all nodes as JSON to FILE")->envname("JVMC_STATS");
+  command->add_option("--zeal", options->zeal, "Force rare events: capture:K,migrate:K,gc:K,io:K")
+      ->envname("JVMC_ZEAL");
+  command->add_option("--stats", options->statsFile, "Write statistics of all nodes as JSON to FILE")
+      ->envname("JVMC_STATS");
   command->add_option("--heap", options->heapBytes, "Heap limit of each node, such as 512M or 4G")
       ->envname("JVMC_HEAP")
       ->transform(CLI::AsSizeValue(false));
   command->add_option("--timeout", options->timeoutSeconds, "End the program after so many seconds (exit code 124)")
       ->envname("JVMC_TIMEOUT")
       ->check(CLI::PositiveNumber);
-  command->add_option("--cluster", options->cluster, "Run on the agents of the cluster at HOST:PORT")->envname("JVMC_CLUSTER");
-  command->add_option("--key-file", options->keyFile, "Key of the cluster")->envname("JVMC_KEY_FILE")->capture_default_str();
+  command->add_option("--cluster", options->cluster, "Run on the agents of the cluster at HOST:PORT")
+      ->envname("JVMC_CLUSTER");
+  command->add_option("--key-file", options->keyFile, "Key of the cluster")
+      ->envname("JVMC_KEY_FILE")
+      ->capture_default_str();
   command->footer(
       "Examples:\n"
       "  jvmcluster run hello.ir\n"

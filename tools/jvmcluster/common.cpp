@@ -31,15 +31,19 @@ bool useColor(const CommonOptions& common, int fd) {
 
 void printError(const CommonOptions& common, const std::string& text) {
   bool color = useColor(common, STDERR_FILENO);
-  std::string line = fmt::format("jvmcluster: {}error:{} {}\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "", text);
+  std::string line =
+      fmt::format("jvmcluster: {}error:{} {}\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "", text);
   (void)!write(STDERR_FILENO, line.data(), line.size());
 }
 
 int exitCodeOf(const Error& error) {
   switch (error.code) {
-    case ErrorCode::kUnavailable: return kUnreachable;
-    case ErrorCode::kNotFound: return kNotFound;
-    default: return kFailed;
+    case ErrorCode::kUnavailable:
+      return kUnreachable;
+    case ErrorCode::kNotFound:
+      return kNotFound;
+    default:
+      return kFailed;
   }
 }
 

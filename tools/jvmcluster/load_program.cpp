@@ -58,7 +58,8 @@ LoadedProgram loadStored(const std::string& path, const std::string& text) {
 
 LoadedProgram loadProgram(const std::string& path, bool color) {
   struct stat info;
-  if (stat(path.c_str(), &info) != 0) return failed(errno == ENOENT ? kExitNotFound : kExitCannotInvoke, path, std::strerror(errno));
+  if (stat(path.c_str(), &info) != 0)
+    return failed(errno == ENOENT ? kExitNotFound : kExitCannotInvoke, path, std::strerror(errno));
   if (S_ISDIR(info.st_mode)) return failed(kExitCannotInvoke, path, "is a folder");
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), {}};

@@ -15,7 +15,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kSchemaVersion = 1;
 
-bool isLargest(const std::string& name) { return name.ends_with("Max") || name.ends_with("p50") || name.ends_with("p99"); }
+bool isLargest(const std::string& name) {
+  return name.ends_with("Max") || name.ends_with("p50") || name.ends_with("p99");
+}
 
 void addNumber(Json& into, const Json& number, bool largest) {
   if (into.is_null()) {

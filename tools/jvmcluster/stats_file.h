@@ -7,8 +7,8 @@
 
 namespace jvmc::tool {
 
-/// {schemaVersion, program, exitCode, wallNanos, nodes: [...], total: {...}}. In `total` numbers are sums, but for names
-/// that end in Max, p50 or p99: there the largest counts. A node that could not report any more is null.
+/// {schemaVersion, program, exitCode, wallNanos, nodes: [...], total: {...}}. In `total` numbers are sums, but for
+/// names that end in Max, p50 or p99: there the largest counts. A node that could not report any more is null.
 Status writeStats(const std::string& path, const std::string& program, const cluster::RunOutcome& outcome);
 
 }  // namespace jvmc::tool

@@ -40,7 +40,9 @@ std::string formatNanos(uint64_t nanos) {
 }
 
 std::string formatAge(int64_t sinceUnixMillis) {
-  int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  int64_t now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
   int64_t seconds = std::max<int64_t>(0, (now - sinceUnixMillis) / 1000);
   if (seconds < 120) return fmt::format("{}s", seconds);
   if (seconds < 7200) return fmt::format("{}m", seconds / 60);

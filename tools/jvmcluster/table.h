@@ -17,8 +17,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string formatBytes(uint64_t bytes);     ///< "1.5M"
-std::string formatNanos(uint64_t nanos);     ///< "1.25s", "310ms"
+std::string formatBytes(uint64_t bytes);         ///< "1.5M"
+std::string formatNanos(uint64_t nanos);         ///< "1.25s", "310ms"
 std::string formatAge(int64_t sinceUnixMillis);  ///< "12s", "3m", "5h", "2d"
 
 }  // namespace jvmc::tool

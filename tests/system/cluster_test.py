@@ -1,0 +1,374 @@
+#!/usr/bin/env python3
+"""Runs jvmcluster as a user does: streams, exit codes, signals, lost nodes, commands, agents, strangers at the port.
+
+    cluster_test.py JVMCLUSTER [unittest arguments]
+
+Every test has a runtime folder and a home of its own, and fails if a process, socket or file is left behind.
+"""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+JVMCLUSTER = None
+HERE = pathlib.Path(__file__).resolve().parent
+PROGRAMS = HERE / "programs"
+RUN_TESTS = HERE.parent / "run"
+PATIENCE = 60  # seconds; the machine may be busy
+
+
+def wait_until(condition, what, patience=PATIENCE):
+    """The first true value of `condition`."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {patience} s in vain for {what}")
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class ClusterTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="jvmc-system-")
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+        (self.path / "run").mkdir(mode=0o700)
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": str(self.path / "run"), "XDG_CONFIG_HOME": str(self.path / "config"),
+                    "HOME": str(self.path)}
+        for name in list(self.env):
+            if name.startswith("JVMC_"):
+                del self.env[name]
+        self.started = []
+
+    def tearDown(self):
+        for process in self.started:
+            process.terminate()
+        for process in self.started:
+            process.communicate(timeout=PATIENCE)
+        wait_until(lambda: not self.leftovers(), f"everything to be cleaned up: {self.leftovers()}", 10)
+
+    def leftovers(self):
+        """Files in the runtime folder, and processes that belong to this test."""
+        found = [str(p) for p in (self.path / "run").rglob("*") if p.name != "jvmcluster"]
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                environment = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"jvmcluster" in command and str(self.path / "run").encode() in environment and alive(entry.name):
+                found.append(f"process {entry.name}: {command.decode().replace(chr(0), ' ')}")
+        return found
+
+    def jvmcluster(self, *arguments, **options):
+        """Runs to the end."""
+        options.setdefault("timeout", PATIENCE)
+        options.setdefault("stdin", subprocess.DEVNULL if "input" not in options else None)
+        if options["stdin"] is None:
+            del options["stdin"]
+        return subprocess.run([JVMCLUSTER, *map(str, arguments)], env=self.env, text=True, capture_output="stdout" not in options,
+                              **options)
+
+    def start(self, *arguments):
+        process = subprocess.Popen([JVMCLUSTER, *map(str, arguments)], env=self.env, text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.started.append(process)
+        return process
+
+    def start_forever(self, *options):
+        process = self.start("run", *options, PROGRAMS / "forever.ir")
+        self.assertEqual(process.stdout.readline(), "started\n", process.poll() and process.stderr.read())
+        return process
+
+    def json(self, *arguments):
+        result = self.jvmcluster(*arguments, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        value = json.loads(result.stdout)
+        self.assertEqual(value["schemaVersion"], 1)
+        return value
+
+
+class Streams(ClusterTest):
+    def test_arguments_stdin_stdout_stderr_and_exit_code_pass_through(self):
+        for nodes in (1, 3):
+            with self.subTest(nodes=nodes):
+                result = self.jvmcluster("run", "--nodes", nodes, RUN_TESTS / "stdio_and_exit_code.ir", "one", "two three",
+                                         input="first\nsecond")
+                self.assertEqual(result.returncode, 7, result.stderr)
+                self.assertEqual(result.stdout, "2\ntwo three\nfirst\nsecond\nend of input\n")
+                self.assertEqual(result.stderr, "to standard error\n")
+
+    def test_arguments_that_look_like_flags_belong_to_the_program(self):
+        result = self.jvmcluster("run", RUN_TESTS / "stdio_and_exit_code.ir", "--nodes", "--help")
+        self.assertEqual(result.stdout.splitlines()[:2], ["2", "--help"])
+
+    def test_output_is_complete_and_in_order(self):
+        expected = "".join(f"{i}\n" for i in range(500))
+        for options in ([], ["--zeal", "io:3"], ["--zeal", "io:1"]):
+            with self.subTest(options=options):
+                result = self.jvmcluster("run", *options, PROGRAMS / "numbers.ir", 500)
+                self.assertEqual(result.stdout, expected)
+                self.assertEqual(result.returncode, 0)
+
+    def test_a_full_disk_is_an_error_of_the_program(self):
+        with open("/dev/full", "w") as full:
+            result = self.jvmcluster("run", PROGRAMS / "numbers.ir", 5, stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("No space left on device", result.stderr)
+
+    def test_statistics_on_a_full_disk_fail_the_run(self):
+        result = self.jvmcluster("run", "--stats", "/dev/full", PROGRAMS / "numbers.ir", 1)
+        self.assertEqual(result.returncode, 125)
+        self.assertIn("cannot write /dev/full", result.stderr)
+
+    def test_an_uncaught_exception_is_reported_and_exits_with_1(self):
+        result = self.jvmcluster("run", PROGRAMS / "numbers.ir")  # the argument is missing
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("IndexOutOfBounds", result.stderr)
+
+
+class Ends(ClusterTest):
+    def test_signals_end_the_program_with_128_plus_n_and_leave_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number=number):
+                process = self.start_forever("--nodes", "2")
+                process.send_signal(number)
+                self.assertEqual(process.wait(PATIENCE), 128 + number)
+
+    def test_a_killed_node_ends_the_program_and_the_error_names_what_was_lost(self):
+        process = self.start_forever("--nodes", "2")
+        victim = self.json("nodes")["nodes"][1]
+        time.sleep(0.7)  # the launcher has heard what runs there
+        os.kill(victim["pid"], signal.SIGKILL)
+        self.assertEqual(process.wait(PATIENCE), 125)
+        error = process.stderr.read()
+        self.assertIn(f"node 1 (process {victim['pid']}) was killed by signal 9", error)
+        self.assertRegex(error, r"lost with it: (\d+ thread|no thread)")
+
+    def test_a_killed_launcher_takes_its_nodes_along(self):
+        process = self.start_forever("--nodes", "2")
+        pids = [node["pid"] for node in self.json("nodes")["nodes"]]
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(alive(pid) for pid in pids), "the nodes to end")
+        self.assertEqual(self.json("ps")["programs"], [])  # and this removes the folder that was left
+
+    def test_a_time_limit_exits_with_124(self):
+        started = time.monotonic()
+        result = self.jvmcluster("run", "--timeout", "1", PROGRAMS / "forever.ir")
+        self.assertEqual(result.returncode, 124)
+        self.assertIn("did not end within 1 s", result.stderr)
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_statistics_count_captures_on_every_node(self):
+        stats = self.path / "stats.json"
+        self.assertEqual(self.jvmcluster("run", "--nodes", "2", "--stats", stats, PROGRAMS / "numbers.ir", 20).returncode, 0)
+        content = json.loads(stats.read_text())
+        self.assertEqual(content["schemaVersion"], 1)
+        self.assertEqual(len(content["nodes"]), 2)
+        self.assertNotEqual(content["nodes"][0]["pid"], content["nodes"][1]["pid"])
+        self.assertGreaterEqual(content["total"]["captures"]["byWait"]["outside"], 1)
+        self.assertEqual(content["total"]["captures"]["captures"],
+                         sum(node["captures"]["captures"] for node in content["nodes"]))
+
+
+class Usage(ClusterTest):
+    def fails(self, code, part, *arguments):
+        result = self.jvmcluster(*arguments)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertIn(part, result.stderr)
+        self.assertEqual(result.stdout, "")
+        self.assertNotIn("\033", result.stderr)
+
+    def test_wrong_usage_exits_with_2_and_suggests(self):
+        self.fails(2, "did you mean 'nodes'", "ndoes")
+        self.fails(2, "did you mean '--json'", "ps", "--jsno")
+        self.fails(2, "the program is missing", "run")
+        self.fails(2, "unknown option --nods", "run", "--nods", "3", "x.ir")
+        self.fails(2, "bad --zeal item", "run", "--zeal", "capture", "x.ir")
+        self.fails(2, "--mode", "run", "--mode", "fast", "x.ir")
+
+    def test_programs_that_cannot_run(self):
+        self.fails(127, "No such file", "run", "nowhere.ir")
+        self.fails(126, "is a folder", "run", self.path)
+        bad = self.path / "bad.ir"
+        bad.write_text("func @main() { retrun }\n")
+        self.fails(126, "bad.ir:1", "run", bad)
+        bad = self.path / "bad.irm"
+        bad.write_bytes(b"JVMC-IRM" + bytes(100))
+        self.fails(126, "bad.irm", "run", bad)
+        noMain = self.path / "no_main.ir"
+        noMain.write_text("func @other() { return }\n")
+        self.fails(126, "main", "run", noMain)
+
+    def test_help_of_every_command_has_examples(self):
+        for command in ("run", "node", "ps", "threads", "nodes", "migrate", "stop"):
+            result = self.jvmcluster(command, "--help")
+            self.assertEqual(result.returncode, 0)
+            self.assertIn("Example", result.stdout)
+
+    def test_colour_obeys_flag_and_environment(self):
+        self.assertIn("\033[", self.jvmcluster("--color", "always", "run", "nowhere.ir").stderr + self.jvmcluster(
+            "--color", "always", "stop").stderr)
+        self.env["NO_COLOR"] = "1"
+        self.assertNotIn("\033[", self.jvmcluster("stop").stderr)
+
+    def test_flags_may_come_from_the_environment(self):
+        self.env["JVMC_MODE"] = "warp"
+        self.fails(2, "warp", "run", "x.ir")
+
+
+class Commands(ClusterTest):
+    def test_commands_find_the_running_program_by_themselves(self):
+        process = self.start_forever("--nodes", "2", "--balance", "off")
+        programs = self.json("ps")["programs"]
+        self.assertEqual([p["name"] for p in programs], ["forever.ir"])
+        self.assertEqual(programs[0]["nodes"], 2)
+        self.assertEqual({t["name"] for t in programs[0]["threads"]} & {"busy", "idle"}, {"busy", "idle"})
+
+        nodes = self.json("nodes")["nodes"]
+        self.assertEqual([n["node"] for n in nodes], [0, 1])
+        self.assertTrue(all(alive(n["pid"]) and n["rssBytes"] > 0 for n in nodes))
+
+        def where():
+            return next(t["node"] for t in self.json("threads")["threads"] if t["name"] == "busy")
+
+        for _ in range(2):
+            source = where()
+            result = self.jvmcluster("migrate", "busy", 1 - source)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            wait_until(lambda: where() == 1 - source, "the busy thread to arrive")
+
+        table = self.jvmcluster("threads", "-o", "wide").stdout
+        self.assertEqual(table.split()[:3], ["NAME", "ID", "NODE"])
+        self.assertEqual(self.jvmcluster("migrate", "nobody", 0).returncode, 4)
+        self.assertEqual(self.jvmcluster("migrate", "busy", 7).returncode, 4)
+        self.assertEqual(self.jvmcluster("threads", "zzz").returncode, 4)
+        self.assertEqual(self.jvmcluster("stop").returncode, 0)
+        self.assertEqual(process.wait(PATIENCE), 143)
+
+    def test_an_ambiguous_program_lists_the_candidates(self):
+        self.start_forever()
+        self.start_forever()
+        result = self.jvmcluster("threads")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("several programs run", result.stderr)
+        self.assertEqual(len(self.json("ps")["programs"]), 2)
+
+    def test_without_a_cluster(self):
+        self.assertEqual(self.json("ps")["programs"], [])
+        for command in (["nodes"], ["threads"], ["stop"], ["migrate", "1", "0"]):
+            self.assertEqual(self.jvmcluster(*command).returncode, 3)
+        self.assertEqual(self.jvmcluster("ps", "--cluster", "127.0.0.1:1").returncode, 4)  # there is no key yet
+
+
+class Agents(ClusterTest):
+    def start_agent(self, *options):
+        """The process and its address."""
+        before = set(self.addresses())
+        process = self.start("node", "--listen", "127.0.0.1:0", *options)
+        return process, wait_until(lambda: set(self.addresses()) - before or process.poll() is not None, "the agent").pop()
+
+    def addresses(self):
+        return [p.read_text().split("\n")[0] for p in (self.path / "run").glob("jvmcluster/agent-*/endpoint")]
+
+    def test_a_program_runs_on_agents_and_leaves_them_as_they_were(self):
+        first, address = self.start_agent()
+        second, other = self.start_agent("--join", address)
+        agents = wait_until(lambda: len(a := self.json("nodes", "--cluster", address)["agents"]) == 2 and a, "two agents")
+        self.assertEqual({a["address"] for a in agents}, {address, other})
+        for at in (address, other):
+            result = self.jvmcluster("run", "--cluster", at, RUN_TESTS / "stdio_and_exit_code.ir", "a", "b c", input="x\n")
+            self.assertEqual(result.returncode, 7, result.stderr)
+            self.assertIn("b c\nx\n", result.stdout)
+        wait_until(lambda: sum(a["vms"] for a in self.json("nodes", "--cluster", other)["agents"]) == 0, "the VMs to end")
+        for agent in (first, second):
+            agent.send_signal(signal.SIGTERM)
+            self.assertEqual(agent.wait(PATIENCE), 0)
+
+    def test_commands_reach_a_program_through_any_agent(self):
+        _, address = self.start_agent()
+        _, other = self.start_agent("--join", address)
+        wait_until(lambda: len(self.json("nodes", "--cluster", address)["agents"]) == 2, "two agents")
+        program = self.start_forever("--cluster", address)
+        for at in (address, other):
+            found = self.json("ps", "--cluster", at)["programs"]
+            self.assertEqual([p["nodes"] for p in found], [2])
+        self.assertEqual(self.jvmcluster("stop", found[0]["id"][:4], "--cluster", other).returncode, 0)
+        self.assertEqual(program.wait(PATIENCE), 143)
+
+    def test_a_killed_agent_ends_its_programs_with_an_error(self):
+        _, address = self.start_agent()
+        victim, other = self.start_agent("--join", address)
+        wait_until(lambda: len(self.json("nodes", "--cluster", address)["agents"]) == 2, "two agents")
+        program = self.start_forever("--cluster", address)
+        victim.kill()
+        self.assertEqual(program.wait(PATIENCE), 125)
+        self.assertRegex(program.stderr.read(), "node [01] .*lost")
+        self.assertEqual(len(wait_until(lambda: len(a := self.json("nodes", "--cluster", address)["agents"]) == 1 and a, "one agent")), 1)
+        self.assertEqual(self.jvmcluster("run", "--cluster", address, PROGRAMS / "numbers.ir", 3).stdout, "0\n1\n2\n")
+        self.assertEqual(self.json("ps")["programs"], [])  # removes the folder of the killed one
+
+    def test_a_port_in_use_and_a_public_address_are_refused(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            result = self.jvmcluster("node", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("in use", result.stderr)
+        result = self.jvmcluster("node", "--listen", "0.0.0.0:0")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("only loopback", result.stderr)
+
+    def test_garbage_at_the_port_is_logged_and_harmless(self):
+        agent, address = self.start_agent()
+        port = int(address.rsplit(":", 1)[1])
+        for number, data in enumerate([b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 4096, os.urandom(5000), b"JVMC" + b"\xff" * 100,
+                                       b"JVMC\x10\0\0\0" + bytes(16), b""]):
+            with self.subTest(number=number), socket.create_connection(("127.0.0.1", port), PATIENCE) as s:
+                try:
+                    s.sendall(data)
+                    s.shutdown(socket.SHUT_WR)
+                    while s.recv(4096):
+                        pass
+                except OSError:
+                    pass  # it hung up while we were talking
+        self.assertEqual(self.jvmcluster("run", "--cluster", address, PROGRAMS / "numbers.ir", 2).stdout, "0\n1\n")
+        agent.send_signal(signal.SIGTERM)
+        self.assertGreaterEqual(agent.communicate(timeout=PATIENCE)[1].count("refused a connection"), 5)
+
+    def test_a_wrong_key_is_refused_with_a_clear_error(self):
+        agent, address = self.start_agent()
+        wrong = self.path / "wrong"
+        wrong.write_text("00" * 32 + "\n")
+        wrong.chmod(0o600)
+        result = self.jvmcluster("run", "--cluster", address, "--key-file", wrong, PROGRAMS / "numbers.ir", 2)
+        self.assertEqual(result.returncode, 125)
+        self.assertIn("wrong cluster key", result.stderr)
+        wrong.chmod(0o644)
+        result = self.jvmcluster("ps", "--cluster", address, "--key-file", wrong)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("chmod 600", result.stderr)
+        agent.send_signal(signal.SIGTERM)
+        self.assertIn("wrong cluster key", agent.communicate(timeout=PATIENCE)[1])
+
+
+if __name__ == "__main__":
+    JVMCLUSTER = str(pathlib.Path(sys.argv[1]).resolve())
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
