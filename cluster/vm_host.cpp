@@ -55,7 +55,9 @@ void VmHost::exportObject(ObjectRef object) {
 
 /// The collector stops the world and sees references by their new place; a barrier will be needed for concurrent
 /// marking.
-void VmHost::beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) {}
+void VmHost::beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef value) {
+  vm_.heap().onBarrier(object, offset, value);
+}
 
 void VmHost::visitHomeRoots(const std::function<void(ObjectRef)>& visit) {
   syncHome_->visitRoots(visit);

@@ -7,7 +7,7 @@
 
 namespace jvmc::rt {
 
-/// "capture:7,gc:13": comma-separated capture, migrate, gc, io, each with a count of at least 1. Empty: none.
+/// "capture:7,gc:13": comma-separated capture, migrate, gc, io, barrier, each with a count of at least 1. Empty: none.
 Result<Zeal> parseZeal(std::string_view list);
 
 /// "interp", "jit" or "auto".

@@ -85,7 +85,8 @@ class RegionHeap final : public Heap {
     region->blockOf(ref).hasExported.store(true, std::memory_order_relaxed);
   }
 
-  void onBarrier(ThreadContext&, ObjectRef, uint64_t, ObjectRef) override {
+  void onBarrier(ObjectRef, uint64_t, ObjectRef) override {
+    if (!options_.countBarriers) return;
     barrierCalls_.fetch_add(1, std::memory_order_relaxed);
   }
 

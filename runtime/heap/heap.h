@@ -65,8 +65,9 @@ class Heap {
   /// Marks an object as known outside this node: a root from now on. Idempotent; ignores foreign objects and null.
   /// Caller: in guest code or with GuestAccess.
   virtual void exportObject(ObjectRef) = 0;
-  /// What jvmc_storeBarrier does: called before `value` is stored at `object + offset` while ctx.barrierFlags != 0.
-  virtual void onBarrier(ThreadContext&, ObjectRef object, uint64_t offset, ObjectRef value) = 0;
+  /// Called before the reference `value` is stored at `object + offset`: by guest code while ctx.barrierFlags != 0 (the
+  /// helper storeBarrier), by runtime threads with GuestAccess always (it does nothing while barriers are off).
+  virtual void onBarrier(ObjectRef object, uint64_t offset, ObjectRef value) = 0;
   /// True if `ref` is the start of a live object homed here or could be a cached copy (range and alignment checks): for
   /// untrusted input. Exact for exported objects and those older than the last collection; of younger ones it may
   /// accept a place inside another object that looks like one.

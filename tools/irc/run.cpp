@@ -99,7 +99,7 @@ void addRun(CLI::App& app, const CommonOptions& common, Action& action) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--heap", flags->heap, "Heap limit, as in 512M or 4G")->capture_default_str();
-  command->add_option("--zeal", flags->zeal, "Forced events for tests: capture:K, gc:K, comma-separated");
+  command->add_option("--zeal", flags->zeal, "Forced events for tests: capture:K, gc:K, barrier:1, comma-separated");
   command->add_option("--stats", flags->stats, "Write statistics as JSON to this file (- is standard output)");
   command->add_option("--pass-seed", flags->passSeed, "Non-zero: a random subset of passes for each function");
   command->add_option("--compile-threads", flags->compileThreads, "Threads that compile in the background")
