@@ -93,9 +93,10 @@ IOp simpleOp(Opcode op, TypeKind kind) {
 #define NUM(name)       \
   case Opcode::k##name: \
     return variant(IOp::k##name##I32, kind);
-  NUM(Add)
-  NUM(Sub) NUM(Mul) NUM(Neg) NUM(Min) NUM(Max) NUM(Abs) NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge) NUM(Div)
-      NUM(Rem) NUM(And) NUM(Or) NUM(Xor) NUM(Shl) NUM(Shr) NUM(Ushr) NUM(Ult)
+    NUM(Add)
+  NUM(Sub)
+  NUM(Mul) NUM(Neg) NUM(Min) NUM(Max) NUM(Abs) NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge) NUM(Div) NUM(Rem)
+      NUM(And) NUM(Or) NUM(Xor) NUM(Shl) NUM(Shr) NUM(Ushr) NUM(Ult)
 #undef NUM
 #define FLOAT(name)     \
   case Opcode::k##name: \
@@ -503,7 +504,8 @@ class Predecoder {
   void emitAtomic(IOp op, AtomicOp atomic, uint32_t d, uint32_t object, uint32_t where, TypeKind storage,
                   uint32_t value, uint32_t second) {
     emit({op, d, object, where});
-    emit({IOp::kUnreachable, uint32_t(atomic) | log2Size(storage) << 8 | (isReference(storage) ? 1u << 16 : 0), value, second});
+    emit({IOp::kUnreachable, uint32_t(atomic) | log2Size(storage) << 8 | (isReference(storage) ? 1u << 16 : 0), value,
+          second});
   }
 
   void emitFieldAccess(const ir::Instr& instr, uint32_t d) {

@@ -5,7 +5,7 @@
 // Unwinding inside the loop:
 //   raise           an exception is pending at `pc`: to the handler, or out of the frame
 //   captureAt       this frame is captured at `point`, then every outer frame after its call, then return
-#include <array>
+#include <vector>
 
 #include "runtime/frames/capture_stats.h"
 #include "runtime/helpers/access.h"
@@ -21,6 +21,40 @@ namespace {
 
 inline bool pollRequested(ThreadContext* ctx) {
   return ctx->pollLimit.load(std::memory_order_relaxed) == kPollRequested;
+}
+
+// A computed goto leaves a scope without running destructors, so whatever owns memory stands in functions of its own.
+
+/// The registers that an argument list names (its length first).
+std::vector<uint64_t> collectArguments(const uint32_t* arguments, const uint64_t* r) {
+  std::vector<uint64_t> slots(*arguments);
+  for (uint32_t i = 0; i < *arguments; ++i) slots[i] = r[arguments[1 + i]];
+  return slots;
+}
+
+[[gnu::noinline]] uint64_t callNative(ThreadContext* ctx, uint32_t native, const uint32_t* arguments,
+                                      const uint64_t* r) {
+  uint64_t result = 0;
+  if (constexpr uint32_t kFew = 8; *arguments <= kFew) {
+    uint64_t slots[kFew];
+    for (uint32_t i = 0; i < *arguments; ++i) slots[i] = r[arguments[1 + i]];
+    jvmc_callNative(ctx, native, slots, &result);
+  } else {
+    jvmc_callNative(ctx, native, collectArguments(arguments, r).data(), &result);
+  }
+  return result;
+}
+
+[[gnu::noinline]] void startThread(ThreadContext* ctx, uint32_t function, const uint32_t* arguments,
+                                   const uint64_t* r) {
+  std::vector<uint64_t> slots = collectArguments(arguments, r);
+  jvmc_threadStart(ctx, slots[0], function, slots.data() + 1);
+}
+
+[[gnu::noinline]] void captureCallee(ThreadContext* ctx, uint32_t function, const uint32_t* arguments,
+                                     const uint64_t* r) {
+  beginCapture(*ctx, CaptureReason::StackFull);
+  captureUnstarted(*ctx, function, collectArguments(arguments, r).data());
 }
 
 }  // namespace
