@@ -5,8 +5,8 @@
 // tests/golden/verify/<name>*.ir where text can say it, else a case in tests/unit/ir/verifier_test.cpp.
 //
 // Optimised bodies come from our own passes, never from outside, and hold what passes know but types do not say: there
-// any reference may stand where a reference of another class is asked for (the receiver of an inlined virtual call), and
-// final fields may be stored (by an inlined constructor).
+// any reference may stand where a reference of another class is asked for (the receiver of an inlined virtual call),
+// and final fields may be stored (by an inlined constructor).
 //
 // What is left to run time on purpose: a class that is not abstract need not implement every abstract method it
 // inherits (Java class files need not either); calling such a method throws AbstractMethodError. Null objects, array
@@ -89,7 +89,9 @@ struct VerifyPlace {
   ClassId cls = {};
   FunctionId function = {};
   BlockId block = {};
-  uint32_t index = kNone;  ///< of the member, native, instruction in its block, or frame state
+  uint32_t index = kNone;    ///< of the member, native, instruction in its block, or frame state
+  uint32_t operand = kNone;  ///< Instr: of the operand that is meant, if it is one
+  uint32_t target = kNone;   ///< Instr: of the branch target that is meant, if it is one
 };
 
 struct VerifyError {

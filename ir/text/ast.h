@@ -50,6 +50,7 @@ struct Operand {
 struct BlockCall {
   Name block;
   std::vector<Operand> args;
+  Span span = {};  ///< with the arguments
 };
 
 struct Case {

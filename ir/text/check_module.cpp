@@ -19,7 +19,12 @@ std::optional<Span> bodySpan(const BodySpans& body, const VerifyPlace& place) {
   if (place.kind == Kind::Block) return at(body.blocks, place.block.value);
   if (place.kind == Kind::FrameState) return at(body.frameStates, place.index);
   if (place.block.index() >= body.instrs.size()) return std::nullopt;
-  return at(body.instrs[place.block.index()], place.index);
+  const std::vector<BodySpans::Instr>& instrs = body.instrs[place.block.index()];
+  if (place.index >= instrs.size()) return std::nullopt;
+  const BodySpans::Instr& instr = instrs[place.index];
+  if (place.operand < instr.operands.size()) return instr.operands[place.operand];
+  if (place.target < instr.targets.size()) return instr.targets[place.target];
+  return instr.whole;
 }
 
 std::optional<Span> declarationSpan(const SourceMap& map, const VerifyPlace& place) {

@@ -64,7 +64,8 @@ class Renderer {
   }
 
   void remark(std::string_view kind, std::string_view tint, std::string_view text) {
-    out_ += fmt::format("{} {} {}: {}\n", std::string(gutter_, ' '), paint(kBlue, "="), paint(tint, kind), clean(std::string(text)));
+    out_ += fmt::format("{} {} {}: {}\n", std::string(gutter_, ' '), paint(kBlue, "="), paint(tint, kind),
+                        clean(std::string(text)));
   }
 
   void bar(std::string_view rest) {

@@ -19,7 +19,11 @@ namespace jvmc::ir::text {
 /// Where the parts of a body stand in the text.
 struct BodySpans {
   std::vector<Span> blocks;
-  std::vector<std::vector<Span>> instrs;  ///< by block, instruction
+  struct Instr {
+    Span whole;
+    std::vector<Span> operands, targets;
+  };
+  std::vector<std::vector<Instr>> instrs;  ///< by block, instruction
   std::vector<Span> frameStates;
 };
 

@@ -356,9 +356,16 @@ class BodyResolver {
             {"a block ends with br, br_if, switch, return, throw or unreachable"});
     for (size_t i = 0; i < block.instrs.size(); ++i) {
       Definition& d = definitions_[nextDefinition_++];
-      spans_.instrs.back().push_back(d.source->place.span);
+      spans_.instrs.back().push_back(spansOf(*d.source));
       if (d.usable) appendInstr(d);
     }
+  }
+
+  static BodySpans::Instr spansOf(const ast::Instr& source) {
+    BodySpans::Instr spans{source.place.span, {}, {}};
+    for (const ast::Operand& operand : source.operands) spans.operands.push_back(operand.span);
+    for (const ast::BlockCall& target : source.targets) spans.targets.push_back(target.span);
+    return spans;
   }
 
   void appendInstr(Definition& d) {

@@ -141,6 +141,7 @@ std::optional<ast::BlockCall> TokenReader::blockCall() {
   if (!block) return std::nullopt;
   ast::BlockCall call{std::move(*block), {}};
   if (accept(TokenKind::LParen) && !operands(TokenKind::RParen, call.args)) return std::nullopt;
+  call.span = call.block.span.to(lastSpan());
   return call;
 }
 

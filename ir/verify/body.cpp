@@ -200,12 +200,13 @@ void BodyVerifier::checkDominance() {
     for (uint32_t i = 0; i < block.instrs.size(); ++i) {
       const Instr& instr = block.instrs[i];
       VerifyPlace place = instrPlace(b, i);
-      auto use = [&](ValueId v) {
-        if (!available(v, b, i)) undominated(v, place, "here");
+      auto useAt = [&](ValueId v, const VerifyPlace& where) {
+        if (!available(v, b, i)) undominated(v, where, "here");
       };
-      for (ValueId v : instr.operands) use(v);
-      for (const BlockCall& target : instr.targets)
-        for (ValueId v : target.args) use(v);
+      for (size_t o = 0; o < instr.operands.size(); ++o) useAt(instr.operands[o], operandPlace(place, o));
+      for (size_t t = 0; t < instr.targets.size(); ++t)
+        for (ValueId v : instr.targets[t].args) useAt(v, targetPlace(place, t));
+      auto use = [&](ValueId v) { useAt(v, place); };
       if (instr.frameState.valid()) checkState(instr, place, use);
     }
   });

@@ -92,6 +92,14 @@ class BodyVerifier {
   VerifyPlace instrPlace(BlockId b, uint32_t i) const {
     return {.kind = VerifyPlace::Kind::Instr, .function = function_, .block = b, .index = i};
   }
+  static VerifyPlace operandPlace(VerifyPlace place, size_t operand) {
+    place.operand = uint32_t(operand);
+    return place;
+  }
+  static VerifyPlace targetPlace(VerifyPlace place, size_t target) {
+    place.target = uint32_t(target);
+    return place;
+  }
   VerifyPlace statePlace(uint32_t s) const {
     return {.kind = VerifyPlace::Kind::FrameState, .function = function_, .index = s};
   }

@@ -64,13 +64,13 @@ void BodyVerifier::checkOperands(const Instr& instr, const VerifyPlace& place) {
     TypeId type = typeOf(instr.operands[i]);
     if (fits(type, rule)) continue;
     if (isReturn) {
-      error(Invariant::ReturnType, place,
+      error(Invariant::ReturnType, operandPlace(place, i),
             fmt::format("'@{}' must return {}, but {} has type {}", decl_.name, ruleText(rule),
                         valueName(instr.operands[i]), typeText(module_, type)));
       continue;
     }
     if (rule.kind == OperandRule::Kind::Unknown) return;  // the first operand was reported
-    error(Invariant::OperandTypes, place,
+    error(Invariant::OperandTypes, operandPlace(place, i),
           fmt::format("operand {} of '{}' must be {}, but {} has type {}", i + 1, instr.info().mnemonic, ruleText(rule),
                       valueName(instr.operands[i]), typeText(module_, type)));
   }
@@ -143,7 +143,7 @@ void BodyVerifier::checkTargets(const Instr& instr, const VerifyPlace& place) {
   for (int32_t value : instr.cases)
     if (!seen.insert(value).second)
       error(Invariant::Targets, place, fmt::format("the switch has two cases for {}", value));
-  for (const BlockCall& target : instr.targets) checkArguments(target, 0, place);
+  for (size_t t = 0; t < instr.targets.size(); ++t) checkArguments(instr.targets[t], 0, targetPlace(place, t));
 }
 
 void BodyVerifier::checkArguments(const BlockCall& call, size_t firstParam, const VerifyPlace& place) {
