@@ -23,6 +23,7 @@
 #include "ir/analysis/call_graph.h"
 #include "ir/analysis/cfg.h"
 #include "ir/module.h"
+#include "jit/coherence.h"
 #include "jit/lower/unit.h"
 #include "runtime/abi/context.h"
 
@@ -115,6 +116,7 @@ class FunctionLowering {
   llvm::Value* loadTyped(const ir::Instr& instr, llvm::Value* address, ir::TypeKind kind, llvm::MDNode* tag);
   void storeTyped(llvm::Value* object, llvm::Value* address, llvm::Value* value, ir::TypeKind kind, llvm::MDNode* tag);
   llvm::Value* staticsObject(ir::ClassId owner);
+  llvm::Value* checkedStatics(ir::ClassId owner, CheckKind kind);
   void checkInitialised(const ir::Instr& instr, ir::ClassId owner);
   void lowerLoadField(const ir::Instr& instr);
   void lowerStoreField(const ir::Instr& instr);

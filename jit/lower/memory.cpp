@@ -6,6 +6,7 @@
 // bounds-checked. So every primitive load that can reach an index, a length, a divisor or a branch is frozen
 // (findControlInputs).
 #include "ir/analysis/safepoints.h"
+#include "jit/coherence.h"
 #include "jit/lower/function_lowering.h"
 
 namespace jvmc::jit {
@@ -138,6 +139,15 @@ llvm::Value* FunctionLowering::staticsObject(ir::ClassId owner) {
   return b_.CreateIntToPtr(b_.getInt64(layout_[owner].staticsAddress), b_.getPtrTy());
 }
 
+// The statics object made valid for the thread's epoch as it is now: the class's initialisation may just have been
+// acquired, so an earlier token would not do.
+llvm::Value* FunctionLowering::checkedStatics(ir::ClassId owner, CheckKind kind) {
+  llvm::Value* statics = staticsObject(owner);
+  if (!in_.checked) return statics;
+  llvm::Value* token = loadContext(b_.getInt64Ty(), offsetof(ThreadContext, epoch));
+  return b_.CreateCall(checkMarker(unit_.module(), kind), {statics, token, ctx_});
+}
+
 // One compare says "initialised, and this thread has seen it"; see ClassInfo::initEpoch. The instruction runs again
 // when a frame captured here goes on, so its state is a `before` point.
 void FunctionLowering::checkInitialised(const Instr& instr, ir::ClassId owner) {
@@ -157,7 +167,7 @@ void FunctionLowering::lowerLoadStatic(const Instr& instr) {
   if (ir::isVolatileAccess(program_, instr)) return lowerVolatileStatic(instr);
   checkInitialised(instr, instr.symbol.owner);
   const rt::FieldLayout& field = layout_.staticField(instr.symbol);
-  llvm::Value* address = fieldAddress(staticsObject(instr.symbol.owner), field.offset);
+  llvm::Value* address = fieldAddress(checkedStatics(instr.symbol.owner, CheckKind::Read), field.offset);
   setResult(instr, loadTyped(instr, address, field.kind, unit_.fieldTag(instr.symbol, true)));
 }
 
@@ -165,7 +175,7 @@ void FunctionLowering::lowerStoreStatic(const Instr& instr) {
   if (ir::isVolatileAccess(program_, instr)) return lowerVolatileStatic(instr);
   checkInitialised(instr, instr.symbol.owner);
   const rt::FieldLayout& field = layout_.staticField(instr.symbol);
-  llvm::Value* statics = staticsObject(instr.symbol.owner);
+  llvm::Value* statics = checkedStatics(instr.symbol.owner, CheckKind::Write);
   storeTyped(statics, fieldAddress(statics, field.offset), value(instr.operands[0]), field.kind,
              unit_.fieldTag(instr.symbol, true));
 }
