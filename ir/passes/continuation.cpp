@@ -66,8 +66,8 @@ class ContinuationMaker {
   }
 
   // A handler's arguments are read at the start of its block, before the limits of strips (see defineStripLimits) could
-  // be defined there. So the point's block comes third: the entry goes on to it, or, if it is resumed with an exception,
-  // to a block that goes on to the handler; both have room for the limits.
+  // be defined there. So the point's block comes third: the entry goes on to it, or, if it is resumed with an
+  // exception, to a block that goes on to the handler; both have room for the limits.
   void startProtected() {
     firstCopy_ = 3;
     Block inside = entry();

@@ -1,5 +1,7 @@
 #include "ir/passes/edit.h"
 
+#include <iterator>
+
 namespace jvmc::ir {
 
 BodyEditor::BodyEditor(FunctionBody& b) : body(b) {
@@ -54,6 +56,19 @@ Instr BodyEditor::make(BlockId block, Opcode op, std::vector<ValueId> operands, 
 FrameStateId BodyEditor::addState(FrameState state) {
   body.frameStates.push_back(std::move(state));
   return FrameStateId(uint32_t(body.frameStates.size() - 1));
+}
+
+BlockId splitBlockAfter(BodyEditor& editor, BlockId block, uint32_t index) {
+  FunctionBody& body = editor.body;
+  BlockId rest = editor.addBlock(body[block].name + "_rest", body[block].instrs[index].loc);
+  Block& from = body[block];
+  Block& to = body[rest];
+  to.handler = from.handler;
+  auto call = from.instrs.begin() + index;
+  if (call->result.valid()) to.params.push_back(call->result);
+  to.instrs.assign(std::make_move_iterator(call + 1), std::make_move_iterator(from.instrs.end()));
+  from.instrs.erase(call, from.instrs.end());
+  return rest;
 }
 
 }  // namespace jvmc::ir

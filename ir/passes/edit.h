@@ -28,6 +28,10 @@ class BodyEditor {
   std::map<std::pair<TypeId, uint64_t>, ValueId> constants_;
 };
 
+/// Takes the call at `index` out of `block` and puts what follows it into a new block, whose parameter is the call's
+/// result (if any) and whose handler is the same. `block` has no terminator then. Gives the new block.
+BlockId splitBlockAfter(BodyEditor& editor, BlockId block, uint32_t index);
+
 inline Instr branchTo(BlockId to, std::vector<ValueId> args, SourceLoc loc) {
   Instr br;
   br.op = Opcode::kBr;

@@ -10,6 +10,8 @@
 // handlers of their own are not inlined, so that an exception in a chain passes through all of it (see pass.h).
 //
 // A receiver that may be null is tested: the other way leads to the call itself, which throws and does not come back.
+#include "ir/passes/inlining.h"
+
 #include <algorithm>
 #include <iterator>
 
@@ -21,9 +23,9 @@
 namespace jvmc::ir {
 namespace {
 
-constexpr uint32_t kSmallInstrs = 40;      // a callee of this size anywhere
+constexpr uint32_t kSmallInstrs = 24;      // a callee of this size anywhere; in loops even if it has loops itself
 constexpr uint32_t kLoopInstrs = 100;      // in a loop
-constexpr uint32_t kCallerInstrs = 3'000;  // stop growing then
+constexpr uint32_t kCallerInstrs = 1'500;  // stop growing then
 constexpr int kDepth = 4;
 
 void inlineCalls(const PassContext& context, FunctionBody& body, int depth);
@@ -49,7 +51,7 @@ class CallSite {
   void replaceBy(FunctionBody callee, bool receiverMayBeNull) {
     Instr call = body_[block_].instrs[index_];
     state_ = call.frameState;
-    BlockId rest = splitAfter(call);
+    BlockId rest = splitBlockAfter(editor_, block_, index_);
     copyValues(callee, call);
     copyStates(callee);
     firstCopy_ = uint32_t(body_.blocks.size());
@@ -72,18 +74,6 @@ class CallSite {
   }
 
  private:
-  BlockId splitAfter(const Instr& call) {
-    BlockId rest = editor_.addBlock(body_[block_].name + "_rest", call.loc);
-    Block& from = body_[block_];
-    Block& to = body_[rest];
-    to.handler = from.handler;
-    auto first = from.instrs.begin() + index_;
-    to.instrs.assign(std::make_move_iterator(first + 1), std::make_move_iterator(from.instrs.end()));
-    from.instrs.erase(first, from.instrs.end());
-    if (call.result.valid()) to.params.push_back(call.result);
-    return rest;
-  }
-
   // Parameters become the arguments where the types allow it, so that what does not change in the caller's loops is
   // seen not to change in the callee either.
   void copyValues(const FunctionBody& callee, const Instr& call) {
@@ -182,16 +172,6 @@ FunctionId calleeOf(const PassContext& context, const Instr& instr) {
   return FunctionId();
 }
 
-/// The stored body, if it is worth copying.
-const FunctionBody* inlinable(const PassContext& context, FunctionId callee, bool inLoop) {
-  if (!callee.valid() || callee == context.function || context.calls.mayRecurse(callee)) return nullptr;
-  auto stored = context.module.body(callee);
-  if (!stored.ok() || (*stored)->instrCount() > (inLoop ? kLoopInstrs : kSmallInstrs)) return nullptr;
-  for (const Block& block : (*stored)->blocks)
-    if (block.handler) return nullptr;
-  return *stored;
-}
-
 void inlineCalls(const PassContext& context, FunctionBody& body, int depth) {
   struct Site {
     BlockId block;
@@ -207,7 +187,7 @@ void inlineCalls(const PassContext& context, FunctionBody& body, int depth) {
       facts.walk(b, [&](uint32_t i, auto nonNull) {
         const Instr& instr = body[b].instrs[i];
         FunctionId callee = calleeOf(context, instr);
-        if (!inlinable(context, callee, cfg.loopOf(b) >= 0)) return;
+        if (!inlinableBody(context, callee, cfg.loopOf(b) >= 0)) return;
         bool isVirtual = instr.op != Opcode::kCall;
         sites.push_back({b, i, callee, isVirtual && !nonNull(instr.operands[0])});
       });
@@ -221,8 +201,8 @@ void inlineCalls(const PassContext& context, FunctionBody& body, int depth) {
   for (const Site& site : sites) {
     const FunctionBody& stored = *context.module.body(site.callee).value();
     FunctionBody callee = prepareCallee(context, site.callee, stored, depth);
+    if (size + callee.instrCount() > kCallerInstrs) continue;
     size += callee.instrCount();
-    if (size > kCallerInstrs) break;
     CallSite(context, body, site.block, site.index).replaceBy(std::move(callee), site.receiverMayBeNull);
   }
   removeUnreachableBlocks(body);
@@ -230,6 +210,17 @@ void inlineCalls(const PassContext& context, FunctionBody& body, int depth) {
 }
 
 }  // namespace
+
+const FunctionBody* inlinableBody(const PassContext& context, FunctionId callee, bool inLoop) {
+  if (!callee.valid() || callee == context.function || context.calls.mayRecurse(callee)) return nullptr;
+  auto stored = context.module.body(callee);
+  if (!stored.ok() || (*stored)->instrCount() > (inLoop ? kLoopInstrs : kSmallInstrs)) return nullptr;
+  for (const Block& block : (*stored)->blocks)
+    if (block.handler) return nullptr;
+  bool hasLoops = !Cfg(**stored).loops().empty();
+  if (hasLoops && (!inLoop || (*stored)->instrCount() > kSmallInstrs)) return nullptr;
+  return *stored;
+}
 
 void runInlining(const PassContext& context, FunctionBody& body) {
   inlineCalls(context, body, kDepth);

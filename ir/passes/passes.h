@@ -8,6 +8,7 @@ namespace jvmc::ir {
 void runFrameStates(const PassContext& context, FunctionBody& body);
 void runPollInsertion(const PassContext& context, FunctionBody& body);
 void runStripMining(const PassContext& context, FunctionBody& body);
+void runTypeDispatch(const PassContext& context, FunctionBody& body);
 void runInlining(const PassContext& context, FunctionBody& body);
 void runScalarReplacement(const PassContext& context, FunctionBody& body);
 void runLoopInvariants(const PassContext& context, FunctionBody& body);

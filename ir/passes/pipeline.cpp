@@ -19,6 +19,8 @@ constexpr Pass kPasses[] = {
      runPollInsertion},
     {"strip_mining", "Innermost counted loops poll every 1024 iterations only, so that they vectorise.", Need::Optional,
      runStripMining},
+    {"type_dispatch", "Virtual calls in loops that can reach few functions become tests and direct calls.",
+     Need::Optional, runTypeDispatch},
     {"inlining", "Small functions, and virtual calls with one implementation, are copied into their callers.",
      Need::Optional, runInlining},
     {"scalar_replacement", "Objects that do not leave the function become values, virtual in frame states.",
