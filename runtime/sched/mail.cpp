@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ir/support/check.h"
+#include "ir/support/fault.h"
 #include "runtime/abi/guest_memory.h"
 #include "runtime/sched/node_scheduler.h"
 #include "runtime/vm.h"
@@ -124,8 +125,10 @@ void NodeScheduler::answerLocked(ThreadEntry& entry, const ThreadMail& mail, Eff
     if (thread.state == ThreadState::Parked) detachLocked(entry, effects);
     return;
   }
-  if (thread.wait.kind == WaitKind::None || thread.wait.ticket != mail.ticket) return;
+  if (thread.wait.kind == WaitKind::None) return;
+  if (thread.wait.ticket != mail.ticket && !JVMC_FAULT("old-ticket-ends-wait")) return;
   if (thread.state == ThreadState::Parked && !entry.moving) return endWaitLocked(entry, mail.answer, effects);
+  if (JVMC_FAULT("lost-early-answer")) return;
   if (!thread.earlyAnswer) thread.earlyAnswer = mail.answer;
 }
 
@@ -158,7 +161,7 @@ void NodeScheduler::interruptLocked(ThreadEntry& entry, Effects& effects) {
 void NodeScheduler::endWaitLocked(ThreadEntry& entry, const Resumption& answer, Effects& effects) {
   GuestThread& thread = *entry.thread;
   thread.resumption = answer;
-  if (isInterruption(answer)) thread.interrupted = false;
+  if (isInterruption(answer) && !JVMC_FAULT("interrupt-flag-survives")) thread.interrupted = false;
   thread.wait.kind = WaitKind::None;
   thread.wait.object = kNullRef;
   thread.wait.remainingNanos = 0;
@@ -198,12 +201,13 @@ void NodeScheduler::migrateLocked(ThreadEntry& entry, NodeId target, Effects& ef
 /// The writes are home: makes the thread independent of this node. From here on it is Shipped and ours alone.
 void NodeScheduler::detachLocked(ThreadEntry& entry, Effects& effects) {
   GuestThread& thread = *entry.thread;
-  if (thread.earlyAnswer) {
+  if (thread.earlyAnswer && !JVMC_FAULT("moved-waiter-loses-its-wake-up")) {
     Effects wake;
     endWaitLocked(entry, Resumption(*thread.earlyAnswer), wake);
     effects.cancel = wake.cancel;
   } else if (thread.wait.kind != WaitKind::None && entry.timer) {
     thread.wait.remainingNanos = std::max<int64_t>(1, entry.deadline - timers_.now());
+    if (JVMC_FAULT("moved-sleep-starts-over")) thread.wait.remainingNanos += 10'000'000'000;
     effects.cancel = std::exchange(entry.timer, 0);
   }
   thread.state = ThreadState::Shipped;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/support/check.h"
+#include "ir/support/fault.h"
 #include "runtime/vm.h"
 
 namespace jvmc::rt {
@@ -23,7 +24,7 @@ NodeScheduler::~NodeScheduler() {
 
 bool NodeScheduler::adopt(std::unique_ptr<GuestThread> thread) {
   ThreadId id = thread->ref.id;
-  if (history_.wasHere(id, thread->incarnation)) return false;
+  if (history_.wasHere(id, thread->incarnation) && !JVMC_FAULT("run-thread-twice")) return false;
   auto owned = std::make_unique<ThreadEntry>(std::move(thread));
   GuestThread& guest = *owned->thread;
   bool waits = guest.wait.kind != WaitKind::None;
@@ -269,7 +270,6 @@ std::shared_ptr<Scheduler::Suspension> NodeScheduler::prepareSuspend(ThreadConte
 }
 
 void NodeScheduler::suspend(ThreadContext& ctx, Suspension& suspension) {
-  if (suspension.state.load() == Suspension::Resumed) return;
   ThreadEntry& entry = *suspension.entry;
   entry.suspending = &suspension;
   vm_.world().leave(ctx);
@@ -286,7 +286,8 @@ ThreadEntry* NodeScheduler::settleSuspended(ThreadEntry& entry, uint64_t cpuNano
     entry.suspension = &suspension;
   }
   // From the exchange on the thread belongs to whoever resumes it, unless that has happened already.
-  if (suspension.state.exchange(Suspension::Suspended) == Suspension::Resumed) return &entry;
+  bool resumed = suspension.state.exchange(Suspension::Suspended) == Suspension::Resumed;
+  if (resumed && !JVMC_FAULT("early-resume-is-lost")) return &entry;
   int suspended = Suspension::Suspended;
   if (stopping_ && suspension.state.compare_exchange_strong(suspended, Suspension::Discarded)) discardSuspended(entry);
   return nullptr;

@@ -1,5 +1,8 @@
 // Monitors: from the thin lock word to the inflated monitor and back; see sync_home.h.
+#include <thread>
+
 #include "ir/support/check.h"
+#include "ir/support/fault.h"
 #include "runtime/abi/guest_memory.h"
 #include "runtime/sync/session.h"
 
@@ -42,6 +45,11 @@ SyncHome::Monitor* SyncHome::Session::tryInflate(ObjectRef object, uint32_t word
   Monitor& monitor = shard_.monitors[object];
   monitor.owner = thinOwner(word);
   monitor.count = thinCount(word);
+  if (JVMC_FAULT("inflate-without-cas")) {
+    std::this_thread::yield();  // the window, opened wide: machines differ
+    header(object)->lockWord = kLockInflated;
+    return &monitor;
+  }
   if (replace(header(object)->lockWord, word, kLockInflated)) return &monitor;
   shard_.monitors.erase(object);
   return nullptr;
@@ -143,6 +151,7 @@ SyncHome::Answer SyncHome::Session::cancelWait(const SyncRequest& request) {
     stopWaiting(monitor->second, *waiter);
     return valueAnswer(0);
   }
+  if (JVMC_FAULT("interrupt-eats-notification")) waiter->interrupted = true;
   // A join was ended where the thread is; only its place in the queue is left. Who is entering a monitor stays: it was
   // notified before it was interrupted.
   auto join = shard_.joins.find(waiter->object);
@@ -177,7 +186,7 @@ void SyncHome::Session::stopWaiting(Monitor& monitor, Waiter& waiter) {
 
 void SyncHome::Session::grant(Monitor& monitor, Waiter& waiter) {
   monitor.owner = waiter.thread.id;
-  monitor.count = waiter.count;
+  monitor.count = JVMC_FAULT("wait-forgets-recursion") ? 0 : waiter.count;
   Resumption end = waiter.interrupted ? throwAnswer(BuiltinThrow::Interrupted) : valueAnswer(0);
   end.acquire = true;
   answer(waiter, end);
@@ -186,7 +195,7 @@ void SyncHome::Session::grant(Monitor& monitor, Waiter& waiter) {
 void SyncHome::Session::release(ObjectRef object, Monitor& monitor) {
   monitor.owner = 0;
   monitor.count = 0;
-  if (Waiter* next = monitor.entering.first()) return grant(monitor, *next);
+  if (Waiter* next = monitor.entering.first(); next && !JVMC_FAULT("exit-wakes-nobody")) return grant(monitor, *next);
   if (!monitor.waiting.empty()) return;
   // Once the word is free, others lock it without asking here: the table entry goes first.
   shard_.monitors.erase(object);

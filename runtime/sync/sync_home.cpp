@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ir/support/check.h"
+#include "ir/support/fault.h"
 #include "runtime/abi/guest_memory.h"
 #include "runtime/sync/atomic_access.h"
 #include "runtime/sync/session.h"
@@ -13,7 +14,7 @@ namespace jvmc::rt {
 
 std::optional<Resumption> SyncHome::handle(const SyncRequest& request, bool remote) {
   // Whoever acquires after this release, here or elsewhere, must read a later clock than any copy fetched before it.
-  if (remote && request.isRelease()) ports_.clock.fetch_add(kEpochStep);
+  if (remote && request.isRelease() && !JVMC_FAULT("remote-release-does-not-tick")) ports_.clock.fetch_add(kEpochStep);
   Answer answer;
   auto& threadState = *reinterpret_cast<std::atomic<int32_t>*>(request.object + ports_.threadStateOffset);
   switch (request.op) {

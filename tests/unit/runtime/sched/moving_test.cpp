@@ -31,6 +31,7 @@ class FakeNetwork final : public ThreadShipper, public ThreadPost {
 
   void ship(std::unique_ptr<GuestThread> thread, NodeId target) override {
     ++shipped;
+    thread->earlyAnswer.reset();  // does not travel: what counts has become the resumption
     auto moved = std::make_shared<std::unique_ptr<GuestThread>>(std::move(thread));
     {
       std::scoped_lock lock(mutex_);
@@ -231,6 +232,59 @@ TEST(Moving, mail_that_overtakes_its_thread_is_kept_for_it) {
   EXPECT_TRUE(nodes.vms[1]->scheduler().adopt(std::move(thread)));
   nodes.awaitEnded(1);
   EXPECT_EQ(got, 17u);
+}
+
+/// Flushes that end when the test says so.
+class HeldFlushSpace final : public ObjectSpace {
+ public:
+  explicit HeldFlushSpace(LocalObjectSpace& home) : home_(home) {}
+  void checkRead(ThreadContext&, ObjectRef) override {}
+  void checkWrite(ThreadContext&, ObjectRef) override {}
+  std::optional<Resumption> submit(ThreadContext& ctx, const SyncRequest& r) override { return home_.submit(ctx, r); }
+  void post(const SyncRequest& request) override { home_.post(request); }
+  void acquire(ThreadContext& ctx, bool remote) override { home_.acquire(ctx, remote); }
+  bool release(ThreadContext&, uint64_t t) override {
+    ticket = t;
+    return false;
+  }
+  bool isHome(ObjectRef) const override { return true; }
+  void exportReference(ObjectRef) override {}
+  void visitRoots(const std::function<void(ObjectRef)>&) override {}
+  bool checked() const override { return true; }
+  std::atomic<uint64_t> ticket{0};
+
+ private:
+  LocalObjectSpace& home_;
+};
+
+TEST(Moving, an_answer_that_comes_while_the_writes_go_home_leaves_with_the_thread) {
+  Nodes nodes(2);
+  HeldFlushSpace space(nodes.vms[0]->localSpace());
+  nodes.vms[0]->setSpace(space);
+  uint64_t got = 0;
+  uint32_t where = 99;
+  ThreadRef thread = nodes.vms[0]->spawn([&](Guest& g) {
+    if (g.pc == 0) {
+      g.thread.writeSet = &space;  // something to flush
+      g.thread.beginWait(WaitKind::Access, kNullRef, false);
+      return g.capture(CaptureReason::Park);
+    }
+    got = g.in.value;
+    where = g.vm.options().node.value;
+    return g.end();
+  });
+  nodes.vms[0]->awaitParked(thread, WaitKind::Access);
+  Scheduler& scheduler = nodes.vms[0]->scheduler();
+  scheduler.deliver(thread, {ThreadMail::Kind::Migrate, 0, {}, {}, NodeId(1)});
+  while (space.ticket == 0) std::this_thread::yield();
+  Resumption answer;
+  answer.value = 23;
+  scheduler.deliver(thread, {ThreadMail::Kind::Answer, 1, answer, {}, {}});
+  EXPECT_EQ(nodes.network.shipped, 0);
+  scheduler.deliver(thread, {ThreadMail::Kind::Answer, space.ticket, {}, {}, {}});
+  nodes.awaitEnded(1);
+  EXPECT_EQ(got, 23u);
+  EXPECT_EQ(where, 1u);
 }
 
 /// Threads lock, park, sleep and wake each other while they are moved about. Nothing may be lost: the counter is exact

@@ -77,6 +77,34 @@ TEST(MonitorRace, inline_locking_excludes_queued_threads_and_loses_nobody) {
   EXPECT_EQ(race.object.lockWord(), 0u);
 }
 
+/// One thread never leaves the fast path if it can help it; the other always comes through SyncHome, so that nearly
+/// every inflation meets a word that is about to change.
+TEST(MonitorRace, inflation_meets_an_owner_who_is_leaving) {
+  Race race;
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> turns{0};
+  std::thread inliner([&] {
+    uint64_t ticket = 0;
+    while (!stop) {
+      race.enter(1, ticket);
+      ++race.counter;
+      race.exit(1);
+      ++turns;
+    }
+  });
+  uint64_t ticket = 0, rounds = 0;
+  for (; rounds < 100; ++rounds) {
+    // The inliner must have gone round since, or a busy machine runs all of this in one go.
+    for (uint64_t seen = turns; turns == seen || race.object.lockWord() & kLockInflated;) std::this_thread::yield();
+    race.await(SyncOp::MonitorEnter, 2, ticket);
+    --race.counter;
+    ASSERT_TRUE(isValue(race.home.handle(SyncFixture::request(SyncOp::MonitorExit, 2, race.object.ref()), false)));
+  }
+  stop = true;
+  inliner.join();
+  EXPECT_EQ(race.object.lockWord(), 0u);
+}
+
 TEST(MonitorRace, waits_timeouts_and_notifications_keep_the_monitor_exclusive) {
   Race race;
   std::vector<std::thread> threads;
