@@ -102,6 +102,15 @@ class Irc(unittest.TestCase):
         self.expect(0, "check", path)
         self.expect(1, "build", path, "-o", "o.irm")
 
+    def test_emitted_functions_can_be_read_beside_the_program(self):
+        path = self.write("sum.ir", MAIN + LIBRARY + "func @spin(%n: i32) {\n  br loop(0)\nloop(%i: i32):\n"
+                          "  %c = lt.i32 %i, %n\n  br_if %c, next, done\nnext:\n  thread_yield\n"
+                          "  %k = add.i32 %i, 1\n  br loop(%k)\ndone:\n  return\n}\n")
+        for flags in ([], ["--checked"], ["--passes", "none"], ["--seed", "5"]):
+            self.expect(0, "emit", "ir", *flags, path, "-o", "optimised.ir")
+            self.assertIn(b"framestate #0", (self.path / "optimised.ir").read_bytes())
+            self.expect(0, "check", path, "optimised.ir")
+
     def test_json_has_one_object_a_line_and_nothing_else(self):
         path = self.write("bad.ir", BAD + BAD.replace("@f", "@g"))
         result = self.expect(1, "check", "--json", path)

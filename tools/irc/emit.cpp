@@ -128,7 +128,9 @@ void addEmit(CLI::App& app, const CommonOptions& common, Action& action) {
   command->add_option("FILE", options->files, "A stored module (.irm), or texts (.ir)")->required();
   command->add_option("-o,--output", options->output, "Write here instead of to standard output");
   command->add_option("--function", options->function, "Show this function only");
-  command->add_option("--passes", options->passes, "Optional passes to run, by name, or all, or none")->delimiter(',');
+  command->add_option("--passes", options->passes, "Optional passes to run, by name, or all, or none")
+      ->delimiter(',')
+      ->allow_extra_args(false);  // a file may follow
   command->add_flag("--checked", options->checked, "As for a program with peers: with coherence checks");
   command->add_option("--seed", options->seed, "Run a random subset of the passes");
   command->add_option("--resume", options->resumePoint, "Show the continuation at this resume point of the function")
