@@ -130,6 +130,8 @@ class GuestThread {
   bool parkPermit = false;    ///< under `mutex`, always
   bool pinned = false;        ///< may not move now (a flush of its writes is in flight, or pinned by the program)
   int64_t guestClockFloor = 0;  ///< the guest's monotonic clock never goes below this, nanoseconds
+  /// ClassIds whose initialisation this thread is running; follows from its kFrameClassInit frames once it is captured.
+  std::vector<uint32_t> initialising;
   std::vector<uint64_t> trace;  ///< frames passed by the pending exception: function << 32 | flat index
   FrameStack captured;          ///< native frames during a capture, innermost first; empty at all other times
 

@@ -1,5 +1,7 @@
 #include "runtime/frames/class_init.h"
 
+#include <algorithm>
+
 #include "runtime/frames/driver.h"
 #include "runtime/helpers/access.h"
 #include "runtime/helpers/throwing.h"
@@ -48,6 +50,7 @@ void finish(ThreadContext& ctx, ir::ClassId cls, ObjectRef exception) {
 
 /// The initialiser has ended, perhaps with a pending exception.
 void end(ThreadContext& ctx, ir::ClassId cls) {
+  std::erase(ctx.thread->initialising, cls.value);
   ObjectRef exception = kNullRef;
   if (ctx.unwinding == Unwinding::Exception) {
     ctx.unwinding = Unwinding::None;
@@ -81,11 +84,22 @@ void runSuper(ThreadContext& ctx, ir::ClassId cls) {
 
 void actOnAnswer(ThreadContext& ctx, ir::ClassId cls, uint64_t answer) {
   if (answer == kClassInitDone) return markDone(ctx, cls);
-  if (answer == kClassInitRunIt) runSuper(ctx, cls);
-  // Recursive: this thread is initialising the class already, and may use it as it is.
+  JVMC_CHECK(answer == kClassInitRunIt, answer, cls.value);
+  ctx.thread->initialising.push_back(cls.value);
+  runSuper(ctx, cls);
 }
 
 }  // namespace
+
+void noteInitialising(GuestThread& thread) {
+  thread.initialising.clear();
+  for (size_t i = 0; i < thread.frames.depth(); ++i) {
+    if (thread.frames.header(i).function != kFrameClassInit) continue;
+    const ClassInitPhase phase = ClassInitPhase(thread.frames.slots(i)[1]);
+    if (phase == ClassInitPhase::Super || phase == ClassInitPhase::Body)
+      thread.initialising.push_back(uint32_t(thread.frames.slots(i)[0]));
+  }
+}
 
 void resumeClassInit(ThreadContext& ctx, ir::ClassId cls, ClassInitPhase phase, ObjectRef exception, uint64_t answer) {
   bool threw = ctx.unwinding == Unwinding::Exception;
@@ -116,6 +130,10 @@ extern "C" void jvmc_initClass(JvmcContext* ctx, uint32_t classId) {
     if (since > ctx->epoch) vm.space().acquire(*ctx, false);
     return;
   }
+  // The thread that initialises a class may use it as it is. It need not ask the home, and must not: its answer would send
+  // it back to the `before` point, where it would ask again.
+  const std::vector<uint32_t>& mine = ctx->thread->initialising;
+  if (std::find(mine.begin(), mine.end(), classId) != mine.end()) return;
   uint64_t answer = submitAndWait(*ctx, requestFor(vm, SyncOp::ClassInitBegin, cls), WaitKind::ClassInit, false);
   if (ctx->unwinding == Unwinding::Capture) return captureAt(*ctx, cls, ClassInitPhase::Begin);
   if (ctx->unwinding == Unwinding::None) actOnAnswer(*ctx, cls, answer);

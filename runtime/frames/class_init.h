@@ -16,4 +16,7 @@ namespace jvmc::rt {
 /// ctx.unwinding is None (the frame below goes on at its `before` point), Exception, or Capture.
 void resumeClassInit(ThreadContext& ctx, ir::ClassId cls, ClassInitPhase phase, ObjectRef exception, uint64_t answer);
 
+/// Finds out from a thread's frames which classes it is initialising: for a thread that has arrived.
+void noteInitialising(GuestThread& thread);
+
 }  // namespace jvmc::rt

@@ -1,5 +1,7 @@
 #include "runtime/frames/codec.h"
 
+#include "runtime/frames/class_init.h"
+
 #include <xxhash.h>
 
 #include <algorithm>
@@ -266,7 +268,9 @@ Result<std::unique_ptr<GuestThread>> decodeThread(const FunctionInfos& functions
   std::span<const uint8_t> body = image.first(image.size() - kChecksumBytes);
   ImageReader tail(image.last(kChecksumBytes));
   if (tail.get<uint64_t>() != XXH3_64bits(body.data(), body.size())) return corrupt("checksum does not match");
-  return Decoder(functions, body, plausible).run();
+  Result<std::unique_ptr<GuestThread>> thread = Decoder(functions, body, plausible).run();
+  if (thread.ok()) noteInitialising(**thread);
+  return thread;
 }
 
 }  // namespace jvmc::rt
