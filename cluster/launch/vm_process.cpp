@@ -22,6 +22,7 @@ constexpr uint64_t kFirstView = 1;
 constexpr int64_t kAliveNanos = 500'000'000;
 constexpr int64_t kLauncherNanos = 30'000'000'000;  ///< time for the launcher to call
 constexpr size_t kNamesReported = 8;
+constexpr uint32_t kThreadsListed = 1000;
 constexpr int kOwnFailure = 125;
 
 /// Ends the process. Memory, sockets and threads are the kernel's to take back; nothing here outlives the process.
@@ -305,19 +306,32 @@ kj::Promise<void> VmProcess::prepare(StartPlan plan) {
       });
 }
 
-/// What would be lost with this node, so that the launcher can say so.
+/// What would be lost with this node, so that the launcher can say so. Names only while there are few threads: listing
+/// many takes time.
 void VmProcess::reportAlive() {
-  loop_.detach(main_.call([this] { return Result<std::vector<ThreadView>>(node_->threads()); })
-                   .then([this](std::vector<ThreadView> threads) {
-                     auto request = launcher().aliveRequest();
-                     request.setNode(options_.node);
-                     request.setThreads(uint32_t(threads.size()));
-                     auto names = request.initNames(uint32_t(std::min(threads.size(), kNamesReported)));
-                     for (uint32_t i = 0; i < names.size(); ++i)
-                       names.set(i,
-                                 threads[i].name.empty() ? fmt::format("thread {}", threads[i].id) : threads[i].name);
-                     return request.send().ignoreResult();
-                   }));
+  struct Summary {
+    uint32_t threads = 0;
+    std::vector<std::string> names;
+  };
+  auto summary = main_.call([this] {
+    NodeView view;
+    node_->describe(view);
+    Summary summary{view.threads, {}};
+    if (view.threads > kThreadsListed) return Result<Summary>(std::move(summary));
+    for (auto& thread : node_->threads()) {
+      if (summary.names.size() == kNamesReported) break;
+      summary.names.push_back(thread.name.empty() ? fmt::format("thread {}", thread.id) : thread.name);
+    }
+    return Result<Summary>(std::move(summary));
+  });
+  loop_.detach(summary.then([this](Summary summary) {
+    auto request = launcher().aliveRequest();
+    request.setNode(options_.node);
+    request.setThreads(summary.threads);
+    auto names = request.initNames(uint32_t(summary.names.size()));
+    for (uint32_t i = 0; i < names.size(); ++i) names.set(i, summary.names[i]);
+    return request.send().ignoreResult();
+  }));
   loop_.postAfter(kAliveNanos, [this] { reportAlive(); });
 }
 
