@@ -16,7 +16,7 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr auto kFinishTime = 5 * kj::SECONDS;       // for a node to stop its threads and report
+constexpr auto kFinishTime = 5 * kj::SECONDS;        // for a node to stop its threads and report
 constexpr auto kCommandTime = 5 * kj::SECONDS;       // for a node to answer a question
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 
