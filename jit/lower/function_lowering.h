@@ -16,6 +16,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -89,6 +90,10 @@ class FunctionLowering {
   void checkUnwinding(const ir::Instr& instr, MayCapture mayCapture);
   void unwind(const ir::Instr& instr, llvm::Value* unwinding, MayCapture mayCapture);
   void captureChain(const ir::Instr& instr);
+  void captureOne(const ir::FrameState& state, const std::vector<llvm::Value*>& virtuals);
+  llvm::BasicBlock* sharedCapture(ir::FrameStateId id);
+  void addTrace(const ir::FrameState& state);
+  llvm::BasicBlock* sharedRaise(ir::FrameStateId id);
   std::vector<llvm::Value*> materialiseVirtuals(const ir::FrameState& innermost);
   llvm::Value* slotValue(const ir::SlotSource& source, const std::vector<llvm::Value*>& virtuals);
   /// The exception in the context passes through this instruction: trace, then handler or return.
@@ -207,10 +212,12 @@ class FunctionLowering {
   bool countsDepth_;
   llvm::Value* outerDepth_ = nullptr;  // if it counts: ctx->depth without this frame
 
-  std::vector<llvm::Value*> values_;       // by ValueId
-  std::vector<llvm::BasicBlock*> blocks_;  // by BlockId
-  std::vector<bool> feedsControl_;         // by ValueId, see memory.cpp
-  llvm::BasicBlock* abandon_ = nullptr;    // returns a meaningless value while unwinding
+  std::vector<llvm::Value*> values_;                      // by ValueId
+  std::vector<llvm::BasicBlock*> blocks_;                 // by BlockId
+  std::vector<bool> feedsControl_;                        // by ValueId, see memory.cpp
+  llvm::BasicBlock* abandon_ = nullptr;                   // returns a meaningless value while unwinding
+  std::map<uint32_t, llvm::BasicBlock*> sharedCaptures_;  // by FrameStateId
+  std::map<std::pair<uint32_t, uint32_t>, llvm::BasicBlock*> sharedRaises_;  // by block with handler, FrameStateId
 
   // Of the block being lowered.
   ir::BlockId current_;

@@ -18,7 +18,6 @@ void FunctionLowering::unwind(const Instr& instr, llvm::Value* unwinding, MayCap
     b_.CreateCondBr(isCapture, capture, exception);
     b_.SetInsertPoint(capture);
     captureChain(instr);
-    b_.CreateBr(abandonBlock());
     b_.SetInsertPoint(exception);
   }
   raise(instr);
@@ -26,20 +25,40 @@ void FunctionLowering::unwind(const Instr& instr, llvm::Value* unwinding, MayCap
 
 // Innermost frame first. Every live reference is stored here, so that it is alive in a register or on the native stack
 // whenever a collector looks: conservative scanning of native frames relies on it.
+//
+// All safepoints of an inlined body have the same outer frames; the code that captures those is shared, unless they
+// hold virtual objects, which belong to one safepoint.
 void FunctionLowering::captureChain(const Instr& instr) {
   JVMC_CHECK(instr.frameState.valid(), "safepoint without frame state", instr.info().name);
   const ir::FrameState* state = &body_.frameStates[instr.frameState.index()];
   std::vector<llvm::Value*> virtuals = materialiseVirtuals(*state);
-  while (true) {
-    llvm::Value* slots =
-        callHelper(Helper::captureFrame, {b_.getInt32(state->function.value), b_.getInt32(state->resumePoint),
-                                          b_.getInt32(uint32_t(state->slots.size()))});
-    for (size_t i = 0; i < state->slots.size(); ++i)
-      b_.CreateStore(unit_.toSlot(b_, slotValue(state->slots[i], virtuals)),
-                     b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), slots, i));
-    if (!state->outer.valid()) return;
+  captureOne(*state, virtuals);
+  for (; state->outer.valid() && !virtuals.empty(); captureOne(*state, virtuals))
     state = &body_.frameStates[state->outer.index()];
-  }
+  b_.CreateBr(state->outer.valid() ? sharedCapture(state->outer) : abandonBlock());
+}
+
+void FunctionLowering::captureOne(const ir::FrameState& state, const std::vector<llvm::Value*>& virtuals) {
+  llvm::Value* slots = callHelper(
+      Helper::captureFrame,
+      {b_.getInt32(state.function.value), b_.getInt32(state.resumePoint), b_.getInt32(uint32_t(state.slots.size()))});
+  for (size_t i = 0; i < state.slots.size(); ++i)
+    b_.CreateStore(unit_.toSlot(b_, slotValue(state.slots[i], virtuals)),
+                   b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), slots, i));
+}
+
+// Captures this frame and those around it, then leaves. Its values come from before the inlined call, so they dominate
+// whatever leads here.
+llvm::BasicBlock* FunctionLowering::sharedCapture(ir::FrameStateId id) {
+  llvm::BasicBlock*& block = sharedCaptures_[id.value];
+  if (block) return block;
+  llvm::IRBuilder<>::InsertPointGuard guard(b_);
+  block = newBlock("capture.outer");
+  b_.SetInsertPoint(block);
+  const ir::FrameState& state = body_.frameStates[id.index()];
+  captureOne(state, {});
+  b_.CreateBr(state.outer.valid() ? sharedCapture(state.outer) : abandonBlock());
+  return sharedCaptures_[id.value];
 }
 
 // All objects first, then their fields: they may refer to each other. They are new, so no store needs a barrier.
@@ -74,14 +93,29 @@ llvm::Value* FunctionLowering::slotValue(const ir::SlotSource& source, const std
 }
 
 // No function with handlers is ever inlined (ir/passes/pass.h), so the exception passes through every frame of the
-// chain before it reaches the handler of this block.
+// chain before it reaches the handler of this block. As with capture, the way through the outer frames is shared.
 void FunctionLowering::raise(const Instr& instr) {
   JVMC_CHECK(instr.frameState.valid(), "throwing instruction without a place", instr.info().name);
-  for (ir::FrameStateId id = instr.frameState; id.valid(); id = body_.frameStates[id.index()].outer) {
-    const ir::FrameState& state = body_.frameStates[id.index()];
-    callHelper(Helper::addTraceFrame, {b_.getInt32(state.function.value), b_.getInt32(state.resumePoint / 2)});
-  }
-  leaveWithException();
+  const ir::FrameState& state = body_.frameStates[instr.frameState.index()];
+  addTrace(state);
+  state.outer.valid() ? void(b_.CreateBr(sharedRaise(state.outer))) : leaveWithException();
+}
+
+void FunctionLowering::addTrace(const ir::FrameState& state) {
+  callHelper(Helper::addTraceFrame, {b_.getInt32(state.function.value), b_.getInt32(state.resumePoint / 2)});
+}
+
+llvm::BasicBlock* FunctionLowering::sharedRaise(ir::FrameStateId id) {
+  // A handler takes arguments of its block, so with one the sharing ends at the block.
+  llvm::BasicBlock*& block = sharedRaises_[{body_[current_].handler ? current_.value : ~0u, id.value}];
+  if (block) return block;
+  llvm::IRBuilder<>::InsertPointGuard guard(b_);
+  llvm::BasicBlock* made = block = newBlock("raise.outer");
+  b_.SetInsertPoint(made);
+  const ir::FrameState& state = body_.frameStates[id.index()];
+  addTrace(state);
+  state.outer.valid() ? void(b_.CreateBr(sharedRaise(state.outer))) : leaveWithException();
+  return made;
 }
 
 void FunctionLowering::leaveWithException() {

@@ -169,13 +169,13 @@ done:
 
 // The callee throws in its loop; the caller catches, counts, and goes on.
 constexpr const char* kCatching = R"(
-func @risky(%n: i32) -> i32 {
+func @risky(%n: i32, %bound: i32) -> i32 {
   br loop(0)
 loop(%i: i32):
   %left = sub.i32 %n, %i
   %q = div.i32 100, %left
   %i2 = add.i32 %i, 1
-  %more = lt.i32 %i2, 20
+  %more = lt.i32 %i2, %bound
   br_if %more, loop(%i2), done(%q)
 done(%r: i32):
   return %r
@@ -186,7 +186,7 @@ loop(%i: i32, %s: i32):
   %more = lt.i32 %i, %n
   br_if %more, try, done
 try handler caught(%s, %i):
-  %r = call @risky(%i)
+  %r = call @risky(%i, 20)
   %s2 = add.i32 %s, %r
   %i2 = add.i32 %i, 1
   br loop(%i2, %s2)
@@ -208,9 +208,9 @@ TEST(Capture, AnExceptionThrownAfterACaptureFindsItsHandler) {
 }
 
 TEST(Capture, AnUncaughtExceptionLeavesWithTheSameTrace) {
-  expectSameWhereverCaptured(kCatching, "risky", {slot(9)}, 0, "ArithmeticException");
+  expectSameWhereverCaptured(kCatching, "risky", {slot(9), slot(20)}, 0, "ArithmeticException");
   FakeRuntime vm(kCatching);
-  Outcome outcome = vm.run("risky", {slot(9)});
+  Outcome outcome = vm.run("risky", {slot(9), slot(20)});
   std::vector<std::pair<std::string, uint32_t>> expected{{"risky", 2}};
   EXPECT_EQ(outcome.trace, expected);
 }
