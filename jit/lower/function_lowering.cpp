@@ -88,6 +88,7 @@ FunctionLowering::FunctionLowering(Unit& unit, const LoweringInput& input)
       values_(input.body.values.size()),
       blocks_(input.body.blocks.size()) {
   findControlInputs();
+  findEqualStates();
 }
 
 llvm::Function* FunctionLowering::run() {

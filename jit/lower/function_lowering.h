@@ -93,6 +93,7 @@ class FunctionLowering {
   void captureOne(const ir::FrameState& state, const std::vector<llvm::Value*>& virtuals);
   llvm::BasicBlock* sharedCapture(ir::FrameStateId id);
   void addTrace(const ir::FrameState& state);
+  void findEqualStates();
   llvm::BasicBlock* sharedRaise(ir::FrameStateId id);
   std::vector<llvm::Value*> materialiseVirtuals(const ir::FrameState& innermost);
   llvm::Value* slotValue(const ir::SlotSource& source, const std::vector<llvm::Value*>& virtuals);
@@ -216,6 +217,7 @@ class FunctionLowering {
   std::vector<llvm::BasicBlock*> blocks_;                 // by BlockId
   std::vector<bool> feedsControl_;                        // by ValueId, see memory.cpp
   llvm::BasicBlock* abandon_ = nullptr;                   // returns a meaningless value while unwinding
+  std::vector<ir::FrameStateId> canonical_;               // by FrameStateId: the first equal one
   std::map<uint32_t, llvm::BasicBlock*> sharedCaptures_;  // by FrameStateId
   std::map<std::pair<uint32_t, uint32_t>, llvm::BasicBlock*> sharedRaises_;  // by block with handler, FrameStateId
 

@@ -6,6 +6,25 @@ namespace jvmc::jit {
 using ir::Instr;
 using rt::ThreadContext;
 
+// Passes copy frame states freely; states that say the same are one for us.
+void FunctionLowering::findEqualStates() {
+  std::map<std::vector<uint32_t>, ir::FrameStateId> known;
+  canonical_.resize(body_.frameStates.size());
+  std::function<ir::FrameStateId(ir::FrameStateId)> find = [&](ir::FrameStateId id) {
+    if (!id.valid() || canonical_[id.index()].valid()) return id.valid() ? canonical_[id.index()] : id;
+    const ir::FrameState& state = body_.frameStates[id.index()];
+    std::vector<uint32_t> key{state.function.value, state.resumePoint, find(state.outer).value};
+    for (const ir::SlotSource& slot : state.slots) {
+      bool isVirtual = slot.kind == ir::SlotSource::Kind::Virtual;
+      key.push_back(isVirtual);
+      key.push_back(isVirtual ? slot.virtualIndex : slot.value.value);
+    }
+    // States with virtual objects of their own are innermost ones, and those are not shared.
+    return canonical_[id.index()] = state.virtuals.empty() ? known.try_emplace(std::move(key), id).first->second : id;
+  };
+  for (uint32_t i = 0; i < body_.frameStates.size(); ++i) find(ir::FrameStateId(i));
+}
+
 void FunctionLowering::checkUnwinding(const Instr& instr, MayCapture mayCapture) {
   llvm::Value* unwinding = loadContext(b_.getInt32Ty(), offsetof(ThreadContext, unwinding));
   coldPath(b_.CreateIsNotNull(unwinding), "unwind", [&] { unwind(instr, unwinding, mayCapture); });
@@ -49,7 +68,8 @@ void FunctionLowering::captureOne(const ir::FrameState& state, const std::vector
 
 // Captures this frame and those around it, then leaves. Its values come from before the inlined call, so they dominate
 // whatever leads here.
-llvm::BasicBlock* FunctionLowering::sharedCapture(ir::FrameStateId id) {
+llvm::BasicBlock* FunctionLowering::sharedCapture(ir::FrameStateId given) {
+  ir::FrameStateId id = canonical_[given.index()];
   llvm::BasicBlock*& block = sharedCaptures_[id.value];
   if (block) return block;
   llvm::IRBuilder<>::InsertPointGuard guard(b_);
@@ -105,7 +125,8 @@ void FunctionLowering::addTrace(const ir::FrameState& state) {
   callHelper(Helper::addTraceFrame, {b_.getInt32(state.function.value), b_.getInt32(state.resumePoint / 2)});
 }
 
-llvm::BasicBlock* FunctionLowering::sharedRaise(ir::FrameStateId id) {
+llvm::BasicBlock* FunctionLowering::sharedRaise(ir::FrameStateId given) {
+  ir::FrameStateId id = canonical_[given.index()];
   // A handler takes arguments of its block, so with one the sharing ends at the block.
   llvm::BasicBlock*& block = sharedRaises_[{body_[current_].handler ? current_.value : ~0u, id.value}];
   if (block) return block;
