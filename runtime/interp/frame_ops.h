@@ -50,6 +50,10 @@ void captureInterpFrame(ThreadContext& ctx, InterpFrame* frame, uint32_t resumeP
 /// The same for the instruction at a flat index of an optimised body: it stands for a chain of baseline frames.
 void captureFrameStates(ThreadContext& ctx, InterpFrame* frame, uint32_t flatIndex);
 
+/// An exception passes the instruction at a flat index of an optimised body: adds the places it stands for to the
+/// trace.
+void addTraceStates(ThreadContext& ctx, const FunctionCode& code, uint32_t flatIndex);
+
 /// Runs the innermost frame from `pc` until it returns (its result) or unwinds. `raise`: an exception is pending at
 /// `pc`.
 uint64_t runLoop(ThreadContext& ctx, InterpFrame* base, const Inst* pc, bool raise);

@@ -24,6 +24,12 @@ std::vector<FieldLayout> allFields(const ModuleLayout& layout, ir::ClassId cls) 
 
 }  // namespace
 
+void addTraceStates(ThreadContext& ctx, const FunctionCode& code, uint32_t flatIndex) {
+  const ir::FunctionBody& body = code.body();
+  for (ir::FrameStateId id = instrAt(body, flatIndex).frameState; id.valid(); id = body.frameStates[id.index()].outer)
+    jvmc_addTraceFrame(&ctx, body.frameStates[id.index()].function.value, body.frameStates[id.index()].resumePoint / 2);
+}
+
 void captureFrameStates(ThreadContext& ctx, InterpFrame* frame, uint32_t flatIndex) {
   const ir::FunctionBody& body = frame->code->body();
   const ir::FrameStateId innermost = instrAt(body, flatIndex).frameState;

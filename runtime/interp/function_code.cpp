@@ -39,7 +39,8 @@ size_t FunctionCode::bytes() const {
 FunctionCodes::FunctionCodes(const ModuleLayout& layout, const FunctionInfos& infos)
     : layout_(layout),
       infos_(infos),
-      codes_(std::make_unique<std::atomic<const FunctionCode*>[]>(layout.module().functions.size())) {}
+      codes_(std::make_unique<std::atomic<const FunctionCode*>[]>(layout.module().functions.size())),
+      stored_(std::make_unique<std::atomic<const FunctionCode*>[]>(layout.module().functions.size())) {}
 
 FunctionCodes::~FunctionCodes() = default;
 
@@ -47,19 +48,29 @@ Result<const FunctionCode*> FunctionCodes::find(ir::FunctionId function) {
   if (const FunctionCode* code = ready(function.value)) return code;
   Result<const FunctionInfo*> info = infos_.find(function);
   if (!info.ok()) return std::move(info).error();
-  return install(function,
+  return install(codes_, function,
                  std::make_unique<FunctionCode>(layout_, **info, (*info)->body(), infos_.mayRecurse(function)));
 }
 
-void FunctionCodes::replaceBody(ir::FunctionId function, const ir::FunctionBody& body) {
-  install(function, std::make_unique<FunctionCode>(layout_, infos_[function], body, infos_.mayRecurse(function)));
+Result<const FunctionCode*> FunctionCodes::findStored(ir::FunctionId function) {
+  const FunctionCode* called = ready(function.value);
+  if (called == nullptr || !called->body().optimised) return find(function);
+  if (const FunctionCode* code = stored_[function.index()].load(std::memory_order_acquire)) return code;
+  const FunctionInfo& info = called->info();
+  return install(stored_, function,
+                 std::make_unique<FunctionCode>(layout_, info, info.body(), infos_.mayRecurse(function)));
 }
 
-const FunctionCode* FunctionCodes::install(ir::FunctionId function, std::unique_ptr<FunctionCode> code) {
+void FunctionCodes::replaceBody(ir::FunctionId function, const ir::FunctionBody& body) {
+  install(codes_, function,
+          std::make_unique<FunctionCode>(layout_, infos_[function], body, infos_.mayRecurse(function)));
+}
+
+const FunctionCode* FunctionCodes::install(Table& table, ir::FunctionId function, std::unique_ptr<FunctionCode> code) {
   std::scoped_lock lock(mutex_);
-  if (const FunctionCode* other = ready(function.value)) return other;
+  if (const FunctionCode* other = table[function.index()].load(std::memory_order_acquire)) return other;
   owned_.push_back(std::move(code));
-  codes_[function.index()].store(owned_.back().get(), std::memory_order_release);
+  table[function.index()].store(owned_.back().get(), std::memory_order_release);
   return owned_.back().get();
 }
 

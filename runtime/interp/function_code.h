@@ -113,19 +113,24 @@ class FunctionCodes {
   size_t functionCount() const { return layout_.module().functions.size(); }
   /// The code if it is there.
   const FunctionCode* ready(uint32_t function) const { return codes_[function].load(std::memory_order_acquire); }
-  /// Fails if the stored body is corrupt.
+  /// The code that calls run. Fails if the stored body is corrupt.
   Result<const FunctionCode*> find(ir::FunctionId function);
-  /// Interprets `body`, an optimised form of `function`, from now on (tests of passes; before the first call).
+  /// The code of the stored body, which is what frames go on in.
+  Result<const FunctionCode*> findStored(ir::FunctionId function);
+  /// Calls of `function` interpret `body`, an optimised form of it, from now on (tests of passes; before the first
+  /// call).
   void replaceBody(ir::FunctionId function, const ir::FunctionBody& body);
 
  private:
-  const FunctionCode* install(ir::FunctionId function, std::unique_ptr<FunctionCode> code);
+  using Table = std::unique_ptr<std::atomic<const FunctionCode*>[]>;
+  const FunctionCode* install(Table& table, ir::FunctionId function, std::unique_ptr<FunctionCode> code);
 
   const ModuleLayout& layout_;
   const FunctionInfos& infos_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<FunctionCode>> owned_;
-  std::unique_ptr<std::atomic<const FunctionCode*>[]> codes_;
+  Table codes_;   // what calls run
+  Table stored_;  // of stored bodies where those are others
 };
 
 }  // namespace jvmc::rt

@@ -91,8 +91,10 @@ uint64_t interpretCall(ThreadContext& ctx, uint32_t function, const uint64_t* ar
 
 uint64_t interpretResume(ThreadContext& ctx, uint32_t function, uint32_t resumePoint, const uint64_t* slots,
                          uint64_t supplied) {
-  const FunctionCode* code = ctx.vm->functionCodes().ready(function);
-  if (code == nullptr && (code = findCode(ctx, function)) == nullptr) return 0;
+  // A frame exists, so the body has been read.
+  Result<const FunctionCode*> found = ctx.vm->functionCodes().findStored(ir::FunctionId(function));
+  JVMC_CHECK(found.ok(), function);
+  const FunctionCode* code = *found;
   ctx.depth -= code->countsDepth();  // the driver has counted the frame; linkFrame counts it again
   InterpFrame* frame = reserveFrame(ctx, *code);
   if (frame == nullptr) frame = reinterpret_cast<InterpFrame*>(allocateFrame(*code));

@@ -126,7 +126,10 @@ raiseException:
   for (;;) {
     const FunctionCode& code = *frame->code;
     uint32_t flat = code.flatOf(pc);
-    jvmc_addTraceFrame(ctx, code.function().value, flat);
+    if (code.body().optimised) [[unlikely]]
+      addTraceStates(*ctx, code, flat);
+    else
+      jvmc_addTraceFrame(ctx, code.function().value, flat);
     if (const Inst* handler = code.handlerOf(flat)) {
       r[code.exceptionRegister()] = jvmc_catchException(ctx);
       pc = handler;
