@@ -15,6 +15,18 @@
 namespace jvmc::rt {
 namespace {
 
+/// Threads of a cluster park at most remote accesses, so that few stretches on a fiber have K safepoints. Under zeal
+/// migrate:K each stretch therefore begins with a countdown of its own, K on average: moves stay as frequent as they
+/// are meant to be.
+void startZeal(ThreadContext& ctx) {
+  armZeal(ctx);
+  const uint64_t every = ctx.vm->options().zeal.migrateEvery;
+  if (every < 2 || ctx.vm->shipper() == nullptr) return;
+  const GuestThread& thread = *ctx.thread;
+  const uint64_t mixed = (thread.ref.id + 31 * thread.stats.captures + thread.wait.ticket) * 0x9E37'79B9'7F4A'7C15;
+  ctx.safepointCountdown = 1 + (mixed >> 33) % (2 * every - 1);
+}
+
 void setUp(ThreadContext& ctx) {
   Fiber& fiber = *static_cast<Fiber*>(ctx.fiber);
   ctx.interpTop = fiber.interpreterStack();
@@ -23,7 +35,7 @@ void setUp(ThreadContext& ctx) {
   ctx.unwinding = Unwinding::None;
   ctx.tierSince = cycles();
   ctx.inCompiled = false;
-  armZeal(ctx);
+  startZeal(ctx);
 }
 
 /// Live frames of functions that may recurse: every frame counts itself off when it leaves, however it leaves.
