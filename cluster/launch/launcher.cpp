@@ -68,6 +68,7 @@ class Launch {
   // -- on this machine
   kj::Promise<std::vector<RunTarget>> startHere();
   void serveCommands();
+  void takeCommand(kj::Own<kj::AsyncIoStream> stream);
 
   // -- on agents
   kj::Promise<std::vector<RunTarget>> startOnAgents();
@@ -95,7 +96,8 @@ class Launch {
   kj::Maybe<schema::Registration::Client> registration_;
 
   kj::Own<ProgramRun> run_;
-  std::vector<kj::Own<RpcConnection>> commands_;
+  std::map<uint64_t, kj::Own<RpcConnection>> commands_;
+  uint64_t nextCommand_ = 0;
   kj::Own<Listener> commandListener_;  // before what it uses
 };
 
@@ -153,10 +155,18 @@ void Launch::serveCommands() {
       [](const HelloInfo& caller) -> kj::Promise<std::string> {
         return std::string(caller.role == Role::Command ? "" : "only commands are served here");
       },
-      [this](HelloInfo, kj::Own<kj::AsyncIoStream> stream) {
-        commands_.push_back(
-            kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, run_->control()));
-      });
+      [this](HelloInfo, kj::Own<kj::AsyncIoStream> stream) { takeCommand(kj::mv(stream)); });
+}
+
+void Launch::takeCommand(kj::Own<kj::AsyncIoStream> stream) {
+  uint64_t number = nextCommand_++;
+  auto& connection = commands_[number];
+  connection = kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, run_->control());
+  auto gone = [this, number] {
+    // Not from within the connection's own event.
+    loop_.post([this, number] { commands_.erase(number); });
+  };
+  loop_.detach(connection->onDisconnect().then([gone] { gone(); }, [gone](kj::Exception&&) { gone(); }));
 }
 
 // ---------------------------------------------------------------- on agents
