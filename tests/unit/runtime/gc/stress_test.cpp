@@ -86,8 +86,11 @@ class GraphStress : public HeapFixture, public ::testing::WithParamInterface<Str
     for (ObjectRef ref : live) {
       const auto& shadow = graph_.objects.at(ref);
       ASSERT_EQ(header(ref)->epochWord.load(), kEpochHome);
-      if (shadow.isArray) ASSERT_EQ(arrayLength(ref), int32_t(shadow.references.size()));
-      if (!shadow.isArray) ASSERT_EQ(get(ref, kValue), shadow.value);
+      if (shadow.isArray) {
+        ASSERT_EQ(arrayLength(ref), int32_t(shadow.references.size()));
+      } else {
+        ASSERT_EQ(get(ref, kValue), shadow.value);
+      }
       for (uint32_t i = 0; i < shadow.references.size(); ++i)
         ASSERT_EQ(get(ref, offsetOf(shadow, i)), shadow.references[i]);
     }
