@@ -11,12 +11,16 @@ using rt::GuestThread;
 using rt::ThreadId;
 
 void MigrationStats::report(const StatSink& sink) const {
+  static constexpr std::array<const char*, kWaits> kWaitNames = {
+      "none", "sleep", "monitorEnter", "monitorWait", "join", "park", "classInit", "outside", "access", "yield"};
   sink("moves.out", movesOut);
   sink("moves.in", movesIn);
   sink("moves.refused", refusals);
   sink("moves.duplicates", duplicates);
   sink("moves.bytes_out", bytesOut);
   sink("moves.bytes_in", bytesIn);
+  for (size_t kind = 0; kind < kWaits; ++kind)
+    sink(std::string("moves.out_by_wait.") + kWaitNames[kind], outByWait[kind]);
   reportHistogram(sink, "moves.settle", settleNanos);
   reportHistogram(sink, "moves.wire", wireNanos);
   reportHistogram(sink, "moves.resume", resumeNanos);
@@ -74,6 +78,7 @@ void ThreadMigrator::commit(Transfer transfer) {
   putShipHead(out, {thread.ref, thread.incarnation, now});
   out.append(host_.encode(thread));
   stats_.movesOut++;
+  stats_.outByWait[size_t(thread.wait.kind)]++;
   stats_.bytesOut += out.size();
   stats_.settleNanos.add(now - transfer.begun);
   router_.departed(id, thread.incarnation, transfer.target);

@@ -12,6 +12,7 @@
 // place at every moment; (thread, incarnation) tells duplicates.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 
@@ -20,11 +21,14 @@
 namespace jvmc::cluster {
 
 struct MigrationStats {
+  static constexpr size_t kWaits = size_t(rt::WaitKind::Yield) + 1;
+
   Counter movesOut{0}, movesIn{0}, refusals{0}, duplicates{0}, bytesOut{0}, bytesIn{0};
-  LatencyHistogram settleNanos;  ///< from ship() to sending
-  LatencyHistogram wireNanos;    ///< from sending to arrival; only where both nodes share a machine's clock
-  LatencyHistogram resumeNanos;  ///< from arrival to the scheduler
-  LatencyHistogram ackNanos;     ///< from sending to the answer
+  std::array<Counter, kWaits> outByWait{};  ///< by WaitKind: what the threads sent from here waited for meanwhile
+  LatencyHistogram settleNanos;             ///< from ship() to sending
+  LatencyHistogram wireNanos;               ///< from sending to arrival; only where both nodes share a machine's clock
+  LatencyHistogram resumeNanos;             ///< from arrival to the scheduler
+  LatencyHistogram ackNanos;                ///< from sending to the answer
 
   void report(const StatSink& sink) const;
 };
