@@ -39,7 +39,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include \"${CMAKE_CURRENT_LIST_DIR}/kj_clang.h\">")
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)  # false findings of g++ 12 at -O2 and up
+  add_compile_options(-Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-free-nonheap-object)  # false findings of g++ 12 at -O2 and up
 endif()
 if(JVMC_WERROR)
   add_compile_options(-Werror)

@@ -49,14 +49,20 @@ Module::Module() : files{""} {
   auto field = [](const char* fieldName, TypeId type, bool isVolatile = false) {
     return FieldDecl{fieldName, type, false, isVolatile, {}};
   };
-  classes[builtin::kThrowable.index()].fields = {field("message", bytes), field("cause", types.ref(builtin::kThrowable)),
-                                                 field("trace", types.array(kI64))};
+  classes[builtin::kThrowable.index()].fields = {
+      field("message", bytes), field("cause", types.ref(builtin::kThrowable)), field("trace", types.array(kI64))};
   classes[builtin::kThread.index()].fields = {field("id", kI64), field("state", kI32, true), field("name", bytes)};
 }
 
-ClassId Module::findClass(std::string_view className) const { return lookUp(classByName_, className); }
-FunctionId Module::findFunction(std::string_view functionName) const { return lookUp(functionByName_, functionName); }
-NativeId Module::findNative(std::string_view nativeName) const { return lookUp(nativeByName_, nativeName); }
+ClassId Module::findClass(std::string_view className) const {
+  return lookUp(classByName_, className);
+}
+FunctionId Module::findFunction(std::string_view functionName) const {
+  return lookUp(functionByName_, functionName);
+}
+NativeId Module::findNative(std::string_view nativeName) const {
+  return lookUp(nativeByName_, nativeName);
+}
 
 ClassId Module::addClass(ClassDecl decl) {
   ClassId id(uint32_t(classes.size()));
@@ -105,7 +111,8 @@ Result<const FunctionBody*> Module::body(FunctionId function) const {
   if (const FunctionBody* ready = slot.ready.load(std::memory_order_acquire)) return ready;
   std::call_once(slot.once, [&] {
     if (!source_) {
-      slot.error = Error{ErrorCode::kNotFound, fmt::format("function '@{}' has no body", functions[function.index()].name)};
+      slot.error =
+          Error{ErrorCode::kNotFound, fmt::format("function '@{}' has no body", functions[function.index()].name)};
       return;
     }
     Result<FunctionBody> loaded = source_->load(function);

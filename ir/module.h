@@ -4,9 +4,9 @@
 // ir/binary). Bodies are immutable once the module is sealed, and then safe to share between threads.
 //
 // SSA: a value is a block parameter, an instruction's result, or a constant. Branches pass arguments to the parameters
-// of their target. A block may name a `handler`: an exception thrown by any instruction of the block goes to that block,
-// whose first parameter receives the exception and whose other parameters receive the handler's arguments. Those are
-// read at the *start* of the block: they are its own parameters, constants, or values that dominate the block.
+// of their target. A block may name a `handler`: an exception thrown by any instruction of the block goes to that
+// block, whose first parameter receives the exception and whose other parameters receive the handler's arguments. Those
+// are read at the *start* of the block: they are its own parameters, constants, or values that dominate the block.
 //
 // A *resume point* names a place in a stored body (see docs/internals/frames.md):
 //     2 * i       before instruction i (it will be executed)
@@ -135,8 +135,12 @@ struct FunctionBody {
   uint32_t instrCount() const;
 };
 
-inline constexpr uint32_t pointBefore(uint32_t flatIndex) { return 2 * flatIndex; }
-inline constexpr uint32_t pointAfter(uint32_t flatIndex) { return 2 * flatIndex + 1; }
+inline constexpr uint32_t pointBefore(uint32_t flatIndex) {
+  return 2 * flatIndex;
+}
+inline constexpr uint32_t pointAfter(uint32_t flatIndex) {
+  return 2 * flatIndex + 1;
+}
 
 // ---------------------------------------------------------------- declarations
 
@@ -162,10 +166,10 @@ struct ClassDecl {
   std::string name;
   ClassId super;  ///< invalid only for Object; Object for interfaces
   std::vector<ClassId> interfaces;
-  std::vector<FieldDecl> fields;   ///< instance fields declared here
-  std::vector<FieldDecl> statics;  ///< static fields declared here
-  std::vector<MethodDecl> methods; ///< declared here
-  FunctionId initializer;          ///< class initialiser, no parameters, no result; may be invalid
+  std::vector<FieldDecl> fields;    ///< instance fields declared here
+  std::vector<FieldDecl> statics;   ///< static fields declared here
+  std::vector<MethodDecl> methods;  ///< declared here
+  FunctionId initializer;           ///< class initialiser, no parameters, no result; may be invalid
   bool isInterface = false;
   bool isAbstract = false;
   bool isImmutable = false;  ///< every field final; instances are frozen when published by `freeze`
@@ -174,7 +178,7 @@ struct ClassDecl {
 };
 
 struct FunctionDecl {
-  std::string name;  ///< without the @
+  std::string name;            ///< without the @
   std::vector<TypeId> params;  ///< stack types
   TypeId result = kVoid;
   SourceLoc loc;
@@ -284,7 +288,8 @@ enum Index : uint32_t {
 // Fields of Throwable, by index in ClassDecl::fields.
 inline constexpr uint32_t kThrowableMessage = 0;  ///< array(i8), UTF-8, or null
 inline constexpr uint32_t kThrowableCause = 1;    ///< ref(Throwable) or null
-inline constexpr uint32_t kThrowableTrace = 2;    ///< array(i64): (function id << 32 | flat instruction index), innermost first
+inline constexpr uint32_t kThrowableTrace =
+    2;  ///< array(i64): (function id << 32 | flat instruction index), innermost first
 // Fields of Thread.
 inline constexpr uint32_t kThreadId = 0;     ///< i64, cluster-wide thread id; 0 until started
 inline constexpr uint32_t kThreadState = 1;  ///< volatile i32: 0 new, 1 alive, 2 ended

@@ -14,7 +14,9 @@ constexpr std::array<OpInfo, kOpcodeCount> kTable = {{
 
 }  // namespace
 
-const OpInfo& opInfo(Opcode op) { return kTable[static_cast<size_t>(op)]; }
+const OpInfo& opInfo(Opcode op) {
+  return kTable[static_cast<size_t>(op)];
+}
 
 std::optional<Opcode> opcodeFromMnemonic(std::string_view mnemonic) {
   static const auto byName = [] {

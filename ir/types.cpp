@@ -6,16 +6,21 @@ namespace jvmc::ir {
 
 uint32_t storageBytes(TypeKind kind) {
   switch (kind) {
-    case TypeKind::I8: return 1;
-    case TypeKind::I16: return 2;
+    case TypeKind::I8:
+      return 1;
+    case TypeKind::I16:
+      return 2;
     case TypeKind::I32:
-    case TypeKind::F32: return 4;
+    case TypeKind::F32:
+      return 4;
     case TypeKind::I64:
     case TypeKind::F64:
     case TypeKind::Null:
     case TypeKind::Ref:
-    case TypeKind::Array: return 8;
-    case TypeKind::Void: break;
+    case TypeKind::Array:
+      return 8;
+    case TypeKind::Void:
+      break;
   }
   JVMC_UNREACHABLE("void has no storage");
 }

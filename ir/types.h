@@ -52,6 +52,8 @@ class TypeTable {
 };
 
 /// i32 for i8 and i16, else the type itself.
-inline TypeId stackType(TypeId storage) { return storage == kI8 || storage == kI16 ? kI32 : storage; }
+inline TypeId stackType(TypeId storage) {
+  return storage == kI8 || storage == kI16 ? kI32 : storage;
+}
 
 }  // namespace jvmc::ir

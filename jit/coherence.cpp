@@ -1,6 +1,7 @@
 #include "jit/coherence.h"
 
 #include <llvm/IR/InstIterator.h>
+#include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 namespace jvmc::jit {
@@ -86,11 +87,16 @@ llvm::PreservedAnalyses ExpandChecks::run(llvm::Function& function, llvm::Functi
   return llvm::PreservedAnalyses::none();
 }
 
-void defineCheckStubs(Unit& unit) {
+void defineCheckStubs(Unit& unit, const llvm::TargetMachine& machine) {
+  // The code generator clears the upper halves of vector registers before a return, also in a function that promises to
+  // keep them: without this, code that holds a vector across a check loses half of it.
+  std::string features = (machine.getTargetFeatureString() + ",-vzeroupper").str();
   for (CheckKind kind : {CheckKind::Read, CheckKind::Write}) {
     auto* stub = llvm::cast<llvm::Function>(declareStub(unit.module(), kind).getCallee());
     stub->setUWTableKind(llvm::UWTableKind::Async);
     stub->addFnAttr("frame-pointer", "all");
+    stub->addFnAttr("target-cpu", machine.getTargetCPU());
+    if (machine.getTargetTriple().isX86()) stub->addFnAttr("target-features", features);
     IRBuilder<> b(llvm::BasicBlock::Create(unit.context(), "", stub));
     b.CreateCall(unit.helper(kind == CheckKind::Read ? Helper::checkRead : Helper::checkWrite),
                  {stub->getArg(0), stub->getArg(1)});

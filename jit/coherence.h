@@ -36,6 +36,6 @@ class ExpandChecks : public llvm::PassInfoMixin<ExpandChecks> {
 /// Name of the stub for `kind`.
 std::string_view checkStub(CheckKind kind);
 /// Defines the stubs in `unit`.
-void defineCheckStubs(Unit& unit);
+void defineCheckStubs(Unit& unit, const llvm::TargetMachine& machine);
 
 }  // namespace jvmc::jit

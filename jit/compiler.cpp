@@ -76,7 +76,7 @@ class Engine {
       if (std::string key = keyOf(FunctionId(f)); done.insert(key).second)
         defineAdapters(unit, program.functions[f], key);
     defineAbstractMethod(unit);
-    defineCheckStubs(unit);
+    defineCheckStubs(unit, *machine);
     linker_.add(emitObject(unit.module(), *machine));
     for (uint32_t f = 0; f < program.functions.size(); ++f)
       cells_[f].entry.store(linker_.find(c2iSymbol(keyOf(FunctionId(f)))), std::memory_order_release);

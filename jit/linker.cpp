@@ -104,7 +104,7 @@ Linker::Linker(const LinkTargets& targets, OnFunction onFunction) {
         layer->addPlugin(std::make_shared<EHFrameRegistrationPlugin>(
             session, std::make_unique<llvm::jitlink::InProcessEHFrameRegistrar>()));
         layer->addPlugin(std::make_shared<ReportFunctions>(onFunction));
-        return std::move(layer);
+        return layer;
       });
   lljit_ = mustSucceed(builder.create());
   lljit_->getMainJITDylib().addGenerator(std::make_unique<ProcessSymbols>(targets));

@@ -1,5 +1,6 @@
 // The port between a node and the global object space. A node alone uses LocalObjectSpace (every object is home); the
-// cluster layer implements home-based lazy release consistency behind the same calls. Design: docs/internals/object_space.md.
+// cluster layer implements home-based lazy release consistency behind the same calls. Design:
+// docs/internals/object_space.md.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +14,22 @@ namespace jvmc::rt {
 
 /// An operation that runs at the home of `object`, where it is atomic with all others on that object.
 enum class SyncOp : uint8_t {
-  MonitorEnter, MonitorExit, MonitorWait, MonitorNotify, MonitorNotifyAll,
-  CancelWait,        ///< the waiter was interrupted: ticket in `a`
-  Atomic,            ///< atomicOp, offset, sizeLog2, a, b
-  ThreadStart,       ///< object = Thread: 0 new -> 1 alive, or Throw IllegalThread
-  ThreadEnd,         ///< object = Thread: 1 -> 2, wakes joiners
-  ThreadJoin,        ///< value 1 when ended
+  MonitorEnter,
+  MonitorExit,
+  MonitorWait,
+  MonitorNotify,
+  MonitorNotifyAll,
+  CancelWait,   ///< the waiter was interrupted: ticket in `a`
+  Atomic,       ///< atomicOp, offset, sizeLog2, a, b
+  ThreadStart,  ///< object = Thread: 0 new -> 1 alive, or Throw IllegalThread
+  ThreadEnd,    ///< object = Thread: 1 -> 2, wakes joiners
+  ThreadJoin,   ///< value 1 when ended
   ThreadIsAlive,
-  ClassInitBegin,    ///< object = statics object, a = ClassId; value: see ClassInitAnswer
-  ClassInitEnd,      ///< a = ClassId, b = 1 ok, 0 failed
-  Unpark, Interrupt, IsInterrupted,  ///< object = Thread: mail to the thread, wherever it is
+  ClassInitBegin,  ///< object = statics object, a = ClassId; value: see ClassInitAnswer
+  ClassInitEnd,    ///< a = ClassId, b = 1 ok, 0 failed
+  Unpark,
+  Interrupt,
+  IsInterrupted,  ///< object = Thread: mail to the thread, wherever it is
 };
 
 enum ClassInitAnswer : uint64_t { kClassInitDone = 0, kClassInitRunIt = 1, kClassInitRecursive = 2 };
@@ -32,7 +39,7 @@ struct SyncRequest {
   ThreadRef thread;     ///< who asks
   uint64_t ticket = 0;  ///< the answer carries it back
   ObjectRef object = kNullRef;
-  int64_t nanos = 0;    ///< timeout, 0 = none; decided at the home
+  int64_t nanos = 0;  ///< timeout, 0 = none; decided at the home
   AtomicOp atomicOp = AtomicOp::Load;
   uint32_t offset = 0;
   uint32_t sizeLog2 = 0;
@@ -46,10 +53,10 @@ struct SyncRequest {
 /// What goes to a thread wherever it is. Follows moves; order between two mails is not kept.
 struct ThreadMail {
   enum class Kind : uint8_t { Answer, Interrupt, Unpark, QueryInterrupted, Migrate, Pin, Unpin } kind;
-  uint64_t ticket = 0;    ///< Answer; QueryInterrupted: the asker's
-  Resumption answer;      ///< Answer
-  ThreadRef asker;        ///< QueryInterrupted
-  NodeId target;          ///< Migrate
+  uint64_t ticket = 0;  ///< Answer; QueryInterrupted: the asker's
+  Resumption answer;    ///< Answer
+  ThreadRef asker;      ///< QueryInterrupted
+  NodeId target;        ///< Migrate
 };
 
 /// Mutator side. Called on the guest thread's own fiber, with its context; null never reaches it.
@@ -62,19 +69,19 @@ class ObjectSpace {
   virtual void checkWrite(ThreadContext&, ObjectRef) = 0;
 
   /// Carries `request` out at its home: flushes the thread's writes first if it is a release. An answer at once, or
-  /// nullopt: the caller parks the thread (Capture), and the answer comes as mail with request.ticket, perhaps before the
-  /// thread has finished parking. The thread may move meanwhile.
+  /// nullopt: the caller parks the thread (Capture), and the answer comes as mail with request.ticket, perhaps before
+  /// the thread has finished parking. The thread may move meanwhile.
   virtual std::optional<Resumption> submit(ThreadContext&, const SyncRequest& request) = 0;
 
-  /// Carries out a request that releases nothing and awaits no answer at once (CancelWait), on behalf of a thread that does
-  /// not run. Any thread; never blocks; answers come as mail.
+  /// Carries out a request that releases nothing and awaits no answer at once (CancelWait), on behalf of a thread that
+  /// does not run. Any thread; never blocks; answers come as mail.
   virtual void post(const SyncRequest& request) = 0;
 
   /// Makes the thread see what was released before: renews ctx.epoch (`remote`: ticks the node clock first).
   virtual void acquire(ThreadContext&, bool remote) = 0;
 
-  /// Flushes the thread's writes: true if that is done at once (nothing dirty), else the thread must park, and an Answer
-  /// mail (value ignored) comes with `ticket`. Used by fence, sleep, park, yield and before a move.
+  /// Flushes the thread's writes: true if that is done at once (nothing dirty), else the thread must park, and an
+  /// Answer mail (value ignored) comes with `ticket`. Used by fence, sleep, park, yield and before a move.
   virtual bool release(ThreadContext&, uint64_t ticket) = 0;
 
   /// True if this node is the home of `object` now (only a hint unless the caller stops moves).

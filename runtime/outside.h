@@ -1,5 +1,6 @@
-// The outside world: stdio, files, arguments, wall clock, exit. Runs at the launcher, once for each (thread, call number).
-// `irc run` implements it in the same process; in a cluster requests go to the launcher and answers come back as mail.
+// The outside world: stdio, files, arguments, wall clock, exit. Runs at the launcher, once for each (thread, call
+// number). `irc run` implements it in the same process; in a cluster requests go to the launcher and answers come back
+// as mail.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 namespace jvmc::rt {
 
-/// A call of an `outside` native. Arguments and results are plain data: array(i8) arguments are copied out, an array(i8)
-/// result is copied in.
+/// A call of an `outside` native. Arguments and results are plain data: array(i8) arguments are copied out, an
+/// array(i8) result is copied in.
 struct OutsideCall {
   ThreadRef thread;
   uint64_t number = 0;  ///< counts the thread's outside calls from 0; the launcher runs each number once

@@ -34,7 +34,8 @@ static_assert(sizeof(FrameHeader) == 16);
 
 /// Frames of the runtime itself, between guest frames. They have no function; `slots` are theirs to define.
 enum RuntimeFrame : uint32_t {
-  /// A class initialiser runs above it (or is waited for). Slots: see runtime/frames/runtime_frames.h. When the initialiser
+  /// A class initialiser runs above it (or is waited for). Slots: see runtime/frames/runtime_frames.h. When the
+  /// initialiser
   /// ends, initialisation is finished (or failed) and the frame below goes on at its `before` point.
   kFrameClassInit = 0xFFFF'FF00,
   /// The thread waits for the home of a Thread object that it starts. Slots: see runtime/frames/runtime_frames.h.
@@ -44,7 +45,9 @@ enum RuntimeFrame : uint32_t {
   /// A helper that flushes the thread's writes before it does its work (sleep, park, yield, fence) waits for the flush.
   kFrameAfterFlush = 0xFFFF'FF03,
 };
-inline bool isRuntimeFrame(uint32_t function) { return function >= 0xFFFF'FF00; }
+inline bool isRuntimeFrame(uint32_t function) {
+  return function >= 0xFFFF'FF00;
+}
 
 /// Frames as data, outermost first. Contiguous; the top can be taken off without touching the rest.
 class FrameStack {
@@ -74,7 +77,7 @@ enum class WaitKind : uint8_t { None, Sleep, MonitorEnter, MonitorWait, Join, Pa
 /// How the innermost frame goes on: with a value, or with an exception.
 struct Resumption {
   enum class Kind : uint8_t { Value, Throw, ThrowObject } kind = Kind::Value;
-  uint64_t value = 0;                           ///< Value: slot (ignored if the instruction has no result)
+  uint64_t value = 0;                               ///< Value: slot (ignored if the instruction has no result)
   BuiltinThrow builtin = BuiltinThrow::Arithmetic;  ///< Throw
   int32_t detail = 0;
   ObjectRef exception = kNullRef;  ///< ThrowObject
@@ -125,10 +128,10 @@ class GuestThread {
   FrameStack frames;
   Resumption resumption;  ///< consumed when the innermost frame goes on
   WaitState wait;
-  uint64_t outsideCalls = 0;  ///< number of the next `outside` call
-  bool interrupted = false;   ///< under `mutex`, always
-  bool parkPermit = false;    ///< under `mutex`, always
-  bool pinned = false;        ///< may not move now (a flush of its writes is in flight, or pinned by the program)
+  uint64_t outsideCalls = 0;    ///< number of the next `outside` call
+  bool interrupted = false;     ///< under `mutex`, always
+  bool parkPermit = false;      ///< under `mutex`, always
+  bool pinned = false;          ///< may not move now (a flush of its writes is in flight, or pinned by the program)
   int64_t guestClockFloor = 0;  ///< the guest's monotonic clock never goes below this, nanoseconds
   /// ClassIds whose initialisation this thread is running; follows from its kFrameClassInit frames once it is captured.
   std::vector<uint32_t> initialising;
@@ -143,22 +146,22 @@ class GuestThread {
   NodeId migrateTarget;
   std::atomic<ThreadContext*> context{nullptr};  ///< while it has a fiber
   CaptureReason captureReason = CaptureReason::None;
-  uint64_t epoch = 0;       ///< T.epoch while it has no context, as an epoch word
-  uint64_t writerSlot = 0;  ///< lease, 0 = none
+  uint64_t epoch = 0;        ///< T.epoch while it has no context, as an epoch word
+  uint64_t writerSlot = 0;   ///< lease, 0 = none
   void* writeSet = nullptr;  ///< the object space's, see ObjectSpace
   int32_t exitCode = 0;      ///< once ended, main: what it returned, 1 after an uncaught exception
   std::string report;        ///< once ended by an uncaught exception: the text for stderr
   ThreadStats stats;
 
-  /// Sets a request bit and makes the next poll take its slow path. Called by the running thread itself, or with `mutex`
-  /// held: the context stays this thread's meanwhile.
+  /// Sets a request bit and makes the next poll take its slow path. Called by the running thread itself, or with
+  /// `mutex` held: the context stays this thread's meanwhile.
   void request(ThreadRequest bit);
 
   // -- called by the running thread itself; each takes `mutex`, because mail may arrive at the same time.
 
-  /// Announces a wait and returns its ticket. From now on an Answer with this ticket ends the wait, even before the thread
-  /// has been captured. The thread then either captures with reason Park, or calls endWait().
-  /// An interruptible wait need not look at `interrupted` first: the scheduler ends it at once.
+  /// Announces a wait and returns its ticket. From now on an Answer with this ticket ends the wait, even before the
+  /// thread has been captured. The thread then either captures with reason Park, or calls endWait(). An interruptible
+  /// wait need not look at `interrupted` first: the scheduler ends it at once.
   uint64_t beginWait(WaitKind kind, ObjectRef object, bool interruptible);
   /// The wait was answered at once: nothing is awaited any more.
   void endWait();

@@ -30,7 +30,8 @@ class Timers {
   /// Takes a timer back. It may go off at this very moment all the same: sinks recognise an alarm that has lost its
   /// meaning. An id that went off already, or 0, is fine.
   virtual void cancel(Id id) = 0;
-  /// Takes back all timers of `sink` and waits until none of them is going off: for the sink's destructor. Not from a sink.
+  /// Takes back all timers of `sink` and waits until none of them is going off: for the sink's destructor. Not from a
+  /// sink.
   virtual void forget(Sink& sink) = 0;
 };
 

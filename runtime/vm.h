@@ -24,10 +24,10 @@ enum class RunMode : uint8_t { Interp, Jit, Auto };
 
 /// Forced events that make rare paths common. 0 = off.
 struct Zeal {
-  uint64_t captureEvery = 0;  ///< every K-th safepoint captures and resumes in place
-  uint64_t migrateEvery = 0;  ///< every K-th safepoint moves the thread to the next node
-  uint64_t collectEvery = 0;  ///< every K-th allocation collects
-  uint64_t outsideEvery = 0;  ///< every K-th request to and answer from the launcher is dropped and repeated
+  uint64_t captureEvery = 0;   ///< every K-th safepoint captures and resumes in place
+  uint64_t migrateEvery = 0;   ///< every K-th safepoint moves the thread to the next node
+  uint64_t collectEvery = 0;   ///< every K-th allocation collects
+  uint64_t outsideEvery = 0;   ///< every K-th request to and answer from the launcher is dropped and repeated
   uint64_t countBarriers = 0;  ///< non-zero: every reference store calls the barrier, which counts (HeapStats)
   bool any() const { return captureEvery || migrateEvery || collectEvery || outsideEvery; }
 };
@@ -37,7 +37,7 @@ struct VmOptions {
   Zeal zeal;
   uint32_t workers = 1;
   NodeId node{0};
-  uint32_t nodeCount = 1;            ///< stride of thread ids
+  uint32_t nodeCount = 1;  ///< stride of thread ids
   AddressPlan plan;
   HeapOptions heap;
   uint32_t guestDepthLimit = 16384;  ///< frames of functions that may recurse
@@ -49,15 +49,15 @@ struct VmOptions {
 /// What the cluster layer supplies; in a node alone the local implementations.
 struct VmPorts {
   ObjectSpace* space = nullptr;
-  ThreadPost* post = nullptr;      ///< null: the scheduler itself
+  ThreadPost* post = nullptr;        ///< null: the scheduler itself
   ThreadShipper* shipper = nullptr;  ///< null: threads never leave
   RegionSource* regions = nullptr;
   OutsideWorld* outside = nullptr;
   ThreadEvents* events = nullptr;  ///< null: nobody asks
 };
 
-using MakeCodeProvider =
-    std::function<std::unique_ptr<CodeProvider>(const ModuleLayout&, FunctionCell*, const ClassInfo* const*, CodeOptions)>;
+using MakeCodeProvider = std::function<std::unique_ptr<CodeProvider>(const ModuleLayout&, FunctionCell*,
+                                                                     const ClassInfo* const*, CodeOptions)>;
 
 /// Statistics for --stats: what was captured where, by which tier.
 struct CaptureStats;
@@ -70,7 +70,8 @@ class Vm {
  public:
   virtual ~Vm() = default;
   /// `module` has passed checkNatives (runtime/natives/native_table.h).
-  /// `makePorts` is called once the heap and scheduler exist (they need each other); see LocalNode in runtime/local_node.h.
+  /// `makePorts` is called once the heap and scheduler exist (they need each other); see LocalNode in
+  /// runtime/local_node.h.
   static std::unique_ptr<Vm> create(const ir::Module& module, VmOptions options, MakeCodeProvider makeCode,
                                     std::function<VmPorts(Vm&)> makePorts);
 
@@ -87,7 +88,7 @@ class Vm {
   virtual ThreadShipper* shipper() = 0;
   virtual OutsideWorld& outside() = 0;
   virtual ThreadEvents* events() = 0;  ///< null: nobody asks
-  virtual CodeProvider* code() = 0;  ///< null in mode interp; loads the JIT on first use
+  virtual CodeProvider* code() = 0;    ///< null in mode interp; loads the JIT on first use
   virtual CaptureStats& captureStats() = 0;
   virtual std::atomic<uint64_t>& clock() = 0;  ///< node clock as an epoch word, starts at kEpochStep
 

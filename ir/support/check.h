@@ -24,9 +24,9 @@ std::string joinValues(const Args&... args) {
 
 }  // namespace jvmc::detail
 
-#define JVMC_CHECK(condition, ...)                                                                   \
-  do {                                                                                               \
-    if (!(condition)) [[unlikely]]                                                                   \
+#define JVMC_CHECK(condition, ...)                                                                          \
+  do {                                                                                                      \
+    if (!(condition)) [[unlikely]]                                                                          \
       ::jvmc::detail::checkFailed(__FILE__, __LINE__, #condition, ::jvmc::detail::joinValues(__VA_ARGS__)); \
   } while (0)
 

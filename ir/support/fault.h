@@ -1,6 +1,6 @@
 // Seeded faults: deliberate mistakes that prove the tests can fail. Compiled in only by the `faults` preset; there the
-// environment variable JVMC_FAULT names the one that is on. Each has a row in tests/faults/faults.py: the test that must
-// catch it.
+// environment variable JVMC_FAULT names the one that is on. Each has a row in tests/faults/faults.py: the test that
+// must catch it.
 //
 //     if (JVMC_FAULT("resume-point-off-by-one")) ++point;
 #pragma once

@@ -10,7 +10,16 @@
 
 namespace jvmc {
 
-enum class ErrorCode { kInvalidInput, kNotFound, kIo, kUnsupportedVersion, kCorrupt, kRefused, kUnavailable, kInternal };
+enum class ErrorCode {
+  kInvalidInput,
+  kNotFound,
+  kIo,
+  kUnsupportedVersion,
+  kCorrupt,
+  kRefused,
+  kUnavailable,
+  kInternal
+};
 
 /// What went wrong, in words a user can act on. `withContext` prepends what was being done, outermost first.
 struct Error {

@@ -14,14 +14,14 @@
 //                (if it has one). Every continuation looks at ctx->unwinding first: Exception goes to the handler (at a
 //                `before` point too: a class initialiser failed).
 //
-// After a call: `if (ctx->unwinding != None)` -> cold block. Exception: addTraceFrame(ctx, function, flat index), then the
-// handler or return. Capture: captureFrame() for each frame of the FrameState chain, innermost first, then return.
+// After a call: `if (ctx->unwinding != None)` -> cold block. Exception: addTraceFrame(ctx, function, flat index), then
+// the handler or return. Capture: captureFrame() for each frame of the FrameState chain, innermost first, then return.
 // The value returned while unwinding is meaningless.
 //
 // Functions that may recurse (ir/analysis/call_graph.h) count themselves: on entry `if (ctx->depth >= ctx->depthLimit)
-// throw StackOverflowError; ++ctx->depth`, on every exit --ctx->depth (capture too: the driver recounts from the frames).
-// They also compare the stack pointer with ctx->pollLimit and call `poll` if it is below: out of native stack is answered
-// by capture, never by an error.
+// throw StackOverflowError; ++ctx->depth`, on every exit --ctx->depth (capture too: the driver recounts from the
+// frames). They also compare the stack pointer with ctx->pollLimit and call `poll` if it is below: out of native stack
+// is answered by capture, never by an error.
 #pragma once
 
 #include "runtime/abi/context.h"

@@ -18,8 +18,8 @@ using EnterFn = void (*)(ThreadContext*, FunctionCell*, const uint64_t* args, ui
 
 /// One per function; the only way code reaches a function. Redirected by one store.
 ///
-/// `entry` follows the compiled calling convention (see calling_convention.h) and is never null once the JIT runs: until
-/// the function is compiled it leads to the interpreter. `enter` is null until the function is compiled.
+/// `entry` follows the compiled calling convention (see calling_convention.h) and is never null once the JIT runs:
+/// until the function is compiled it leads to the interpreter. `enter` is null until the function is compiled.
 struct alignas(32) FunctionCell {
   std::atomic<void*> entry{nullptr};
   std::atomic<EnterFn> enter{nullptr};
@@ -42,9 +42,9 @@ struct ClassInfo {
   uint32_t index = 0;          ///< ClassIndex
   uint32_t instanceBytes = 0;  ///< Instance: size; arrays: header size
   ObjectShape shape = ObjectShape::Instance;
-  uint8_t elementShift = 0;   ///< arrays: log2 of the element size
-  uint16_t superDepth = 0;    ///< Object is 0
-  uint32_t itableMask = 0;    ///< itable[selector & mask]; a power of two minus one, free of collisions
+  uint8_t elementShift = 0;  ///< arrays: log2 of the element size
+  uint16_t superDepth = 0;   ///< Object is 0
+  uint32_t itableMask = 0;   ///< itable[selector & mask]; a power of two minus one, free of collisions
   /// Superclasses by depth, itself included; deeper ones are found by walking `super`.
   const ClassInfo* display[kDisplayDepth] = {};
   const ClassInfo* super = nullptr;

@@ -1,4 +1,5 @@
-// The port between the runtime and whoever makes machine code. The runtime owns cells and frames; the provider fills cells.
+// The port between the runtime and whoever makes machine code. The runtime owns cells and frames; the provider fills
+// cells.
 #pragma once
 
 #include <memory>
@@ -11,11 +12,11 @@
 namespace jvmc::rt {
 
 struct CodeOptions {
-  bool checked = false;     ///< the program has peers: coherence checks are compiled in
-  bool synchronous = false; ///< mode `jit`: nothing is ever interpreted; a function that cannot be compiled is fatal
-  uint64_t passSeed = 0;    ///< non-zero: a random subset of passes for each function
+  bool checked = false;      ///< the program has peers: coherence checks are compiled in
+  bool synchronous = false;  ///< mode `jit`: nothing is ever interpreted; a function that cannot be compiled is fatal
+  uint64_t passSeed = 0;     ///< non-zero: a random subset of passes for each function
   uint32_t compileThreads = 1;
-  bool perfMap = false;     ///< write /tmp/perf-PID.map
+  bool perfMap = false;  ///< write /tmp/perf-PID.map
 };
 
 struct CodeStats {

@@ -1,6 +1,6 @@
-// The thread context: what compiled code, the interpreter and the helpers share about the guest thread that runs on this
-// fiber. Passed as the first argument everywhere; offsets are part of the ABI. A context belongs to a fiber stack, not to
-// a guest thread: a parked thread is only frames.
+// The thread context: what compiled code, the interpreter and the helpers share about the guest thread that runs on
+// this fiber. Passed as the first argument everywhere; offsets are part of the ABI. A context belongs to a fiber stack,
+// not to a guest thread: a parked thread is only frames.
 #pragma once
 
 #include <atomic>
@@ -28,38 +28,39 @@ inline constexpr uint64_t kPollRequested = ~uint64_t(0);
 
 struct ThreadContext {
   /// Stack limit and poll request in one word: functions compare the stack pointer with it on entry, loops compare it
-  /// with kPollRequested. Any thread may store kPollRequested (relaxed is enough, it is re-read); only the owner restores
-  /// the limit, before it reads the request bits.
+  /// with kPollRequested. Any thread may store kPollRequested (relaxed is enough, it is re-read); only the owner
+  /// restores the limit, before it reads the request bits.
   std::atomic<uint64_t> pollLimit{0};
   Unwinding unwinding = Unwinding::None;
-  uint32_t depth = 0;            ///< guest depth: live frames of functions that may recurse, data frames included
-  uint64_t epoch = 0;            ///< T.epoch as an epoch word (writer bits 0)
-  uint64_t writerSlot = 0;       ///< 16-bit slot leased at the first cached write, 0 = none
+  uint32_t depth = 0;       ///< guest depth: live frames of functions that may recurse, data frames included
+  uint64_t epoch = 0;       ///< T.epoch as an epoch word (writer bits 0)
+  uint64_t writerSlot = 0;  ///< 16-bit slot leased at the first cached write, 0 = none
   ObjectRef exception = kNullRef;
-  uint64_t allocCursor = 0;      ///< bump allocation: [cursor, limit) is zeroed and ours
+  uint64_t allocCursor = 0;  ///< bump allocation: [cursor, limit) is zeroed and ours
   uint64_t allocLimit = 0;
-  std::atomic<uint32_t> barrierFlags{0};  ///< non-zero: reference stores call storeBarrier() first
-  uint32_t depthLimit = 0;       ///< depth at which StackOverflowError is thrown
-  const ClassInfo* const* classes = nullptr;  ///< by ClassIndex
-  FunctionCell* cells = nullptr;              ///< by FunctionId
+  std::atomic<uint32_t> barrierFlags{0};         ///< non-zero: reference stores call storeBarrier() first
+  uint32_t depthLimit = 0;                       ///< depth at which StackOverflowError is thrown
+  const ClassInfo* const* classes = nullptr;     ///< by ClassIndex
+  FunctionCell* cells = nullptr;                 ///< by FunctionId
   const std::atomic<uint64_t>* clock = nullptr;  ///< node clock as an epoch word
-  uint64_t lockOwner = 0;        ///< thread id << kLockOwnerShift, or 0 if the id is too large for thin locks
+  uint64_t lockOwner = 0;  ///< thread id << kLockOwnerShift, or 0 if the id is too large for thin locks
   ObjectRef threadObject = kNullRef;
-  uint64_t safepointCountdown = ~uint64_t(0);  ///< zeal: safepoints until the next forced action (interpreter and helpers)
+  uint64_t safepointCountdown =
+      ~uint64_t(0);  ///< zeal: safepoints until the next forced action (interpreter and helpers)
 
   // -- below: runtime only, compiled code never looks
   GuestThread* thread = nullptr;
   Vm* vm = nullptr;
-  uint64_t stackLimit = 0;       ///< what pollLimit is restored to
+  uint64_t stackLimit = 0;  ///< what pollLimit is restored to
   uint64_t stackTop = 0;
-  uint64_t allocAreaEnd = 0;     ///< heap only: the allocation area reaches to here; [allocLimit, end) is not zeroed yet
-  void* fiber = nullptr;         ///< the rt::Fiber this context belongs to
+  uint64_t allocAreaEnd = 0;  ///< heap only: the allocation area reaches to here; [allocLimit, end) is not zeroed yet
+  void* fiber = nullptr;      ///< the rt::Fiber this context belongs to
   // The interpreter's part of the fiber; set up by the driver (runtime/frames/driver.cpp).
   uint64_t* interpTop = nullptr;    ///< next free word of the interpreter stack
   uint64_t* interpLimit = nullptr;  ///< its end
   void* interpFrame = nullptr;      ///< innermost interpreter frame (runtime/interp/interp_frame.h), null: none
-  uint64_t tierSince = 0;           ///< cycle counter when the current tier was entered (runtime/frames/capture_stats.h)
-  bool inCompiled = false;          ///< the current tier is compiled code
+  uint64_t tierSince = 0;   ///< cycle counter when the current tier was entered (runtime/frames/capture_stats.h)
+  bool inCompiled = false;  ///< the current tier is compiled code
 };
 
 #define JVMC_CONTEXT_OFFSET(field, offset) static_assert(offsetof(ThreadContext, field) == offset)

@@ -1,5 +1,6 @@
-// The only way C++ touches guest memory: relaxed atomics of the field's own size, because guest programs may race. A value
-// travels as a slot: i8, i16 sign-extended and i32 as the low 32 bits (zero above), f32 as bits, the rest as 64 bits.
+// The only way C++ touches guest memory: relaxed atomics of the field's own size, because guest programs may race. A
+// value travels as a slot: i8, i16 sign-extended and i32 as the low 32 bits (zero above), f32 as bits, the rest as 64
+// bits.
 #pragma once
 
 #include <atomic>
@@ -23,29 +24,41 @@ void storeGuest(uint64_t address, T value, std::memory_order order = std::memory
 /// Loads a field or element of `kind` as a slot.
 inline uint64_t loadSlot(uint64_t address, ir::TypeKind kind) {
   switch (kind) {
-    case ir::TypeKind::I8: return uint32_t(int32_t(loadGuest<int8_t>(address)));
-    case ir::TypeKind::I16: return uint32_t(int32_t(loadGuest<int16_t>(address)));
+    case ir::TypeKind::I8:
+      return uint32_t(int32_t(loadGuest<int8_t>(address)));
+    case ir::TypeKind::I16:
+      return uint32_t(int32_t(loadGuest<int16_t>(address)));
     case ir::TypeKind::I32:
-    case ir::TypeKind::F32: return loadGuest<uint32_t>(address);
-    default: return loadGuest<uint64_t>(address);
+    case ir::TypeKind::F32:
+      return loadGuest<uint32_t>(address);
+    default:
+      return loadGuest<uint64_t>(address);
   }
 }
 
 /// Stores the slot `value` as a field or element of `kind`. Reference stores go through the barrier first.
 inline void storeSlot(uint64_t address, ir::TypeKind kind, uint64_t value) {
   switch (kind) {
-    case ir::TypeKind::I8: return storeGuest<uint8_t>(address, uint8_t(value));
-    case ir::TypeKind::I16: return storeGuest<uint16_t>(address, uint16_t(value));
+    case ir::TypeKind::I8:
+      return storeGuest<uint8_t>(address, uint8_t(value));
+    case ir::TypeKind::I16:
+      return storeGuest<uint16_t>(address, uint16_t(value));
     case ir::TypeKind::I32:
-    case ir::TypeKind::F32: return storeGuest<uint32_t>(address, uint32_t(value));
-    default: return storeGuest<uint64_t>(address, value);
+    case ir::TypeKind::F32:
+      return storeGuest<uint32_t>(address, uint32_t(value));
+    default:
+      return storeGuest<uint64_t>(address, value);
   }
 }
 
-inline ObjectHeader* header(ObjectRef ref) { return reinterpret_cast<ObjectHeader*>(ref); }
+inline ObjectHeader* header(ObjectRef ref) {
+  return reinterpret_cast<ObjectHeader*>(ref);
+}
 inline uint32_t classIndexOf(ObjectRef ref) {
   return header(ref)->classWord.load(std::memory_order_relaxed) & kClassMask;
 }
-inline int32_t arrayLength(ObjectRef ref) { return loadGuest<int32_t>(ref + kArrayLengthOffset); }
+inline int32_t arrayLength(ObjectRef ref) {
+  return loadGuest<int32_t>(ref + kArrayLengthOffset);
+}
 
 }  // namespace jvmc::rt

@@ -6,8 +6,8 @@
 //     [C + T, C + T + C)     statics objects: one for each class, also its lock and mirror
 // where C = classes and T = types of the *sealed* module (the stored type table holds every type a program uses).
 //
-// Instance fields: superclass fields first, at the same offsets; then own fields by descending size, so that each 8-byte
-// word holds fields of one size only (the granularity of diffs).
+// Instance fields: superclass fields first, at the same offsets; then own fields by descending size, so that each
+// 8-byte word holds fields of one size only (the granularity of diffs).
 #pragma once
 
 #include <cstdint>
@@ -31,11 +31,11 @@ struct ClassLayout {
   std::vector<FieldLayout> statics;       ///< by index in ClassDecl::statics, offsets in the statics object
   uint32_t staticsBytes = kHeaderBytes;
   ObjectRef staticsAddress = kNullRef;
-  std::vector<uint32_t> refOffsets;        ///< every reference field, inherited ones included, ascending
+  std::vector<uint32_t> refOffsets;  ///< every reference field, inherited ones included, ascending
   std::vector<uint32_t> staticsRefOffsets;
-  std::vector<uint8_t> wordGranularity;    ///< of each 8-byte word after the header: log2 of its fields' size
+  std::vector<uint8_t> wordGranularity;  ///< of each 8-byte word after the header: log2 of its fields' size
   std::vector<uint8_t> staticsWordGranularity;
-  std::vector<ir::FunctionId> vtable;      ///< by slot; invalid: abstract
+  std::vector<ir::FunctionId> vtable;  ///< by slot; invalid: abstract
 };
 
 class ModuleLayout {

@@ -39,14 +39,16 @@ static_assert(offsetof(ObjectHeader, lockWord) == 12);
 // Epoch words are compared whole: the epoch sits in the high 48 bits, the writer slot in the low 16.
 inline constexpr int kEpochShift = 16;
 inline constexpr uint64_t kWriterMask = (1u << kEpochShift) - 1;
-inline constexpr uint64_t kEpochStep = 1u << kEpochShift;                       ///< one tick of a node clock
+inline constexpr uint64_t kEpochStep = 1u << kEpochShift;  ///< one tick of a node clock
 inline constexpr uint64_t kEpochInvalid = 0;
 inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;       ///< this node is the object's home
 inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 2) << kEpochShift;  ///< a copy that never goes stale
 inline constexpr uint64_t kEpochLease = ((1ull << 48) - 3) << kEpochShift;      ///< a copy kept fresh by its home
 inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 4) << kEpochShift;
 
-inline bool isHomeEpoch(uint64_t epochWord) { return epochWord >= kEpochHome; }
+inline bool isHomeEpoch(uint64_t epochWord) {
+  return epochWord >= kEpochHome;
+}
 
 inline constexpr uint32_t kClassMask = (1u << 24) - 1;
 enum ObjectFlags : uint32_t {

@@ -130,8 +130,8 @@ extern "C" void jvmc_initClass(JvmcContext* ctx, uint32_t classId) {
     if (since > ctx->epoch) vm.space().acquire(*ctx, false);
     return;
   }
-  // The thread that initialises a class may use it as it is. It need not ask the home, and must not: its answer would send
-  // it back to the `before` point, where it would ask again.
+  // The thread that initialises a class may use it as it is. It need not ask the home, and must not: its answer would
+  // send it back to the `before` point, where it would ask again.
   const std::vector<uint32_t>& mine = ctx->thread->initialising;
   if (std::find(mine.begin(), mine.end(), classId) != mine.end()) return;
   uint64_t answer = submitAndWait(*ctx, requestFor(vm, SyncOp::ClassInitBegin, cls), WaitKind::ClassInit, false);

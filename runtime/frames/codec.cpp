@@ -1,12 +1,11 @@
 #include "runtime/frames/codec.h"
 
-#include "runtime/frames/class_init.h"
-
 #include <xxhash.h>
 
 #include <algorithm>
 #include <unordered_map>
 
+#include "runtime/frames/class_init.h"
 #include "runtime/frames/frame_check.h"
 #include "runtime/frames/image_io.h"
 #include "runtime/frames/runtime_frames.h"

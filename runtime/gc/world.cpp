@@ -18,8 +18,8 @@
 namespace jvmc::rt {
 namespace {
 
-/// Whether this OS thread keeps a world from stopping, as a context in guest code or with GuestAccess, and how often. Read
-/// through a function that is not inlined: a fiber may go on on another OS thread.
+/// Whether this OS thread keeps a world from stopping, as a context in guest code or with GuestAccess, and how often.
+/// Read through a function that is not inlined: a fiber may go on on another OS thread.
 struct Presence {
   const World* world = nullptr;
   int depth = 0;

@@ -45,8 +45,8 @@ class World {
   /// contexts in guest code see it soon.
   virtual void setBarrierFlags(uint32_t flags) = 0;
 
-  /// Guest memory access by a runtime thread: the world is not stopped while one exists. May be nested, and is free in guest
-  /// code (it never waits for a stop that waits for its own thread). No fiber switch in between.
+  /// Guest memory access by a runtime thread: the world is not stopped while one exists. May be nested, and is free in
+  /// guest code (it never waits for a stop that waits for its own thread). No fiber switch in between.
   class GuestAccess {
    public:
     explicit GuestAccess(World& world);

@@ -1,5 +1,5 @@
-// Runs guest threads of one node: a TBB task is one dispatch of one thread on a fiber; it runs until the thread parks, is
-// preempted or ends, and then returns. Owns every GuestThread of the node. Design: docs/internals/threads.md.
+// Runs guest threads of one node: a TBB task is one dispatch of one thread on a fiber; it runs until the thread parks,
+// is preempted or ends, and then returns. Owns every GuestThread of the node. Design: docs/internals/threads.md.
 #pragma once
 
 #include <cstdint>
@@ -68,8 +68,8 @@ class Scheduler : public ThreadPost {
   virtual size_t threadCount() const = 0;
   /// Waits until no thread is left on this node or stopAll was called.
   virtual void waitIdle() = 0;
-  /// Every thread unwinds and is discarded; returns when no guest code runs any more and no alarm goes off any more. Not
-  /// from a worker or the timer thread.
+  /// Every thread unwinds and is discarded; returns when no guest code runs any more and no alarm goes off any more.
+  /// Not from a worker or the timer thread.
   virtual void stopAll() = 0;
   /// Visits references in data frames, resumptions and waits of all threads. World stopped.
   virtual void visitRoots(const std::function<void(ObjectRef)>& visit) = 0;

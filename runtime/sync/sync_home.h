@@ -32,7 +32,7 @@ class SyncHome final : private Timers::Sink {
  public:
   struct Ports {
     ThreadPost& post;
-    Timers& timers;  ///< stopped (Scheduler::stopAll) before the SyncHome goes
+    Timers& timers;                ///< stopped (Scheduler::stopAll) before the SyncHome goes
     std::atomic<uint64_t>& clock;  ///< the node's; ticked before a remote release takes effect
     uint32_t threadStateOffset;    ///< of Thread's field builtin::kThreadState
     /// Runs before a reference is stored into `object`; may be empty.
