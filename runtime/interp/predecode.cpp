@@ -97,9 +97,10 @@ IOp simpleOp(Opcode op, TypeKind kind) {
     NUM(Sub)
     NUM(Mul)
     NUM(Neg)
-  NUM(Min)
-  NUM(Max) NUM(Abs) NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge) NUM(Div) NUM(Rem) NUM(And) NUM(Or) NUM(Xor) NUM(Shl)
-      NUM(Shr) NUM(Ushr) NUM(Ult)
+    NUM(Min)
+  NUM(Max)
+  NUM(Abs) NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge) NUM(Div) NUM(Rem) NUM(And) NUM(Or) NUM(Xor) NUM(Shl) NUM(Shr)
+      NUM(Ushr) NUM(Ult)
 #undef NUM
 #define FLOAT(name)     \
   case Opcode::k##name: \
