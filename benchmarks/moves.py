@@ -9,6 +9,7 @@ Each run starts two nodes with `jvmcluster run --nodes 2` and reads the parts of
     wire     from the send to the first line of the receiver's handler; both processes read the same monotonic clock
     resume   from there until the thread is in the target's run queue
     ack      from the send to the answer: a round trip with the thread's start in the middle; not part of the move
+    fetch    a copy of the thread's array, 56 bytes, asked for at its home until it is there; after moves away from home
 The bound is the upper end of the power of two in which the median lies; the mean is exact but has the stragglers in it.
 Medians of both over the runs are printed. Beside it, in the same process and between the same runs: a ping of a message
 of the same size through a Unix socket and through TCP on loopback, half a round trip, between two processes.
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 
-PARTS = ("settle", "wire", "resume", "ack")
+PARTS = ("settle", "wire", "resume", "ack", "fetch")
 
 # Two threads in three nested loops, three frames deep; the sum of their results is printed and checked.
 PROGRAM = """
@@ -179,8 +180,10 @@ def measure(binaries, folder, flags, n, repetitions, rounds):
         "pingNanos": {name: statistics.median(times) for name, times in pings.items()},
     }
     for part in PARTS:
-        result[part] = {"p50Below": statistics.median(m[part]["p50"] for m in moves),
-                        "mean": statistics.median(m[part]["nanos"] / max(m[part]["count"], 1) for m in moves)}
+        parts = [run["objects" if part == "fetch" else "moves"][part] for run in runs]
+        result[part] = {"count": sum(p["count"] for p in parts),
+                        "p50Below": statistics.median(p["p50"] for p in parts),
+                        "mean": statistics.median(p["nanos"] / max(p["count"], 1) for p in parts)}
     return result
 
 
@@ -189,7 +192,8 @@ def show(name, result):
           f"frames captured: {result['compiledFrames']} compiled, {result['interpretedFrames']} interpreted; "
           f"{result['compiledShare']:.1%} of guest CPU in compiled code")
     for part in PARTS:
-        print(f"  {part:8} median < {result[part]['p50Below'] / 1000:8.1f} us   mean {result[part]['mean'] / 1000:8.1f} us")
+        row = result[part]
+        print(f"  {part:8}{row['count']:8} x  median < {row['p50Below'] / 1000:7.1f} us   mean {row['mean'] / 1000:7.1f} us")
     for transport, nanos in result["pingNanos"].items():
         print(f"  ping {transport:5} {nanos / 1000:8.1f} us (half a round trip, median)")
 
