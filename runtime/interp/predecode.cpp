@@ -90,6 +90,7 @@ IOp fusedBranch(const ir::Instr& compare, TypeKind kind) {
 /// Instructions that are their operands and a result, nothing else; kCount for the others.
 IOp simpleOp(Opcode op, TypeKind kind) {
   switch (op) {
+    // clang-format off
 #define NUM(name)       \
   case Opcode::k##name: \
     return variant(IOp::k##name##I32, kind);
@@ -98,29 +99,30 @@ IOp simpleOp(Opcode op, TypeKind kind) {
     NUM(Mul)
     NUM(Neg)
     NUM(Min)
-  NUM(Max)
-  NUM(Abs) NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge) NUM(Div) NUM(Rem) NUM(And) NUM(Or) NUM(Xor) NUM(Shl) NUM(Shr)
-      NUM(Ushr) NUM(Ult)
+    NUM(Max)
+    NUM(Abs) NUM(Eq) NUM(Ne) NUM(Lt) NUM(Le) NUM(Gt) NUM(Ge) NUM(Div) NUM(Rem) NUM(And) NUM(Or) NUM(Xor) NUM(Shl) NUM(Shr)
+    NUM(Ushr) NUM(Ult)
 #undef NUM
 #define FLOAT(name)     \
   case Opcode::k##name: \
     return floatVariant(IOp::k##name##F32, kind);
-          FLOAT(FDiv) FLOAT(FRem) FLOAT(Sqrt) FLOAT(Floor) FLOAT(Ceil)
+    FLOAT(FDiv) FLOAT(FRem) FLOAT(Sqrt) FLOAT(Floor) FLOAT(Ceil)
 #undef FLOAT
 #define SAME(name)      \
   case Opcode::k##name: \
     return IOp::k##name;
-              SAME(I32ToI64) SAME(I32ToF32) SAME(I32ToF64) SAME(I64ToI32) SAME(I64ToF32) SAME(I64ToF64) SAME(F32ToI32)
-                  SAME(F32ToI64) SAME(F32ToF64) SAME(F64ToI32) SAME(F64ToI64) SAME(F64ToF32) SAME(Sext8) SAME(Sext16)
-                      SAME(Zext8) SAME(Zext16) SAME(F32ToBits) SAME(F64ToBits) SAME(Freeze) SAME(Fence)
-                          SAME(ArrayLength) SAME(MonitorEnter) SAME(MonitorExit) SAME(MonitorWait) SAME(MonitorNotify)
-                              SAME(MonitorNotifyAll) SAME(ThreadJoin) SAME(ThreadSleep) SAME(ThreadYield)
-                                  SAME(ThreadPark) SAME(ThreadUnpark) SAME(ThreadInterrupt) SAME(ThreadInterrupted)
-                                      SAME(ThreadIsInterrupted) SAME(ThreadIsAlive) SAME(ThreadCurrent) SAME(SpinHint)
-                                          SAME(Poll) SAME(CoherenceToken) SAME(CheckRead) SAME(CheckWrite)
-                                              SAME(CheckElemRead) SAME(CheckElemWrite) SAME(Throw) SAME(Unreachable)
+    SAME(I32ToI64) SAME(I32ToF32) SAME(I32ToF64) SAME(I64ToI32) SAME(I64ToF32) SAME(I64ToF64) SAME(F32ToI32)
+    SAME(F32ToI64) SAME(F32ToF64) SAME(F64ToI32) SAME(F64ToI64) SAME(F64ToF32) SAME(Sext8) SAME(Sext16)
+    SAME(Zext8) SAME(Zext16) SAME(F32ToBits) SAME(F64ToBits) SAME(Freeze) SAME(Fence)
+    SAME(ArrayLength) SAME(MonitorEnter) SAME(MonitorExit) SAME(MonitorWait) SAME(MonitorNotify)
+    SAME(MonitorNotifyAll) SAME(ThreadJoin) SAME(ThreadSleep) SAME(ThreadYield)
+    SAME(ThreadPark) SAME(ThreadUnpark) SAME(ThreadInterrupt) SAME(ThreadInterrupted)
+    SAME(ThreadIsInterrupted) SAME(ThreadIsAlive) SAME(ThreadCurrent) SAME(SpinHint)
+    SAME(Poll) SAME(CoherenceToken) SAME(CheckRead) SAME(CheckWrite)
+    SAME(CheckElemRead) SAME(CheckElemWrite) SAME(Throw) SAME(Unreachable)
 #undef SAME
-                                                  case Opcode::kRefEq:
+      // clang-format on
+      case Opcode::kRefEq:
     return IOp::kEqI64;
   case Opcode::kRefNe:
     return IOp::kNeI64;
