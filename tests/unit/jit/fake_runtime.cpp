@@ -108,6 +108,15 @@ rt::ObjectRef FakeRuntime::newArray(ir::TypeId element, uint32_t length) {
 
 void FakeRuntime::safepoint(uint64_t value) {
   if (captureEvery == 0 || ++safepoints_ % captureEvery != 0) return;
+  capture(value);
+}
+
+void FakeRuntime::poll() {
+  if (captureWhenAsked && ctx.pollLimit.exchange(0, std::memory_order_relaxed) == rt::kPollRequested) return capture(0);
+  safepoint();
+}
+
+void FakeRuntime::capture(uint64_t value) {
   ctx.unwinding = rt::Unwinding::Capture;
   resumption_ = value;
   captured.clear();
@@ -229,7 +238,7 @@ uint64_t atomically(rt::AtomicOp op, uint64_t address, int64_t a, int64_t b) {
 extern "C" {
 
 void jvmc_poll(JvmcContext* ctx) {
-  vmOf(ctx, "poll").safepoint();
+  vmOf(ctx, "poll").poll();
 }
 
 uint64_t* jvmc_captureFrame(JvmcContext* ctx, uint32_t function, uint32_t resumePoint, uint32_t slotCount) {

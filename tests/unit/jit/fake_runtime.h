@@ -58,6 +58,7 @@ class FakeRuntime {
 
   /// Called by every helper that is a safepoint, after it did its work: `value` is its result.
   void safepoint(uint64_t value = 0);
+  void poll();
   void raise(rt::ObjectRef exception);
   void raiseBuiltin(uint32_t kind);
 
@@ -69,7 +70,8 @@ class FakeRuntime {
   rt::ThreadContext ctx;
   std::atomic<uint64_t> clock{rt::kEpochStep};
 
-  uint64_t captureEvery = 0;  ///< 0: never
+  uint64_t captureEvery = 0;      ///< 0: never
+  bool captureWhenAsked = false;  ///< a poll captures if another thread has stored kPollRequested since the last one
   std::map<std::string, std::function<uint64_t(const uint64_t*)>> natives;
 
   // What happened.
@@ -79,6 +81,7 @@ class FakeRuntime {
   std::vector<std::pair<std::string, uint32_t>> trace;
 
  private:
+  void capture(uint64_t value);
   void resumeTop(std::vector<Frame>& frames, uint64_t value, uint64_t* result);
 
   uint64_t safepoints_ = 0;
