@@ -254,14 +254,15 @@ TEST(Scheduler, two_threads_that_wake_each_other_do_not_starve_a_third) {
   FakeVm vm({.workers = 1, .timeSliceNanos = 1 * kMilli});
   std::atomic<bool> stop{false};
   ThreadRef partners[2];
-  std::atomic<int> started{0};
+  std::atomic<bool> known{false};  // a partner may run before spawn has given its name
   for (int self = 0; self < 2; ++self)
     partners[self] = vm.spawn([&, self](Guest& g) {
       if (stop) return g.vm.unpark(partners[1 - self]), g.end();
-      if (started < 2) return ++started, g.yield();
+      if (!known) return g.yield();
       g.vm.unpark(partners[1 - self]);
       return g.park();
     });
+  known = true;
   int turns = 0;
   vm.spawn([&](Guest& g) { return ++turns == 50 ? (stop = true, g.end()) : g.yield(); });
   vm.scheduler().waitIdle();
