@@ -76,6 +76,13 @@ class Coherence {
       case Opcode::kStoreElem:
         check(block, instr, Opcode::kCheckElemWrite);
         break;
+      case Opcode::kLoadElemVolatile:
+      case Opcode::kStoreElemVolatile:
+      case Opcode::kCasElem:
+      case Opcode::kAddElem:
+      case Opcode::kSwapElem:
+        check(block, instr, Opcode::kCheckRead);  // the element is accessed at the home, but the length is read here
+        break;
       case Opcode::kCheckRangeRead:
       case Opcode::kCheckRangeWrite:
         instr.operands.back() = token_;
