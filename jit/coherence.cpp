@@ -4,6 +4,8 @@
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
+#include "ir/support/fault.h"
+
 namespace jvmc::jit {
 namespace {
 
@@ -28,7 +30,7 @@ llvm::Value* headerAllows(IRBuilder<>& b, CheckKind kind, llvm::Value* object, l
   llvm::LoadInst* word = b.CreateLoad(b.getInt64Ty(), object);
   word->setAtomic(llvm::AtomicOrdering::Monotonic);
   llvm::Value* isFresh = b.CreateICmpUGE(word, token);
-  if (kind == CheckKind::Read) return isFresh;
+  if (kind == CheckKind::Read || JVMC_FAULT("write-check-asks-for-freshness-only")) return isFresh;
   llvm::Value* isHome = b.CreateICmpUGE(word, b.getInt64(rt::kEpochHome));
   llvm::Value* slot = b.CreateLoad(
       b.getInt64Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), ctx, offsetof(rt::ThreadContext, writerSlot)));

@@ -49,7 +49,8 @@ void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
     std::lock_guard lock(mutex_);
     leaving_[id] = transfer->thread.get();
   }
-  host_.whenQuiet(id, [this, transfer] {
+  const ThreadId waitsFor = JVMC_FAULT("thread-leaves-before-its-writes") ? ThreadId(0) : id;
+  host_.whenQuiet(waitsFor, [this, transfer] {
     // The I/O thread does the rest: it is never inside guest code, so it may wait for access to it.
     net_.post([this, transfer] {
       lanes_[transfer->target].queued.push_back(std::move(*transfer));
@@ -101,6 +102,7 @@ void ThreadMigrator::answered(ThreadId thread, Result<Bytes> reply) {
     sent_.erase(found);
   }
   stats_.ackNanos.add(steadyNanos() - sent.sentNanos);
+  if (!reply.ok() && JVMC_FAULT("lost-thread-runs-on-here")) return takeBack(std::move(sent), "");
   if (!reply.ok()) {  // whether it runs there is unknown: it must never run here
     return host_.fatal(
         {reply.error().code, fmt::format("thread {} ({}) was lost on its way to node {}: {}", sent.thread->name, thread,
@@ -131,7 +133,7 @@ void ThreadMigrator::takeBack(Sent sent, const std::string& reason) {
     lastRefusal_ = fmt::format("{} -> node {}: {}", thread.name, sent.target.value, reason);
   }
   const rt::ThreadRef ref = thread.ref;
-  const uint32_t incarnation = ++thread.incarnation;
+  const uint32_t incarnation = thread.incarnation += !JVMC_FAULT("incarnation-is-not-raised");
   thread.epoch = host_.arrivalEpoch();
   if (host_.adopt(std::move(sent.thread))) router_.arrived(ref, incarnation);
 }
@@ -175,7 +177,7 @@ void ThreadMigrator::handleShip(NodeId from, ByteReader& in, Responder& responde
   }
   ByteWriter reply;
   reply.put(uint8_t(outcome));
-  reply.put(uint32_t(1));
+  reply.put(uint32_t(JVMC_FAULT("credit-is-not-given-back") ? 0 : 1));
   reply.append({reinterpret_cast<const uint8_t*>(reason.data()), reason.size()});
   responder.reply(reply.take());
 }
@@ -190,7 +192,7 @@ MoveOutcome ThreadMigrator::receive(const ShipHead& head, std::span<const uint8_
   std::unique_ptr<GuestThread> thread = std::move(*decoded);
   if (thread->ref != head.thread) return MoveOutcome::BadImage;
   thread->incarnation = head.incarnation;
-  thread->epoch = host_.arrivalEpoch();
+  thread->epoch = JVMC_FAULT("moved-thread-keeps-no-epoch") ? 0 : host_.arrivalEpoch();
   thread->writerSlot = 0;
   thread->writeSet = nullptr;
   if (host_.adopt(std::move(thread))) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ir/support/fault.h"
+
 namespace jvmc::cluster {
 
 using rt::ThreadId;
@@ -26,6 +28,7 @@ void ThreadRouter::route(Letter letter) {
   const std::optional<NodeId> next = nextStop(letter);
   if (!next) return drop(letter);
   const bool wandering = letter.hops >= kHopsBeforeWaiting && letter.attempts == 0;
+  if (!next->valid() && JVMC_FAULT("mail-for-a-moving-thread-is-dropped")) return drop(letter);
   if (!next->valid() || wandering) return hold(std::move(letter));
   forward(std::move(letter), *next);
 }
@@ -133,7 +136,7 @@ void ThreadRouter::ended(ThreadId thread) {
 void ThreadRouter::noteLocation(ThreadId thread, Place place) {
   std::lock_guard lock(mutex_);
   Place& known = locations_.try_emplace(thread, place).first->second;
-  if (place.incarnation >= known.incarnation) known = place;
+  if (place.incarnation >= known.incarnation || JVMC_FAULT("older-location-wins")) known = place;
 }
 
 void ThreadRouter::handleMail(ByteReader& in) {

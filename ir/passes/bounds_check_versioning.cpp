@@ -23,6 +23,7 @@
 #include "ir/passes/passes.h"
 #include "ir/passes/preheader.h"
 #include "ir/passes/ssa.h"
+#include "ir/support/fault.h"
 
 namespace jvmc::ir {
 namespace {
@@ -288,7 +289,8 @@ class Versioner {
     ValueId low = end(a.factor >= 0 ? lowest_ : highest_, span.low);
     ValueId high = end(a.factor >= 0 ? highest_ : lowest_, span.high);
     require(emit(Opcode::kGe, {low, constant(0)}, kI64, kI32));
-    require(emit(Opcode::kLt, {high, lengths_.at(span.root)}, kI64, kI32));
+    Opcode inside = JVMC_FAULT("bounds-guard-off-by-one") ? Opcode::kLe : Opcode::kLt;
+    require(emit(inside, {high, lengths_.at(span.root)}, kI64, kI32));
     auto [it, isNew] = touched_.try_emplace(span.root, low, high);
     if (isNew) return;
     it->second.first = emit(Opcode::kMin, {it->second.first, low}, kI64, kI64);

@@ -13,6 +13,7 @@
 #include "ir/passes/edit.h"
 #include "ir/passes/passes.h"
 #include "ir/passes/ssa.h"
+#include "ir/support/fault.h"
 
 namespace jvmc::ir {
 namespace {
@@ -52,6 +53,7 @@ class Coherence {
   }
 
   bool mayAcquire(const Instr& instr) const {
+    if (instr.op == Opcode::kCall && JVMC_FAULT("stale-token-after-a-call")) return false;
     if (instr.op == Opcode::kCall) return context_.calls.mayPollOrThrow(instr.symbol.function());
     return safepointKind(context_.module, instr) != SafepointKind::None;
   }
@@ -71,6 +73,7 @@ class Coherence {
         check(block, instr, Opcode::kCheckRead);
         break;
       case Opcode::kLoadElem:
+        if (JVMC_FAULT("element-read-without-check")) break;
         check(block, instr, Opcode::kCheckElemRead);
         break;
       case Opcode::kStoreElem:

@@ -19,6 +19,7 @@
 #include "ir/passes/null_facts.h"
 #include "ir/passes/passes.h"
 #include "ir/passes/ssa.h"
+#include "ir/support/fault.h"
 
 namespace jvmc::ir {
 namespace {
@@ -122,7 +123,7 @@ class CallSite {
     Block to;
     to.name = from.name;
     to.loc = from.loc;
-    to.handler = body_[block_].handler;
+    if (!JVMC_FAULT("inlined-code-loses-its-handler")) to.handler = body_[block_].handler;
     for (size_t i = 0; i < from.params.size(); ++i)
       if (!isEntry || !isSubstituted_[i]) to.params.push_back(mapped(from.params[i]));
     for (const Instr& instr : from.instrs) to.instrs.push_back(copyInstr(instr, rest));

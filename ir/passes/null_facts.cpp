@@ -1,5 +1,7 @@
 #include "ir/passes/null_facts.h"
 
+#include "ir/support/fault.h"
+
 namespace jvmc::ir {
 
 bool checksFirstOperand(Opcode op) {
@@ -63,7 +65,8 @@ void NullFacts::addTest(const Instr& branch, size_t target, Set& known) const {
   const Instr* test = definitions_[branch.operands[0]];
   if (!test) return;
   if (test->op == Opcode::kInstanceOf && target == 0) return put(known, test->operands[0], true);
-  if (test->op != (target == 0 ? Opcode::kRefNe : Opcode::kRefEq)) return;
+  bool taken = (target == 0) != JVMC_FAULT("null-check-elided-on-the-wrong-side");
+  if (test->op != (taken ? Opcode::kRefNe : Opcode::kRefEq)) return;
   for (size_t side = 0; side < 2; ++side)
     if (body_[test->operands[side]].kind == Value::Kind::Const) put(known, test->operands[1 - side], true);
 }

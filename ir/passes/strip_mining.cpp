@@ -24,6 +24,7 @@
 #include "ir/analysis/safepoints.h"
 #include "ir/passes/edit.h"
 #include "ir/passes/passes.h"
+#include "ir/support/fault.h"
 
 namespace jvmc::ir {
 namespace {
@@ -202,6 +203,8 @@ class StripMining {
     ValueId end = emit(Opcode::kAdd, {start, editor_.constant(counted.type, distance(counted))}, counted.type);
     ValueId wraps = emit(up ? Opcode::kLt : Opcode::kGt, {end, start}, kI32);
     ValueId reach = emit(Opcode::kSelect, {wraps, limit, end}, counted.type);
+    if (JVMC_FAULT("strip-limit-off-by-one"))
+      limit = emit(Opcode::kAdd, {limit, editor_.constant(counted.type, 1)}, counted.type);
     ValueId value = emit(nearer, {reach, limit}, counted.type);
     if (lim.valid())
       body_[block].instrs.back().result = lim;  // its second definition

@@ -1,5 +1,7 @@
 #include "jit/lower/function_lowering.h"
 
+#include "ir/support/fault.h"
+
 namespace jvmc::jit {
 
 using ir::Instr;
@@ -150,7 +152,8 @@ void FunctionLowering::emitContinuationEntry() {
     outerDepth_ = b_.CreateSub(loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, depth)), b_.getInt32(1));
   const auto& params = body_.blocks[0].params;
   for (size_t i = 0; i < params.size(); ++i) {
-    llvm::Value* slot = b_.CreateLoad(b_.getInt64Ty(), b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), slots, i));
+    size_t from = JVMC_FAULT("continuation-swaps-its-slots") && params.size() > 1 && i < 2 ? 1 - i : i;
+    llvm::Value* slot = b_.CreateLoad(b_.getInt64Ty(), b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), slots, from));
     values_[params[i].index()] = unit_.fromSlot(b_, slot, unit_.stackType(body_[params[i]].type));
   }
 }
@@ -180,7 +183,7 @@ llvm::BasicBlock* FunctionLowering::abandonBlock() {
   llvm::IRBuilder<>::InsertPointGuard guard(b_);
   abandon_ = newBlock("abandon");
   b_.SetInsertPoint(abandon_);
-  if (countsDepth_) countOut();
+  if (countsDepth_ && !JVMC_FAULT("unwinding-forgets-the-depth")) countOut();
   llvm::Type* result = function_->getReturnType();
   result->isVoidTy() ? b_.CreateRetVoid() : b_.CreateRet(llvm::Constant::getNullValue(result));
   return abandon_;
@@ -192,7 +195,7 @@ void FunctionLowering::lowerBlock(ir::BlockId id) {
   current_ = id;
   handlerEntry_ = nullptr;
   b_.SetInsertPoint(blocks_[id.index()]);
-  if (id.value == 0 && isContinuation()) checkArrival();
+  if (id.value == 0 && isContinuation() && !JVMC_FAULT("continuation-ignores-an-exception")) checkArrival();
   for (const Instr& instr : body_[id].instrs) (this->*kMethods[size_t(instr.op)])(instr);
   if (handlerEntry_) finishHandlerEntry();
 }

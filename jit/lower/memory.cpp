@@ -6,6 +6,7 @@
 // bounds-checked. So every primitive load that can reach an index, a length, a divisor or a branch is frozen
 // (findControlInputs).
 #include "ir/analysis/safepoints.h"
+#include "ir/support/fault.h"
 #include "jit/coherence.h"
 #include "jit/lower/function_lowering.h"
 
@@ -101,7 +102,7 @@ llvm::Value* FunctionLowering::loadTyped(const Instr& instr, llvm::Value* addres
 void FunctionLowering::storeTyped(llvm::Value* object, llvm::Value* address, llvm::Value* value, ir::TypeKind kind,
                                   llvm::MDNode* tag) {
   bool isReference = kind >= ir::TypeKind::Null;
-  if (isReference) {
+  if (isReference && !JVMC_FAULT("store-without-barrier")) {
     llvm::Value* flags = loadContextAtomic(b_.getInt32Ty(), offsetof(ThreadContext, barrierFlags));
     coldPath(b_.CreateIsNotNull(flags), "barrier", [&] {
       llvm::Value* offset =

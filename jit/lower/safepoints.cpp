@@ -1,4 +1,5 @@
 // Where control may leave a function in the middle: capture and exceptions.
+#include "ir/support/fault.h"
 #include "jit/lower/function_lowering.h"
 
 namespace jvmc::jit {
@@ -54,14 +55,16 @@ void FunctionLowering::captureChain(const Instr& instr) {
   captureOne(*state, virtuals);
   for (; state->outer.valid() && !virtuals.empty(); captureOne(*state, virtuals))
     state = &body_.frameStates[state->outer.index()];
+  if (JVMC_FAULT("inlined-capture-forgets-its-caller")) return void(b_.CreateBr(abandonBlock()));
   b_.CreateBr(state->outer.valid() ? sharedCapture(state->outer) : abandonBlock());
 }
 
 void FunctionLowering::captureOne(const ir::FrameState& state, const std::vector<llvm::Value*>& virtuals) {
-  llvm::Value* slots = callHelper(
-      Helper::captureFrame,
-      {b_.getInt32(state.function.value), b_.getInt32(state.resumePoint), b_.getInt32(uint32_t(state.slots.size()))});
-  for (size_t i = 0; i < state.slots.size(); ++i)
+  uint32_t point = state.resumePoint + (JVMC_FAULT("compiled-resume-point-off-by-one") ? 2 : 0);
+  llvm::Value* slots = callHelper(Helper::captureFrame, {b_.getInt32(state.function.value), b_.getInt32(point),
+                                                         b_.getInt32(uint32_t(state.slots.size()))});
+  size_t live = state.slots.size() - (JVMC_FAULT("compiled-capture-drops-a-slot") && !state.slots.empty());
+  for (size_t i = 0; i < live; ++i)
     b_.CreateStore(unit_.toSlot(b_, slotValue(state.slots[i], virtuals)),
                    b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), slots, i));
 }
@@ -93,6 +96,7 @@ std::vector<llvm::Value*> FunctionLowering::materialiseVirtuals(const ir::FrameS
     size_t source = 0;
     for (ir::ClassId c : chain) {
       for (const rt::FieldLayout& field : layout_[c].fields) {
+        if (JVMC_FAULT("virtual-object-loses-a-field") && source + 1 == v.fields.size()) continue;
         llvm::Value* value = slotValue(v.fields[source++], objects);
         llvm::Type* type = unit_.storageType(field.kind);
         if (type->isIntegerTy() && value->getType() != type) value = b_.CreateTrunc(value, type);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "ir/support/fault.h"
 #include "runtime/frames/class_init.h"
 #include "runtime/frames/frame_check.h"
 #include "runtime/frames/image_io.h"
@@ -51,7 +52,8 @@ class Encoder {
   void putHead(const GuestThread& thread) {
     out_.put(kMagic);
     out_.put(kThreadImageVersion);
-    out_.put(uint16_t((thread.interrupted ? kInterrupted : 0) | (thread.parkPermit ? kParkPermit : 0) |
+    bool interrupted = thread.interrupted && !JVMC_FAULT("interrupt-flag-stays-behind");
+    out_.put(uint16_t((interrupted ? kInterrupted : 0) | (thread.parkPermit ? kParkPermit : 0) |
                       (thread.pinned ? kPinned : 0)));
     out_.put(thread.ref.id);
     out_.put(thread.ref.object);
@@ -107,6 +109,8 @@ class Encoder {
     for (size_t s = 0; s < point.types.size(); ++s) {
       if (slotBytes(functions_.module(), point.types[s]) == 4)
         out_.put(uint32_t(slots[s]));
+      else if (JVMC_FAULT("image-truncates-i64") && point.types[s] == ir::kI64)
+        out_.put(uint64_t(uint32_t(slots[s])));
       else
         out_.put(slots[s]);
     }

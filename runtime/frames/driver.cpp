@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ir/support/check.h"
+#include "ir/support/fault.h"
 #include "runtime/frames/capture_stats.h"
 #include "runtime/frames/class_init.h"
 #include "runtime/frames/function_info.h"
@@ -203,7 +204,7 @@ uint64_t callGuest(ThreadContext& ctx, uint32_t function, const uint64_t* args) 
 void commitCapture(ThreadContext& ctx) {
   GuestThread& thread = *ctx.thread;
   countCapture(ctx);
-  for (size_t i = thread.captured.depth(); i-- > 0;) {
+  for (size_t i = thread.captured.depth() - JVMC_FAULT("outermost-frame-is-lost"); i-- > 0;) {
     const FrameHeader& from = thread.captured.header(i);
     uint64_t* to = thread.frames.push(from.function, from.resumePoint, from.slotCount);
     std::copy(thread.captured.slots(i), thread.captured.slots(i) + from.slotCount, to);

@@ -4,6 +4,7 @@
 
 #include "ir/analysis/call_graph.h"
 #include "ir/analysis/safepoints.h"
+#include "ir/support/fault.h"
 #include "runtime/frames/runtime_frames.h"
 
 namespace jvmc::rt {
@@ -114,7 +115,7 @@ void forEachReferenceSlot(const FunctionInfos& functions, FrameStack& frames,
       for (uint32_t r : point.references) visit(slots[kThreadStartFixedSlots + r]);
     } else if (!isRuntimeFrame(header.function)) {
       for (uint32_t r : functions[ir::FunctionId(header.function)].slots(header.resumePoint).references)
-        visit(slots[r]);
+        if (!JVMC_FAULT("reference-slot-taken-for-an-integer")) visit(slots[r]);
     }
   }
 }

@@ -1,5 +1,6 @@
 #include "runtime/helpers/waiting.h"
 
+#include "ir/support/fault.h"
 #include "runtime/abi/helpers.h"
 #include "runtime/vm.h"
 
@@ -13,6 +14,7 @@ void beginCapture(ThreadContext& ctx, CaptureReason reason) {
 uint64_t applyResumption(ThreadContext& ctx, const Resumption& resumption) {
   uint64_t value = resumption.value;
   if (resumption.acquire) ctx.vm->space().acquire(ctx, resumption.remote);
+  if (JVMC_FAULT("resumption-swallows-its-exception")) return value;
   if (resumption.kind == Resumption::Kind::Throw)
     jvmc_throwBuiltin(&ctx, uint32_t(resumption.builtin), resumption.detail);
   else if (resumption.kind == Resumption::Kind::ThrowObject)

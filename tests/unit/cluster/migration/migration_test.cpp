@@ -137,6 +137,7 @@ TEST_F(MigrationTest, AThreadRunsAtItsTargetAndNoLongerAtItsSource) {
   EXPECT_FALSE(nodes[0]->isHere(1));
   EXPECT_TRUE(nodes[1]->isHere(1));
   EXPECT_EQ(nodes[1]->threads[1]->name, "thread-1");
+  EXPECT_EQ(nodes[1]->threads[1]->epoch, nodes[1]->arrivalEpoch()) << "it would read copies older than its move";
   EXPECT_EQ(nodes[0]->migrator.stats().movesOut, 1u);
   EXPECT_EQ(nodes[1]->migrator.stats().movesIn, 1u);
 }
@@ -221,6 +222,25 @@ TEST_F(MigrationTest, MailSentToAThreadsOldPlaceFollowsIt) {
   nodes[2]->router.send(thread, answer(12));  // its home
   clock->run();
   EXPECT_EQ(nodes[1]->received.size(), 2u);
+}
+
+// LOCATION messages of two targets come from different nodes, so the newer one may be the first to arrive.
+TEST_F(MigrationTest, ALocationThatIsOutOfDateIsIgnored) {
+  makeNodes(3);
+  const ThreadRef thread = start(1, 0, 2);
+  nodes[0]->shipTo(1, 1);
+  clock->run();
+  nodes[1]->shipTo(1, 0);
+  clock->run();
+  ByteWriter late;
+  late.put(thread.id);
+  late.put(uint32_t(1));
+  late.put(uint32_t(1));
+  const Bytes bytes = late.take();
+  ByteReader in(bytes);
+  nodes[2]->router.handleLocation(in);
+  EXPECT_EQ(nodes[2]->router.lastSeenAt(NodeId(0)), std::vector<ThreadId>{1});
+  EXPECT_TRUE(nodes[2]->router.lastSeenAt(NodeId(1)).empty());
 }
 
 TEST_F(MigrationTest, MailThatArrivesBeforeItsThreadWaitsForIt) {

@@ -188,6 +188,24 @@ TEST_F(ThreadImage, comes_back_as_it_was) {
   }
 }
 
+// Numbers that lose something if a slot is written narrower than it is.
+TEST_F(ThreadImage, keeps_every_bit_of_every_slot) {
+  auto thread = threadInLoop();
+  for (size_t i = 0; i < thread->frames.depth(); ++i) {
+    const FrameHeader& frame = thread->frames.header(i);
+    const PointSlots& point = infos_[ir::FunctionId(frame.function)].slots(frame.resumePoint);
+    for (size_t s = 0; s < point.types.size(); ++s) {
+      ir::TypeKind kind = module_->types[point.types[s]].kind;
+      bool isNarrow = kind == ir::TypeKind::I32 || kind == ir::TypeKind::F32;
+      if (!module_->types[point.types[s]].isReference())
+        thread->frames.slots(i)[s] = isNarrow ? 0x8765'4321 : 0x8765'4321'0000'0001;
+    }
+  }
+  auto decoded = decodeThread(infos_, encodeThread(infos_, *thread), anyReference_);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  expectSame(*thread, **decoded);
+}
+
 // A file of another version of this code must stay readable, or be refused: its bytes must not change unnoticed.
 TEST_F(ThreadImage, has_the_bytes_of_the_golden_files) {
   std::pair<const char*, std::unique_ptr<GuestThread>> cases[] = {

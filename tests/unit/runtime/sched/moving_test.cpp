@@ -287,6 +287,30 @@ TEST(Moving, an_answer_that_comes_while_the_writes_go_home_leaves_with_the_threa
   EXPECT_EQ(where, 1u);
 }
 
+TEST(Moving, a_thread_stays_until_its_writes_are_home) {
+  Nodes nodes(2);
+  HeldFlushSpace space(nodes.vms[0]->localSpace());
+  nodes.vms[0]->setSpace(space);
+  ThreadRef thread = nodes.vms[0]->spawn([&](Guest& g) {
+    if (g.pc != 0) return g.end();
+    g.thread.writeSet = &space;  // something to flush
+    g.thread.beginWait(WaitKind::Access, kNullRef, false);
+    return g.capture(CaptureReason::Park);
+  });
+  nodes.vms[0]->awaitParked(thread, WaitKind::Access);
+  Scheduler& scheduler = nodes.vms[0]->scheduler();
+  scheduler.deliver(thread, {ThreadMail::Kind::Migrate, 0, {}, {}, NodeId(1)});
+  while (space.ticket == 0) std::this_thread::yield();
+  // The only worker takes another thread once it is through with this one.
+  nodes.vms[0]->spawn([](Guest& g) { return g.end(); });
+  nodes.awaitEnded(1);
+  EXPECT_EQ(nodes.network.shipped, 0);
+  scheduler.deliver(thread, {ThreadMail::Kind::Answer, space.ticket, {}, {}, {}});
+  nodes.network.send(thread, {ThreadMail::Kind::Answer, 1, {}, {}, {}});
+  nodes.awaitEnded(2);
+  EXPECT_EQ(nodes.network.shipped, 1);
+}
+
 /// Threads lock, park, sleep and wake each other while they are moved about. Nothing may be lost: the counter is exact
 /// and all end.
 TEST(Moving, nothing_is_lost_while_threads_move_at_random) {
