@@ -42,12 +42,13 @@ class Engine {
     {
       std::scoped_lock lock(mutex_);
       symbol = codeSymbol(layout_.module(), function, resumePoint, serial_++);
-      functionOf_[symbol] = function;
+      functionOf_[symbol] = functionOf_[bodySymbol(symbol)] = function;
     }
     auto machine = makeTargetMachine();
     llvm::LLVMContext context;
     UnitRequest request{function, resumePoint, symbol, {}};
     request.pipeline.checked = options_.checked;
+    request.pipeline.unmovable = options_.unmovable;
     request.pipeline.seed = options_.passSeed;
     auto unit = makeUnit(context, layout_, calls_, *machine, request);
     if (!unit.ok()) return std::move(unit).error();

@@ -28,4 +28,8 @@ std::string codeSymbol(const ir::Module& module, ir::FunctionId function, std::o
   return resumePoint ? fmt::format("{}@{}#{}", name, *resumePoint, serial) : fmt::format("{}#{}", name, serial);
 }
 
+std::string bodySymbol(const std::string& codeSymbol) {
+  return codeSymbol + ".body";
+}
+
 }  // namespace jvmc::jit

@@ -40,4 +40,7 @@ std::string classSymbol(rt::ClassIndex index);
 std::string codeSymbol(const ir::Module& module, ir::FunctionId function, std::optional<uint32_t> resumePoint,
                        uint32_t serial);
 
+/// Of a function that calls itself: where it goes on such a call.
+std::string bodySymbol(const std::string& codeSymbol);
+
 }  // namespace jvmc::jit

@@ -27,8 +27,8 @@ Result<std::unique_ptr<llvm::Module>> makeUnit(llvm::LLVMContext& context, const
                                   : ir::runPipeline(program, calls, request.function, request.pipeline);
   if (!body.ok()) return std::move(body).error().withContext("compiling '@" + program[request.function].name + "'");
   Unit unit(context, layout, machine, request.symbol);
-  FunctionLowering(unit,
-                   {*body, calls, request.function, request.symbol, request.resumePoint, request.pipeline.checked})
+  FunctionLowering(unit, {*body, calls, request.function, request.symbol, request.resumePoint, request.pipeline.checked,
+                          request.pipeline.unmovable})
       .run();
   checkWellFormed(unit.module());
   return unit.take();

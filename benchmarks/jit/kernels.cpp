@@ -1,7 +1,9 @@
-// Compiled kernels beside the same ones in C. Variants run interleaved in one process; the table gives the median of
-// CPU time and the ratio to C. With `--smoke` each runs once and only results are compared.
+// Compiled kernels beside the same ones in C, and beside the same IR compiled without anything that makes a thread
+// movable (rt::CodeOptions::unmovable). Variants run interleaved in one process; the table gives medians of CPU time,
+// the ratio to C and the price of being movable. With `--smoke` each runs once and only results are compared; with
+// `--checked` the movable side has coherence checks, as in a program with peers.
 //
-//   jit_kernels [--smoke] [--only KERNEL]
+//   jit_kernels [--smoke] [--checked] [--only KERNEL]
 #include <fmt/format.h>
 #include <time.h>
 
@@ -129,35 +131,50 @@ double median(std::vector<double> v) {
   return v[v.size() / 2];
 }
 
-void compare(const Kernel& kernel, FakeRuntime& vm, bool smoke) {
-  std::vector<uint64_t> arguments = kernel.arguments(vm);
-  double fromC = kernel.c(), fromJit = kernel.result(vm, vm.run(kernel.name, arguments).bits);
-  JVMC_CHECK(std::fabs(fromC - fromJit) <= 1e-9 * std::fabs(fromC), kernel.name, fromC, fromJit);
+/// The compiled kernel with arguments of its own.
+class Compiled {
+ public:
+  Compiled(const Kernel& kernel, FakeRuntime& vm)
+      : vm_(vm), arguments_(kernel.arguments(vm)), cell_(vm.ctx.cells[vm.function(kernel.name).index()]) {
+    double fromC = kernel.c(), fromJit = kernel.result(vm, vm.run(kernel.name, arguments_).bits);
+    JVMC_CHECK(std::fabs(fromC - fromJit) <= 1e-9 * std::fabs(fromC), kernel.name, fromC, fromJit);
+  }
+  void run() { cell_.enter.load()(&vm_.ctx, &cell_, arguments_.data(), &result_); }
+
+ private:
+  FakeRuntime& vm_;
+  std::vector<uint64_t> arguments_;
+  rt::FunctionCell& cell_;
+  uint64_t result_ = 0;
+};
+
+void compare(const Kernel& kernel, FakeRuntime& movable, FakeRuntime& unmovable, bool smoke) {
+  Compiled jit(kernel, movable), bare(kernel, unmovable);
   if (smoke) return;
-  rt::FunctionCell& cell = vm.ctx.cells[vm.function(kernel.name).index()];
-  uint64_t result = 0;
-  auto run = [&] { cell.enter.load()(&vm.ctx, &cell, arguments.data(), &result); };
+  const std::function<void()> variants[] = {[&] { kernel.c(); }, [&] { jit.run(); }, [&] { bare.run(); }};
   double start = cpuSeconds();
   kernel.c();
   int repeat = std::max(1, int(0.002 / std::max(cpuSeconds() - start, 1e-7)));
-  std::vector<double> c, jit;
-  for (int round = 0; round < 41; ++round) {
-    double t0 = cpuSeconds();
-    for (int i = 0; i < repeat; ++i) kernel.c();
-    double t1 = cpuSeconds();
-    for (int i = 0; i < repeat; ++i) run();
-    double t2 = cpuSeconds();
-    c.push_back((t1 - t0) / repeat);
-    jit.push_back((t2 - t1) / repeat);
+  std::vector<double> times[std::size(variants)], prices;
+  for (int round = 0; round < 61; ++round) {
+    double seconds[std::size(variants)];
+    for (size_t v = 0; v < std::size(variants); ++v) {
+      double from = cpuSeconds();
+      for (int i = 0; i < repeat; ++i) variants[v]();
+      times[v].push_back(seconds[v] = (cpuSeconds() - from) / repeat);
+    }
+    prices.push_back(seconds[1] / seconds[2]);
   }
-  fmt::print("{:<12} {:>10.2f} {:>10.2f} {:>7.2f}\n", kernel.name, median(c) * 1e6, median(jit) * 1e6,
-             median(jit) / median(c));
+  double c = median(times[0]), j = median(times[1]), b = median(times[2]);
+  fmt::print("{:<12} {:>10.2f} {:>10.2f} {:>7.2f} {:>13.2f} {:>7.1f}%\n", kernel.name, c * 1e6, j * 1e6, j / c, b * 1e6,
+             (median(prices) - 1) * 100);
 }
 
 }  // namespace
 }  // namespace jvmc::jit
 
 int main(int argc, char** argv) {
+  using namespace jvmc;
   using namespace jvmc::jit;
   bool smoke = false, checked = false;
   std::string only;
@@ -166,9 +183,14 @@ int main(int argc, char** argv) {
     if (!std::strcmp(argv[i], "--checked")) checked = true;
     if (!std::strcmp(argv[i], "--only") && i + 1 < argc) only = argv[++i];
   }
-  FakeRuntime vm(readText(JVMC_KERNELS_IR), {.checked = checked, .synchronous = true});
-  if (!smoke) fmt::print("{:<12} {:>10} {:>10} {:>7}\n", "kernel", "C us", "JIT us", "ratio");
+  FakeRuntime movable(readText(JVMC_KERNELS_IR), {.checked = checked, .synchronous = true});
+  rt::AddressPlan elsewhere;
+  elsewhere.base += elsewhere.bytes() / 2;
+  FakeRuntime unmovable(readText(JVMC_KERNELS_IR), {.synchronous = true, .unmovable = true}, elsewhere);
+  if (!smoke)
+    fmt::print("{:<12} {:>10} {:>10} {:>7} {:>13} {:>8}\n", "kernel", "C us", "JIT us", "ratio", "unmovable us",
+               "price");
   for (const Kernel& kernel : kernels())
-    if (only.empty() || only == kernel.name) compare(kernel, vm, smoke);
+    if (only.empty() || only == kernel.name) compare(kernel, movable, unmovable, smoke);
   return 0;
 }

@@ -41,6 +41,7 @@ CallGraph::CallGraph(const Module& module)
       callees_(module.functions.size()),
       recursive_(module.functions.size()),
       pollsOrThrows_(module.functions.size()),
+      waitsOrThrows_(module.functions.size()),
       long_(module.functions.size()) {
   for (uint32_t c = 0; c < module.classes.size(); ++c) {
     const ClassDecl& decl = module.classes[c];
@@ -55,18 +56,20 @@ CallGraph::CallGraph(const Module& module)
     long_[f] = true;
   }
   spread(pollsOrThrows_);
+  spread(waitsOrThrows_);
   spread(long_);
 }
 
 void CallGraph::collect(FunctionId function) {
   auto loaded = module_.body(function);
   if (!loaded.ok()) {
-    recursive_[function.index()] = pollsOrThrows_[function.index()] = long_[function.index()] = true;
+    recursive_[function.index()] = pollsOrThrows_[function.index()] = true;
+    waitsOrThrows_[function.index()] = long_[function.index()] = true;
     return;
   }
   const FunctionBody& body = **loaded;
   auto& callees = callees_[function.index()];
-  bool pollsOrThrows = false, isLong = false;
+  bool pollsOrThrows = false, throws = false, isLong = false;
   for (const Block& block : body.blocks) {
     for (const Instr& instr : block.instrs) {
       if (instr.op == Opcode::kCall) callees.push_back(instr.symbol.function());
@@ -75,6 +78,7 @@ void CallGraph::collect(FunctionId function) {
           if (f.valid()) callees.push_back(f);
       }
       pollsOrThrows = pollsOrThrows || pollsOrThrowsItself(module_, body, instr);
+      throws = throws || instr.op == Opcode::kThrow;
       isLong = isLong || waits(module_, instr);
     }
   }
@@ -82,6 +86,7 @@ void CallGraph::collect(FunctionId function) {
   Cfg cfg(body);
   bool loops = !cfg.loops().empty() || !cfg.irreducible().empty();
   pollsOrThrows_[function.index()] = pollsOrThrows || loops;
+  waitsOrThrows_[function.index()] = isLong || throws;
   long_[function.index()] = isLong || loops;
 }
 

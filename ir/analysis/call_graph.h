@@ -20,6 +20,10 @@ class CallGraph {
   /// False if a call of it neither polls, parks, nor throws: the caller needs no check after it.
   bool mayPollOrThrow(FunctionId function) const { return pollsOrThrows_[function.index()]; }
 
+  /// A call of it may wait for something (a monitor, a thread, a native outside) or executes a `throw`; what an
+  /// instruction throws by itself does not count. Compiled code that cannot be moved still unwinds there.
+  bool mayWaitOrThrow(FunctionId function) const { return waitsOrThrows_[function.index()]; }
+
   /// A call of it takes a bounded and short time: no loops, no recursion and nothing that waits, in its callees
   /// neither.
   bool isShort(FunctionId function) const { return !long_[function.index()]; }
@@ -44,7 +48,7 @@ class CallGraph {
   const Module& module_;
   std::vector<std::vector<ClassId>> subclasses_;
   std::vector<std::vector<FunctionId>> callees_;
-  std::vector<bool> recursive_, pollsOrThrows_, long_;
+  std::vector<bool> recursive_, pollsOrThrows_, waitsOrThrows_, long_;
 };
 
 }  // namespace jvmc::ir

@@ -33,7 +33,7 @@ void inlineCalls(const PassContext& context, FunctionBody& body, int depth);
 
 /// The callee's body with frame states and polls, its own small callees inlined.
 FunctionBody prepareCallee(const PassContext& caller, FunctionId callee, const FunctionBody& stored, int depth) {
-  PassContext context{caller.module, caller.calls, callee, stored, caller.checked};
+  PassContext context{caller.module, caller.calls, callee, stored, caller.checked, caller.unmovable};
   FunctionBody body = stored;
   runFrameStates(context, body);
   runPollInsertion(context, body);

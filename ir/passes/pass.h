@@ -26,6 +26,7 @@ struct PassContext {
   FunctionId function;
   const FunctionBody& baseline;  ///< as stored; frame states refer to it
   bool checked = false;          ///< code for a program with peers
+  bool unmovable = false;        ///< code that is never stopped: no polls (see PipelineOptions)
 };
 
 struct Pass {

@@ -83,7 +83,7 @@ Result<FunctionBody> run(const Module& module, const CallGraph& calls, FunctionI
   if (resumePoint && *resumePoint / 2 >= baseline.instrCount())
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("'@{}' has no resume point {}", module[function].name, *resumePoint)};
-  PassContext context{module, calls, function, baseline, options.checked};
+  PassContext context{module, calls, function, baseline, options.checked, options.unmovable};
   FunctionBody body = baseline;
   bool isStructural = true;
   for (const Pass* pass : *passes) {

@@ -12,6 +12,8 @@ namespace jvmc::ir {
 
 struct PipelineOptions {
   bool checked = false;  ///< the program has peers: coherence markers go in
+  /// For measurements only: code that cannot be stopped, to be compared with code that can. No polls, hence no strips.
+  bool unmovable = false;
   /// Optional passes to run, by name; none given means all. Required ones always run. Unknown names are an error.
   std::optional<std::vector<std::string>> passes{};
   uint64_t seed = 0;  ///< non-zero: of those, a random subset that depends on the seed and the function's name only

@@ -123,7 +123,7 @@ class PollInsertion {
 }  // namespace
 
 void runPollInsertion(const PassContext& context, FunctionBody& body) {
-  PollInsertion(context, body).run();
+  if (!context.unmovable) PollInsertion(context, body).run();
 }
 
 }  // namespace jvmc::ir

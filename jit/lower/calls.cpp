@@ -1,4 +1,4 @@
-// Calls. Every call goes through the callee's cell, whose `entry` may change at any moment.
+// Calls. Every call of another function goes through its cell, whose `entry` may change at any moment.
 #include "ir/analysis/safepoints.h"
 #include "ir/support/fault.h"
 #include "jit/lower/function_lowering.h"
@@ -28,12 +28,32 @@ llvm::Value* FunctionLowering::callCell(llvm::Value* cell, const std::vector<ir:
   return call;
 }
 
+// The function that the call runs on an object that is not null, if there is only one.
+ir::FunctionId FunctionLowering::directCallee(const Instr& instr) const {
+  return instr.op == Opcode::kCall ? instr.symbol.function() : in_.calls.uniqueImplementation(instr.symbol);
+}
+
+llvm::Value* FunctionLowering::callFunction(ir::FunctionId callee, const std::vector<ir::TypeId>& params,
+                                            ir::TypeId result, llvm::ArrayRef<llvm::Value*> arguments) {
+  if (callsItself_ && callee == in_.function) return callSelf(arguments);
+  return callCell(unit_.cell(callee), params, result, arguments);
+}
+
+llvm::Value* FunctionLowering::callSelf(llvm::ArrayRef<llvm::Value*> arguments) {
+  llvm::Value* depth = countsDepth_ ? b_.CreateAdd(outerDepth_, b_.getInt32(1)) : b_.getInt32(0);
+  std::vector<llvm::Value*> all{ctx_, b_.CreateIntToPtr(depth, b_.getPtrTy())};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  llvm::CallInst* call = b_.CreateCall(function_, all);
+  call->addParamAttr(1, llvm::Attribute::Nest);
+  if (countsDepth_ && keepsDepth_) storeOwnDepth();
+  return call;
+}
+
 void FunctionLowering::lowerCall(const Instr& instr) {
   const ir::FunctionDecl& callee = program_[instr.symbol.function()];
-  llvm::Value* cell = unit_.cell(instr.symbol.function());
-  setResult(instr, callCell(cell, callee.params, callee.result, operands(instr)));
+  setResult(instr, callFunction(instr.symbol.function(), callee.params, callee.result, operands(instr)));
   if (JVMC_FAULT("no-check-after-a-call")) return;
-  checkUnwinding(instr, MayCapture::Yes);
+  checkUnwindingOf(instr, {instr.symbol.function()});
 }
 
 // Closed world: if only one implementation exists, the call is direct. Otherwise one load from the class's vtable, or
@@ -42,9 +62,11 @@ void FunctionLowering::lowerCallVirtual(const Instr& instr) {
   const ir::MethodDecl& method = program_.method(instr.symbol);
   std::vector<llvm::Value*> arguments = operands(instr);
   checkNull(instr, arguments[0]);
-  llvm::Value* cell;
+  std::vector<ir::TypeId> params{body_[instr.operands[0]].type};
+  params.insert(params.end(), method.params.begin(), method.params.end());
+  llvm::Value* result;
   if (ir::FunctionId only = in_.calls.uniqueImplementation(instr.symbol); only.valid()) {
-    cell = unit_.cell(only);
+    result = callFunction(only, params, method.result, arguments);
   } else {
     bool isInterface = instr.op == Opcode::kCallInterface;
     llvm::Value* info = classInfoOf(arguments[0]);
@@ -60,12 +82,10 @@ void FunctionLowering::lowerCallVirtual(const Instr& instr) {
     llvm::Value* slot = b_.CreateInBoundsGEP(b_.getPtrTy(), table, b_.CreateZExt(index, b_.getInt64Ty()));
     llvm::LoadInst* load = b_.CreateLoad(b_.getPtrTy(), slot);
     load->setMetadata(llvm::LLVMContext::MD_invariant_load, unit_.empty());
-    cell = load;
+    result = callCell(load, params, method.result, arguments);
   }
-  std::vector<ir::TypeId> params{body_[instr.operands[0]].type};
-  params.insert(params.end(), method.params.begin(), method.params.end());
-  setResult(instr, callCell(cell, params, method.result, arguments));
-  checkUnwinding(instr, MayCapture::Yes);
+  setResult(instr, result);
+  checkUnwindingOf(instr, in_.calls.implementations(instr.symbol));
 }
 
 void FunctionLowering::lowerCallNative(const Instr& instr) {

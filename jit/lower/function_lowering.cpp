@@ -1,5 +1,6 @@
 #include "jit/lower/function_lowering.h"
 
+#include "ir/analysis/safepoints.h"
 #include "ir/support/fault.h"
 
 namespace jvmc::jit {
@@ -86,17 +87,20 @@ FunctionLowering::FunctionLowering(Unit& unit, const LoweringInput& input)
       layout_(unit.layout()),
       cfg_(input.body),
       b_(unit.context()),
-      countsDepth_(input.calls.mayRecurse(input.function)),
+      countsDepth_(input.calls.mayRecurse(input.function) && !input.unmovable),
       values_(input.body.values.size()),
       blocks_(input.body.blocks.size()) {
   findControlInputs();
   findEqualStates();
+  if (!isContinuation()) findSelfCalls();
 }
 
 llvm::Function* FunctionLowering::run() {
   const ir::FunctionDecl& decl = program_[in_.function];
   function_ = unit_.define(
       in_.symbol, isContinuation() ? unit_.continuationSignature() : unit_.compiledSignature(decl.params, decl.result));
+  llvm::Function* entry = function_;
+  if (callsItself_) function_ = emitEntryOfBody();
   ctx_ = function_->getArg(0);
   b_.SetInsertPoint(newBlock("entry"));
   for (ir::BlockId id : cfg_.reversePostOrder()) {
@@ -108,14 +112,52 @@ llvm::Function* FunctionLowering::run() {
   isContinuation() ? emitContinuationEntry() : emitFunctionEntry();
   b_.CreateBr(blocks_[0]);
   for (ir::BlockId id : cfg_.reversePostOrder()) lowerBlock(id);
-  return function_;
+  return entry;
 }
 
 // ---------------------------------------------------------------- entry and exit
 
+void FunctionLowering::findSelfCalls() {
+  bool runsOthers = false;
+  for (const ir::Block& block : body_.blocks) {
+    for (const Instr& instr : block.instrs) {
+      bool calls = instr.op == Opcode::kCall || instr.op == Opcode::kCallVirtual || instr.op == Opcode::kCallInterface;
+      bool isSelf = calls && directCallee(instr) == in_.function;
+      callsItself_ = callsItself_ || isSelf;
+      runsOthers = runsOthers || (calls && !isSelf) || ir::mayInitialise(instr);
+    }
+  }
+  keepsDepth_ = !callsItself_ || runsOthers;
+}
+
+// Makes what the cell leads to, and gives the body, still empty.
+llvm::Function* FunctionLowering::emitEntryOfBody() {
+  llvm::Function* body = unit_.define(bodySymbol(in_.symbol), function_->getFunctionType());
+  body->setLinkage(llvm::GlobalValue::InternalLinkage);
+  body->addFnAttr(llvm::Attribute::NoInline);
+  ctx_ = function_->getArg(0);
+  function_->getArg(1)->addAttr(llvm::Attribute::Nest);
+  b_.SetInsertPoint(newBlock("entry"));
+  llvm::Value* outside =
+      countsDepth_ ? loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, depth)) : b_.getInt32(0);
+  std::vector<llvm::Value*> arguments{ctx_, b_.CreateIntToPtr(outside, b_.getPtrTy())};
+  for (size_t i = 2; i < function_->arg_size(); ++i) {
+    function_->getArg(unsigned(i))->addAttr(llvm::Attribute::NoUndef);
+    arguments.push_back(function_->getArg(unsigned(i)));
+  }
+  llvm::CallInst* call = b_.CreateCall(body, arguments);
+  call->addParamAttr(1, llvm::Attribute::Nest);
+  if (countsDepth_ && keepsDepth_)
+    storeContext(outside, offsetof(rt::ThreadContext, depth));
+  else
+    call->setTailCall();
+  call->getType()->isVoidTy() ? b_.CreateRetVoid() : b_.CreateRet(call);
+  return body;
+}
+
 void FunctionLowering::emitFunctionEntry() {
   function_->getArg(1)->addAttr(llvm::Attribute::Nest);
-  function_->getArg(1)->setName("cell");
+  function_->getArg(1)->setName(callsItself_ ? "depth" : "cell");
   const auto& params = body_.blocks[0].params;
   for (size_t i = 0; i < params.size(); ++i) {
     llvm::Argument* argument = function_->getArg(2 + unsigned(i));
@@ -130,18 +172,23 @@ void FunctionLowering::emitFunctionEntry() {
 // The depth outside is kept in a register and stored back on exit. Counting down in memory would chain every call of
 // the thread through one memory word: fib is 2x slower with it.
 void FunctionLowering::countIn() {
-  outerDepth_ = loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, depth));
+  outerDepth_ = callsItself_ ? b_.CreatePtrToInt(function_->getArg(1), b_.getInt32Ty())
+                             : loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, depth));
   llvm::Value* limit = loadContext(b_.getInt32Ty(), offsetof(rt::ThreadContext, depthLimit));
   coldPath(b_.CreateICmpUGE(outerDepth_, limit), "too.deep", [&] {
     callHelper(Helper::throwBuiltin, {b_.getInt32(uint32_t(rt::BuiltinThrow::StackOverflow)), b_.getInt32(0)});
     llvm::Type* result = function_->getReturnType();
     result->isVoidTy() ? b_.CreateRetVoid() : b_.CreateRet(llvm::Constant::getNullValue(result));
   });
+  if (keepsDepth_) storeOwnDepth();
+}
+
+void FunctionLowering::storeOwnDepth() {
   storeContext(b_.CreateAdd(outerDepth_, b_.getInt32(1)), offsetof(rt::ThreadContext, depth));
 }
 
 void FunctionLowering::countOut() {
-  storeContext(outerDepth_, offsetof(rt::ThreadContext, depth));
+  if (!callsItself_) storeContext(outerDepth_, offsetof(rt::ThreadContext, depth));
 }
 
 // The frame was counted by the driver.

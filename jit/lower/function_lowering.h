@@ -9,6 +9,15 @@
 //                              ├─ Capture ──► captureFrame for each frame of the chain ──► return
 //                              └─ Exception ─► addTraceFrame ─► handler of the block, or return
 //
+// A function that calls itself becomes two. The calls of itself go straight to `f.body`, which takes the depth outside
+// in the register that otherwise holds the cell; what the cell leads to only fetches it:
+//
+//      f(ctx, nest cell, ...)         depth = ctx->depth;  r = f.body(ctx, nest depth, ...);  ctx->depth = depth
+//      f.body(ctx, nest depth, ...)   ... f.body(ctx, nest depth + 1, ...)
+//
+// That is legal because a compiled function is never replaced. Between calls of itself ctx->depth is only kept right if
+// the body has other instructions that run guest code.
+//
 // One class, its methods by subject: arithmetic, memory, objects, arrays, calls, control, markers, safepoints, sync.
 #pragma once
 
@@ -37,6 +46,7 @@ struct LoweringInput {
   std::string symbol;
   std::optional<uint32_t> resumePoint{};  ///< set: `body` is the continuation at this point
   bool checked = false;
+  bool unmovable = false;  ///< see rt::CodeOptions
 };
 
 class FunctionLowering {
@@ -54,10 +64,13 @@ class FunctionLowering {
   bool isContinuation() const { return in_.resumePoint.has_value(); }
 
   // -- frame of the function (function_lowering.cpp)
+  void findSelfCalls();
+  llvm::Function* emitEntryOfBody();
   void emitFunctionEntry();
   void emitContinuationEntry();
   void checkArrival();
   void countIn();
+  void storeOwnDepth();
   void countOut();
   void emitReturn(llvm::Value* value);
   llvm::BasicBlock* abandonBlock();
@@ -88,6 +101,8 @@ class FunctionLowering {
   enum class MayCapture : bool { No, Yes };
   /// After a call of a helper or a function: leaves the hot path if it did not return normally.
   void checkUnwinding(const ir::Instr& instr, MayCapture mayCapture);
+  /// The same after a call of one of `callees`.
+  void checkUnwindingOf(const ir::Instr& instr, const std::vector<ir::FunctionId>& callees);
   void unwind(const ir::Instr& instr, llvm::Value* unwinding, MayCapture mayCapture);
   void captureChain(const ir::Instr& instr);
   void captureOne(const ir::FrameState& state, const std::vector<llvm::Value*>& virtuals);
@@ -179,6 +194,10 @@ class FunctionLowering {
 
   // -- calls.cpp
   llvm::Value* slotArray(llvm::ArrayRef<llvm::Value*> values);
+  llvm::Value* callFunction(ir::FunctionId callee, const std::vector<ir::TypeId>& params, ir::TypeId result,
+                            llvm::ArrayRef<llvm::Value*> arguments);
+  llvm::Value* callSelf(llvm::ArrayRef<llvm::Value*> arguments);
+  ir::FunctionId directCallee(const ir::Instr& instr) const;
   llvm::Value* callCell(llvm::Value* cell, const std::vector<ir::TypeId>& params, ir::TypeId result,
                         llvm::ArrayRef<llvm::Value*> arguments);
   void lowerCall(const ir::Instr& instr);
@@ -212,6 +231,8 @@ class FunctionLowering {
   llvm::Value* resultSlot_ = nullptr;  // continuations
   bool countsDepth_;
   llvm::Value* outerDepth_ = nullptr;  // if it counts: ctx->depth without this frame
+  bool callsItself_ = false;           // function_ is the body then
+  bool keepsDepth_ = true;             // ctx->depth counts this frame too while other guest code may run
 
   std::vector<llvm::Value*> values_;                      // by ValueId
   std::vector<llvm::BasicBlock*> blocks_;                 // by BlockId

@@ -102,7 +102,7 @@ llvm::Value* FunctionLowering::loadTyped(const Instr& instr, llvm::Value* addres
 void FunctionLowering::storeTyped(llvm::Value* object, llvm::Value* address, llvm::Value* value, ir::TypeKind kind,
                                   llvm::MDNode* tag) {
   bool isReference = kind >= ir::TypeKind::Null;
-  if (isReference && !JVMC_FAULT("store-without-barrier")) {
+  if (isReference && !in_.unmovable && !JVMC_FAULT("store-without-barrier")) {
     llvm::Value* flags = loadContextAtomic(b_.getInt32Ty(), offsetof(ThreadContext, barrierFlags));
     coldPath(b_.CreateIsNotNull(flags), "barrier", [&] {
       llvm::Value* offset =

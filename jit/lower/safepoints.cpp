@@ -31,6 +31,13 @@ void FunctionLowering::checkUnwinding(const Instr& instr, MayCapture mayCapture)
   coldPath(b_.CreateIsNotNull(unwinding), "unwind", [&] { unwind(instr, unwinding, mayCapture); });
 }
 
+// Also where nobody can move the thread there are waits, and exceptions that a program means to throw.
+void FunctionLowering::checkUnwindingOf(const Instr& instr, const std::vector<ir::FunctionId>& callees) {
+  auto leavesEarly = [&](ir::FunctionId f) { return !f.valid() || in_.calls.mayWaitOrThrow(f); };
+  if (in_.unmovable && std::none_of(callees.begin(), callees.end(), leavesEarly)) return;
+  checkUnwinding(instr, MayCapture::Yes);
+}
+
 void FunctionLowering::unwind(const Instr& instr, llvm::Value* unwinding, MayCapture mayCapture) {
   if (mayCapture == MayCapture::Yes) {
     llvm::BasicBlock *capture = newBlock("capture"), *exception = newBlock("exception");

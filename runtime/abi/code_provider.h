@@ -16,6 +16,10 @@ struct CodeOptions {
   bool synchronous = false;  ///< mode `jit`: nothing is ever interpreted; a function that cannot be compiled is fatal
   uint64_t passSeed = 0;     ///< non-zero: a random subset of passes for each function
   uint32_t compileThreads = 1;
+  /// For measurements only, and with `synchronous`: code without polls, without checks after calls of functions that
+  /// neither wait nor execute `throw`, without store barriers, depth count and stack check. It cannot be moved or
+  /// preempted, holds up a collection by another thread, and is wrong for a program in which an instruction throws.
+  bool unmovable = false;
   bool perfMap = false;  ///< write /tmp/perf-PID.map
 };
 

@@ -18,6 +18,7 @@ struct EmitOptions {
   std::string function;
   std::vector<std::string> passes;
   bool checked = false;
+  bool unmovable = false;
   bool noLines = false;
   bool unoptimised = false;
   uint64_t seed = 0;
@@ -38,6 +39,7 @@ std::string passTable() {
 ir::PipelineOptions pipelineOptions(const EmitOptions& options) {
   ir::PipelineOptions pipeline;
   pipeline.checked = options.checked;
+  pipeline.unmovable = options.unmovable;
   pipeline.seed = options.seed;
   bool isAll = options.passes.empty() || options.passes == std::vector<std::string>{"all"};
   if (options.passes == std::vector<std::string>{"none"})
@@ -132,6 +134,7 @@ void addEmit(CLI::App& app, const CommonOptions& common, Action& action) {
       ->delimiter(',')
       ->allow_extra_args(false);  // a file may follow
   command->add_flag("--checked", options->checked, "As for a program with peers: with coherence checks");
+  command->add_flag("--unmovable", options->unmovable, "For measurements: without polls, checks after calls, barriers");
   command->add_option("--seed", options->seed, "Run a random subset of the passes");
   command->add_option("--resume", options->resumePoint, "Show the continuation at this resume point of the function")
       ->needs("--function");

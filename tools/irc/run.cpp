@@ -19,7 +19,7 @@ struct RunFlags {
   uint64_t passSeed = 0;
   uint32_t compileThreads = 1;
   uint64_t tierUpHeat = rt::VmOptions().tierUpHeat;
-  bool perfMap = false;
+  bool perfMap = false, unmovable = false;
 };
 
 Result<rt::VmOptions> toVmOptions(const RunFlags& flags) {
@@ -39,6 +39,9 @@ Result<rt::VmOptions> toVmOptions(const RunFlags& flags) {
   options.code.passSeed = flags.passSeed;
   options.code.compileThreads = flags.compileThreads;
   options.code.perfMap = flags.perfMap;
+  options.code.unmovable = flags.unmovable;
+  if (flags.unmovable && (options.mode != rt::RunMode::Jit || !flags.zeal.empty()))
+    return Error{ErrorCode::kInvalidInput, "--unmovable needs --mode jit, and excludes --zeal"};
   return options;
 }
 
@@ -108,6 +111,11 @@ void addRun(CLI::App& app, const CommonOptions& common, Action& action) {
   command->add_option("--heat", flags->tierUpHeat, "Calls and loop rounds before a function is compiled")
       ->capture_default_str();
   command->add_flag("--perf-map", flags->perfMap, "Write /tmp/perf-PID.map for perf");
+  command
+      ->add_flag("--unmovable", flags->unmovable,
+                 "For measurements only: code without polls, checks after calls and barriers; an exception that an "
+                 "instruction throws is undefined behaviour")
+      ->group("Measuring");
   command->footer(
       "Examples:\n"
       "  irc run program.ir 100\n"

@@ -67,6 +67,33 @@ TEST(Emit, AContinuationTakesSlots) {
   EXPECT_THAT(text, Not(HasSubstr("@cell.0"))) << "the call is behind it";
 }
 
+constexpr const char* kRecursiveStore = R"(
+class Node {
+  field next: ref(Node)
+}
+func @chain(%n: ref(Node), %left: i32) {
+  %m = new Node
+  store_field %m, Node.next, %n
+  %less = sub.i32 %left, 1
+  br_if %less, deeper, end
+deeper:
+  call @chain(%m, %less)
+  br end
+end:
+  return
+}
+)";
+
+TEST(Emit, UnmovableCodeHasNoPollNoCheckAfterACallAndNoBarrier) {
+  EmitOptions unmovable;
+  unmovable.pipeline.unmovable = true;
+  for (const char* needed : {"@jvmc_poll", "@jvmc_captureFrame", "@jvmc_storeBarrier"}) {
+    EXPECT_THAT(emit(kRecursiveStore, "chain"), HasSubstr(needed));
+    EXPECT_THAT(emit(kRecursiveStore, "chain", unmovable), Not(HasSubstr(needed)));
+  }
+  EXPECT_THAT(emit(kCall, "caller", unmovable), HasSubstr("@jvmc_captureFrame")) << "a callee that waits still unwinds";
+}
+
 constexpr const char* kCopy = R"(
 func @copy(%n: i32, %a: array(f64), %b: array(f64)) {
   br loop(0)

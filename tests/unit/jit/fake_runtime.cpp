@@ -35,14 +35,14 @@ double Outcome::f64() const {
   return std::bit_cast<double>(bits);
 }
 
-FakeRuntime::FakeRuntime(const std::string& text, rt::CodeOptions options) {
+FakeRuntime::FakeRuntime(const std::string& text, rt::CodeOptions options, rt::AddressPlan plan) {
   ir::text::SourceSet sources;
   sources.add("test.ir", text);
   ir::text::DiagnosticSink sink;
   auto parsed = ir::text::parseModule(sources, sink);
   JVMC_CHECK(parsed.has_value(), ir::text::renderDiagnostics(sources, sink, false));
   module = std::move(parsed->module);
-  layout = std::make_unique<rt::ModuleLayout>(*module, rt::AddressPlan());
+  layout = std::make_unique<rt::ModuleLayout>(*module, plan);
   classes = std::make_unique<rt::ClassTable>(*layout);
   calls = std::make_unique<ir::CallGraph>(*module);
   code = makeJit(*layout, classes->cells(), classes->infos(), options);

@@ -43,7 +43,9 @@ struct Frame {
 
 class FakeRuntime {
  public:
-  explicit FakeRuntime(const std::string& text, rt::CodeOptions options = {.synchronous = true});
+  /// Two at a time need plans that do not overlap.
+  explicit FakeRuntime(const std::string& text, rt::CodeOptions options = {.synchronous = true},
+                       rt::AddressPlan plan = {});
   ~FakeRuntime();
 
   Outcome run(const std::string& function, std::vector<uint64_t> arguments = {});
