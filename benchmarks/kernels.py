@@ -36,8 +36,9 @@ def compile_java(name, folder):
 
 
 def show(part, rows):
-    """A table of one part; ratios are to the best C and to Java."""
-    variants = list(rows[0][part])
+    """A table of one part; ratios are to the best C and to Java. Mode auto has no steady state that two runs could tell:
+    how much of them is interpreted depends on when the compiler's thread gets a core."""
+    variants = [v for v in rows[0][part] if part == "whole" or v != "auto"]
     print(f"\n{part} (CPU seconds)\n{'program':12}" + "".join(f"{v:>12}" for v in variants) + "   jit / best C   jit / java")
     for row in rows:
         cpu = row[part]

@@ -11,8 +11,15 @@ Each run starts two nodes with `jvmcluster run --nodes 2` and reads the parts of
     ack      from the send to the answer: a round trip with the thread's start in the middle; not part of the move
     fetch    a copy of the thread's array, 56 bytes, asked for at its home until it is there; after moves away from home
 The bound is the upper end of the power of two in which the median lies; the mean is exact but has the stragglers in it.
-Medians of both over the runs are printed. Beside it, in the same process and between the same runs: a ping of a message
-of the same size through a Unix socket and through TCP on loopback, half a round trip, between two processes.
+Medians of both over the runs are printed.
+
+The *pause* is measured by the guest itself, with compiled code on both sides: a thread 3 or 10 frames deep reads the
+monotonic clock before and after each poll, every poll moves it, and the differences are counted in classes of time. It
+holds all parts: capture, settle, wire, resume, run queue, and entering the continuation. Beside it, in the same run:
+what capture and resumption take without the move, the same program with --zeal capture:1 on a node alone.
+
+Also, in the same process and between the same runs: a ping of a message of the same size through a Unix socket and
+through TCP on loopback, half a round trip, between two processes.
 """
 import argparse
 import json
@@ -95,6 +102,132 @@ func @main() -> i32 {
   return 0
 }
 """
+
+
+# Upper ends of the classes of pauses, in microseconds.
+CLASSES = (0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 40, 50, 60, 80, 100, 130, 160, 200, 300, 500, 1000, 10_000)
+
+
+def pause_program(frames, rounds):
+    """One thread, `frames` deep at each poll. Prints how many pauses were below each bound. (A loop with a step that is
+    not constant polls in every round.)"""
+    names = [f"c{i}" for i in range(len(CLASSES))]
+    params = "".join(f", %{c}: i64" for c in names)
+    count = "".join(f"  %is_{c} = lt.i64 %d, {int(bound * 1000)}\n  %one_{c} = i32_to_i64 %is_{c}\n"
+                    f"  %{c}_2 = add.i64 %{c}, %one_{c}\n" for c, bound in zip(names, CLASSES))
+    store = "".join(f"  store_elem %out, {i}, %{c}\n" for i, c in enumerate(names))
+    return f"""
+native @io.print(array(i8)) outside
+native @bytes.from_i64(i64) -> array(i8) node
+native @clock.monotonic_nanos() -> i64 node
+
+func @measure(%out: array(i64), %step: i32) -> i32 {{
+  %start = call_native @clock.monotonic_nanos()
+  br loop(0, %start{", 0" * len(names)})
+loop(%i: i32, %last: i64{params}):
+  %now = call_native @clock.monotonic_nanos()
+  %d = sub.i64 %now, %last
+{count}  %i2 = add.i32 %i, %step
+  %more = lt.i32 %i2, {rounds}
+  %again = call_native @clock.monotonic_nanos()
+  br_if %more, loop(%i2, %again{"".join(f", %{c}_2" for c in names)}), done
+done:
+{store}  return %i2
+}}
+
+func @down(%depth: i32, %out: array(i64)) -> i32 {{
+  %deep = gt.i32 %depth, 0
+  br_if %deep, deeper, bottom
+deeper:
+  %less = sub.i32 %depth, 1
+  %r = call @down(%less, %out)
+  %r2 = add.i32 %r, 1
+  return %r2
+bottom:
+  %s = call @measure(%out, 1)
+  return %s
+}}
+
+func @worker(%out: array(i64)) {{
+  %r = call @down({frames - 3}, %out)
+  return
+}}
+
+func @main() -> i32 {{
+  %out = new_array i64, {len(names)}
+  %t = new Thread
+  thread_start %t, @worker(%out)
+  %joined = thread_join %t, 0
+  br print(0)
+print(%i: i32):
+  %more = lt.i32 %i, {len(names)}
+  br_if %more, one, done
+one:
+  %v = load_elem %out, %i
+  %text = call_native @bytes.from_i64(%v)
+  call_native @io.print(%text)
+  %space = new_array i8, 1
+  store_elem %space, 0, 32
+  call_native @io.print(%space)
+  %i2 = add.i32 %i, 1
+  br print(%i2)
+done:
+  return 0
+}}
+"""
+
+
+def median_pause(below, total):
+    """Nanoseconds, interpolated within the class in which the median lies."""
+    low_bound, low_count = 0.0, 0
+    for bound, count in zip(CLASSES, below):
+        if count * 2 >= total:
+            return (low_bound + (bound - low_bound) * (total / 2 - low_count) / (count - low_count)) * 1000
+        low_bound, low_count = bound, count
+    return float("inf")
+
+
+def run_program(command, folder, text):
+    """(standard output, statistics) of a program given as text."""
+    program, stats = folder / "program.ir", folder / "stats.json"
+    program.write_text(text)
+    done = subprocess.run([*command, "--stats", str(stats), str(program)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        sys.exit(f"exit code {done.returncode}: {' '.join(command)}\n{done.stderr}")
+    return done.stdout, json.loads(stats.read_text())
+
+
+def measure_pauses(binaries, folder, frames, rounds, repetitions, ping_rounds):
+    ways = {"moved": [str(binaries / "jvmcluster"), "run", "--nodes", "2", "--mode", "jit", "--zeal", "migrate:1"],
+            "captured": [str(binaries / "irc"), "run", "--mode", "jit", "--zeal", "capture:1"]}
+    medians, within, pings, size = {way: [] for way in ways}, [], {"unix": [], "tcp": []}, 0
+    for _ in range(repetitions):
+        for way, command in ways.items():
+            out, stats = run_program(command, folder, pause_program(frames, rounds))
+            below = [int(word) for word in out.split()]
+            medians[way].append(median_pause(below, rounds))
+            if way == "moved":
+                moves = stats["total"]["moves"]
+                if moves["out"] < rounds - 1:
+                    sys.exit(f"{moves['out']} moves in {rounds} rounds")
+                size = round(moves["bytes_out"] / moves["out"])
+                within.append(below[CLASSES.index(200)] / rounds)
+        pings["unix"].append(ping_nanos(socket.socketpair(), size, ping_rounds))
+        pings["tcp"].append(ping_nanos(tcp_pair(), size, ping_rounds))
+    return {"frames": frames, "rounds": rounds, "imageBytes": size,
+            "medianNanos": {way: statistics.median(times) for way, times in medians.items()},
+            "range": [min(medians["moved"]), max(medians["moved"])], "below200us": statistics.median(within),
+            "pingNanos": {name: statistics.median(times) for name, times in pings.items()}}
+
+
+def show_pauses(result):
+    median, ping = result["medianNanos"], result["pingNanos"]
+    print(f"pause of a thread {result['frames']} frames deep, {result['imageBytes']} bytes: median "
+          f"{median['moved'] / 1000:.1f} us ({result['range'][0] / 1000:.1f} to {result['range'][1] / 1000:.1f} over the "
+          f"runs), {result['below200us']:.1%} below 200 us")
+    print(f"  captured and resumed in place {median['captured'] / 1000:.2f} us; raw hop {ping['unix'] / 1000:.1f} us (Unix "
+          f"socket), {ping['tcp'] / 1000:.1f} us (TCP)", flush=True)
 
 
 def expected_sum(n):
@@ -218,6 +351,10 @@ def main():
             n, repetitions, rounds = (small, 1, 20) if args.smoke else (full, args.repetitions, 2000)
             results[name] = measure(args.bin, pathlib.Path(folder), flags, n, repetitions, rounds)
             show(name, results[name])
+        for frames in (3, 10):
+            size = (20, 1, 20) if args.smoke else (3000, args.repetitions, 2000)
+            results[f"pause {frames}"] = measure_pauses(args.bin, pathlib.Path(folder), frames, *size)
+            show_pauses(results[f"pause {frames}"])
     if args.json:
         args.json.write_text(json.dumps(results, indent=2))
 

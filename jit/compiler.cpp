@@ -52,7 +52,11 @@ class Engine {
     request.pipeline.seed = options_.passSeed;
     auto unit = makeUnit(context, layout_, calls_, *machine, request);
     if (!unit.ok()) return std::move(unit).error();
-    optimise(**unit, *machine);
+    // A continuation without loops does a bounded rest of work after a capture, which took longer than that.
+    if (resumePoint && isLoopFree(**unit))
+      prepareQuickly(**unit, *machine);
+    else
+      optimise(**unit, *machine);
     linker_.add(emitObject(**unit, *machine));
     return linker_.find(symbol);
   }

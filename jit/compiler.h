@@ -1,6 +1,6 @@
 // The optimising compiler: ir bodies -> LLVM 19 -> machine code in function cells.
 //
-//   requestFunction ──► queue ──► worker: ir::runPipeline ──► lower/ ──► LLVM O3 ──► object ──► JITLink ──► cell
+//   requestFunction ──► queue ──► worker: ir::runPipeline ──► lower/ ──► LLVM O2 ──► object ──► JITLink ──► cell
 //   requestContinuation ───────► worker: ir::runContinuationPipeline ──► (the same) ──► code cache
 //
 // LLVM is loaded by the first request, so a program that is never hot does not pay for it. Nothing of LLVM runs on the

@@ -78,6 +78,12 @@ class ReportFunctions final : public ObjectLinkingLayer::Plugin {
 
   void modifyPassConfig(MaterializationResponsibility&, llvm::jitlink::LinkGraph&,
                         llvm::jitlink::PassConfiguration& config) override {
+    // The body of a function that calls itself is reached from beside it, without a symbol; keep its name.
+    config.PrePrunePasses.push_back([](llvm::jitlink::LinkGraph& graph) {
+      for (llvm::jitlink::Symbol* symbol : graph.defined_symbols())
+        if (symbol->hasName() && symbol->isCallable()) symbol->setLive(true);
+      return llvm::Error::success();
+    });
     config.PostFixupPasses.push_back([this](llvm::jitlink::LinkGraph& graph) {
       for (llvm::jitlink::Symbol* symbol : graph.defined_symbols())
         if (symbol->hasName() && symbol->isCallable())

@@ -1,5 +1,6 @@
 #include "jit/optimizer.h"
 
+#include <llvm/Analysis/CFG.h>
 #include <llvm/Analysis/TargetLibraryInfo.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/Passes/PassBuilder.h>
@@ -71,13 +72,24 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
   noLibrary.disableAllFunctions();
   analyses.functions.registerPass([&] { return llvm::TargetLibraryAnalysis(noLibrary); });
   analyses.registerAll(builder);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, analyses.modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, analyses.modules);
 }
 
-void expandOnly(llvm::Module& module) {
+void prepareQuickly(llvm::Module& module, llvm::TargetMachine& machine) {
   llvm::FunctionAnalysisManager none;
   for (llvm::Function& function : module)
     if (!function.isDeclaration()) ExpandChecks().run(function, none);
+  machine.setOptLevel(llvm::CodeGenOptLevel::None);
+  machine.setO0WantsFastISel(true);
+}
+
+bool isLoopFree(const llvm::Module& module) {
+  for (const llvm::Function& function : module) {
+    llvm::SmallVector<std::pair<const llvm::BasicBlock*, const llvm::BasicBlock*>> backEdges;
+    if (!function.isDeclaration()) llvm::FindFunctionBackedges(function, backEdges);
+    if (!backEdges.empty()) return false;
+  }
+  return true;
 }
 
 std::unique_ptr<llvm::MemoryBuffer> emitObject(llvm::Module& module, llvm::TargetMachine& machine) {

@@ -16,12 +16,17 @@ llvm::orc::JITTargetMachineBuilder hostMachine();
 /// One per thread: a machine is not thread-safe.
 std::unique_ptr<llvm::TargetMachine> makeTargetMachine();
 
-/// Runs LLVM's O3 pipeline with the expansion of coherence markers in it. No library function is known to it, so guest
+/// Runs LLVM's O2 pipeline with the expansion of coherence markers in it. (O3 adds copies of loops, once for each value of
+/// a condition: twice the code and the time for guest programs, not faster on any kernel.) No library function is known to it, so guest
 /// loops become no calls of memcpy or memset, which are not element-atomic.
 void optimise(llvm::Module& module, llvm::TargetMachine& machine);
 
-/// What has to be done to a unit that is not optimised: markers are expanded, nothing else.
-void expandOnly(llvm::Module& module);
+/// Instead of optimise(): markers are expanded, nothing else, and `machine` emits simple code from now on. A tenth of
+/// the time, for what is worth no more.
+void prepareQuickly(llvm::Module& module, llvm::TargetMachine& machine);
+
+/// No function of the unit has a loop.
+bool isLoopFree(const llvm::Module& module);
 
 std::unique_ptr<llvm::MemoryBuffer> emitObject(llvm::Module& module, llvm::TargetMachine& machine);
 std::string emitAssembly(llvm::Module& module, llvm::TargetMachine& machine);

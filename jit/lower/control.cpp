@@ -5,8 +5,17 @@ namespace jvmc::jit {
 
 using ir::Instr;
 
+// A loop that polls in each round gains nothing from being unrolled: every copy would come with the cold code of its
+// safepoints. Where rounds are cheap enough for that to matter, strip-mining has taken the poll out.
 void FunctionLowering::lowerBr(const Instr& instr) {
   branchTo(instr.targets[0]);
+  const auto& instrs = body_[current_].instrs;
+  if (current_.value == 0 || instrs.front().op != ir::Opcode::kPoll) return;
+  llvm::LLVMContext& context = unit_.context();
+  llvm::MDNode* disable = llvm::MDNode::get(context, llvm::MDString::get(context, "llvm.loop.unroll.disable"));
+  llvm::MDNode* loop = llvm::MDNode::getDistinct(context, {nullptr, disable});
+  loop->replaceOperandWith(0, loop);
+  b_.GetInsertBlock()->getTerminator()->setMetadata(llvm::LLVMContext::MD_loop, loop);
 }
 
 void FunctionLowering::lowerBrIf(const Instr& instr) {
