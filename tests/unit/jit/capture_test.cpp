@@ -217,7 +217,8 @@ TEST(Capture, AnUncaughtExceptionLeavesWithTheSameTrace) {
 }
 
 TEST(Capture, TooDeepRecursionThrowsStackOverflowAtTheSameDepth) {
-  constexpr const char* kDeep = R"(
+  // Depth in a register, in the context, and in both by turns.
+  constexpr const char* kItself = R"(
 func @deep(%n: i32) -> i32 {
   %m = add.i32 %n, 1
   %r = call @deep(%m)
@@ -225,16 +226,51 @@ func @deep(%n: i32) -> i32 {
   return %s
 }
 )";
-  FakeRuntime vm(kDeep);
-  vm.ctx.depthLimit = 500;
-  Outcome plain = vm.run("deep", {slot(0)});
-  EXPECT_EQ(plain.exception, "StackOverflowError");
-  EXPECT_EQ(plain.trace.size(), 500u);
-  vm.captureEvery = 37;
-  Outcome captured = vm.run("deep", {slot(0)});
-  EXPECT_EQ(captured.exception, "StackOverflowError");
-  EXPECT_EQ(captured.trace.size(), 500u);
-  EXPECT_GT(vm.captures, 10u);
+  constexpr const char* kEachOther = R"(
+func @deep(%n: i32) -> i32 {
+  %r = call @deeper(%n)
+  %s = add.i32 %r, 1
+  return %s
+}
+func @deeper(%n: i32) -> i32 {
+  %r = call @deep(%n)
+  %s = add.i32 %r, 1
+  return %s
+}
+)";
+  constexpr const char* kBoth = R"(
+func @deep(%n: i32) -> i32 {
+  %m = add.i32 %n, 1
+  %kind = and.i32 %n, 3
+  br_if %kind, itself, other
+itself:
+  %r = call @deep(%m)
+  %s = add.i32 %r, 1
+  return %s
+other:
+  %q = call @between(%m)
+  %t = add.i32 %q, 1
+  return %t
+}
+func @between(%n: i32) -> i32 {
+  %r = call @deep(%n)
+  %s = add.i32 %r, 1
+  return %s
+}
+)";
+  for (const char* program : {kItself, kEachOther, kBoth}) {
+    SCOPED_TRACE(program);
+    FakeRuntime vm(program);
+    vm.ctx.depthLimit = 500;
+    Outcome plain = vm.run("deep", {slot(0)});
+    EXPECT_EQ(plain.exception, "StackOverflowError");
+    EXPECT_EQ(plain.trace.size(), 500u);
+    vm.captureEvery = 37;
+    Outcome captured = vm.run("deep", {slot(0)});
+    EXPECT_EQ(captured.exception, "StackOverflowError");
+    EXPECT_EQ(captured.trace.size(), 500u);
+    EXPECT_GT(vm.captures, 10u);
+  }
 }
 
 }  // namespace
