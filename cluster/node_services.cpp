@@ -1,5 +1,6 @@
 #include "cluster/node_services.h"
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -11,6 +12,7 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr double kCpuWindowNanos = 100e6;  // of ThreadSnapshot::cpuNanosRecent
+constexpr std::array<const char*, kChannels> kChannelNames = {"objects", "threads", "control"};
 
 NodeLoad sampleLoad(rt::Vm& vm) {
   NodeLoad load;
@@ -109,6 +111,14 @@ void NodeServices::report(const StatSink& sink) const {
   attached.migrator.stats().report(sink);
   attached.router.report(sink);
   attached.balancer.report(sink);
+  const NetStats net = parts_->control.net().stats();
+  for (size_t i = 0; i < kChannels; ++i) {
+    const std::string name = std::string("net.") + kChannelNames[i];
+    sink(name + ".messages_out", net.channels[i].messagesSent);
+    sink(name + ".bytes_out", net.channels[i].bytesSent);
+    sink(name + ".messages_in", net.channels[i].messagesReceived);
+    sink(name + ".bytes_in", net.channels[i].bytesReceived);
+  }
 }
 
 std::vector<rt::ThreadId> NodeServices::threadsLastSeenAt(NodeId node) const {

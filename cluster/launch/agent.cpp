@@ -253,7 +253,7 @@ schema::Agent::Client Agent::newServer(std::shared_ptr<kj::Own<RpcConnection>> i
 
 void Agent::takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) {
   auto slot = std::make_shared<kj::Own<RpcConnection>>();
-  *slot = kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER,
+  *slot = kj::heap<RpcConnection>(kj::mv(stream), capnp::rpc::twoparty::Side::SERVER,
                                   newServer(caller.role == Role::Agent ? slot : nullptr));
   callers_.push_back(slot);
   auto gone = [this, slot] {

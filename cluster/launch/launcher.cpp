@@ -161,7 +161,7 @@ void Launch::serveCommands() {
 void Launch::takeCommand(kj::Own<kj::AsyncIoStream> stream) {
   uint64_t number = nextCommand_++;
   auto& connection = commands_[number];
-  connection = kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, run_->control());
+  connection = kj::heap<RpcConnection>(kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, run_->control());
   auto gone = [this, number] {
     // Not from within the connection's own event.
     loop_.post([this, number] { commands_.erase(number); });

@@ -12,7 +12,7 @@
 #include "cluster/launch/views_codec.h"
 #include "cluster/membership/program_end.h"
 #include "cluster/net/idle_cores.h"
-#include "cluster/net/rpc_node_net.h"
+#include "cluster/net/peer_connections.h"
 
 namespace jvmc::cluster {
 
@@ -51,9 +51,15 @@ uint64_t residentBytes() {
 class VmProcess {
  public:
   VmProcess(const VmProcessOptions& options, const MakeProgramNode& makeNode, ClusterKey key)
-      : options_(options), makeNode_(makeNode), key_(key), loop_(loopOptions()), main_(loop_) {}
+      : options_(options),
+        makeNode_(makeNode),
+        key_(key),
+        loop_({}),
+        main_(loop_),
+        messageLoop_(messageLoopOptions()) {}
 
   void run() {
+    messageLoop_.start();
     loop_.startThread();
     loop_.runSync([this] { listen(); });
     main_.run();
@@ -62,8 +68,8 @@ class VmProcess {
  private:
   class Server;
 
-  IoLoopOptions loopOptions() {
-    IoLoopOptions options;
+  MessageLoopOptions messageLoopOptions() {
+    MessageLoopOptions options;
     options.maySpin = [this] { return idleCores_.any(); };
     return options;
   }
@@ -75,11 +81,15 @@ class VmProcess {
   void takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream);
   void takeLauncher(kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<void> callPeers();
-  HelloInfo introduction() const;
+  kj::Promise<void> callPeer(NodeId peer, const Address& address);
+  kj::Promise<void> callData(NodeId peer, const Address& address, LinkRole role);
+  HelloInfo introduction(LinkRole link) const;
   schema::Launcher::Client& launcher() { return KJ_ASSERT_NONNULL(launcher_); }
 
   // -- the launcher's requests (on the loop)
   kj::Promise<void> prepare(StartPlan plan);
+  void openNet();
+  void onPeerLost(NodeId peer, const std::string& reason);
   void reportAlive();
   void reportFatal(Error error);
   NodeView describe();  // main thread
@@ -87,9 +97,10 @@ class VmProcess {
   const VmProcessOptions& options_;
   const MakeProgramNode& makeNode_;
   ClusterKey key_;
-  IdleCores idleCores_;
+  IdleCores idleCores_;  // message loop only
   IoLoop loop_;
   MainThread main_;
+  MessageLoop messageLoop_;
 
   // On the loop only, once they are made.
   kj::Own<Listener> listener_;
@@ -99,7 +110,8 @@ class VmProcess {
   std::vector<uint8_t> moduleHash_;
   bool hasPlan_ = false;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> awaitingPlan_;
-  std::unique_ptr<RpcNodeNet> net_;
+  std::unique_ptr<SocketNodeNet> net_;
+  kj::Own<PeerConnections> peers_;
   std::unique_ptr<ControlChannel> control_;
   std::unique_ptr<ProgramEnd> programEnd_;
   std::unique_ptr<OutsideLink> outside_;
@@ -196,20 +208,27 @@ std::string VmProcess::admitPeer(const HelloInfo& caller) const {
   if (caller.moduleHash != moduleHash_) return "the modules differ";
   if (!(caller.plan == plan_.plan)) return "the address plans differ";
   if (caller.view != kFirstView) return fmt::format("view {} is not the current one", caller.view);
-  if (net_->isConnected(NodeId(caller.node))) return fmt::format("node {} is connected already", caller.node);
+  if (peers_->has(NodeId(caller.node), caller.link)) return fmt::format("node {} is connected already", caller.node);
   return "";
 }
 
 void VmProcess::takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) {
   if (caller.role == Role::Launcher) return takeLauncher(kj::mv(stream));
   NodeId peer(caller.node);
-  net_->addPeer(
-      peer, kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, net_->linkFor(peer)));
+  switch (caller.link) {
+    case LinkRole::Control:
+      return peers_->addControl(
+          peer, kj::heap<RpcConnection>(kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, peers_->ownLink()));
+    case LinkRole::Small:
+      return peers_->addData(peer, DataLink::Small, kj::mv(stream));
+    case LinkRole::Bulk:
+      return peers_->addData(peer, DataLink::Bulk, kj::mv(stream));
+  }
 }
 
 void VmProcess::takeLauncher(kj::Own<kj::AsyncIoStream> stream) {
   launcherConnection_ =
-      kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, kj::heap<Server>(*this));
+      kj::heap<RpcConnection>(kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, kj::heap<Server>(*this));
   launcher_ = launcherConnection_->peer().castAs<schema::Launcher>();
   loop_.detach(launcherConnection_->onDisconnect().then(
       [] {
@@ -219,7 +238,7 @@ void VmProcess::takeLauncher(kj::Own<kj::AsyncIoStream> stream) {
       [](kj::Exception&&) { leave(0); }));
 }
 
-HelloInfo VmProcess::introduction() const {
+HelloInfo VmProcess::introduction(LinkRole link) const {
   HelloInfo info;
   info.role = Role::Node;
   info.program = options_.program;
@@ -228,6 +247,7 @@ HelloInfo VmProcess::introduction() const {
   info.moduleHash = moduleHash_;
   info.plan = plan_.plan;
   info.view = kFirstView;
+  info.link = link;
   return info;
 }
 
@@ -236,11 +256,24 @@ kj::Promise<void> VmProcess::callPeers() {
   for (uint32_t i = 0; i < options_.node; ++i) {
     auto address = Address::parse(plan_.peers[i]);
     if (!address.ok()) return toException(address.error());
-    NodeId peer(i);
-    calls.add(callPeer(loop_, *address, key_, introduction(), net_->linkFor(peer))
-                  .then([this, peer](kj::Own<RpcConnection> connection) { net_->addPeer(peer, kj::mv(connection)); }));
+    calls.add(callPeer(NodeId(i), *address));
   }
-  return kj::joinPromises(calls.finish()).then([this] { return net_->whenComplete(); });
+  return kj::joinPromises(calls.finish()).then([this] { return peers_->whenComplete(); });
+}
+
+/// One connection after the other: the acceptor lets only so many callers greet at a time.
+kj::Promise<void> VmProcess::callPeer(NodeId peer, const Address& address) {
+  return cluster::callPeer(loop_, address, key_, introduction(LinkRole::Control), peers_->ownLink())
+      .then([this, peer](kj::Own<RpcConnection> connection) { peers_->addControl(peer, kj::mv(connection)); })
+      .then([this, peer, address] { return callData(peer, address, LinkRole::Small); })
+      .then([this, peer, address] { return callData(peer, address, LinkRole::Bulk); });
+}
+
+kj::Promise<void> VmProcess::callData(NodeId peer, const Address& address, LinkRole role) {
+  return callStream(loop_, address, key_, introduction(role))
+      .then([this, peer, role](kj::Own<kj::AsyncIoStream> stream) {
+        peers_->addData(peer, role == LinkRole::Small ? DataLink::Small : DataLink::Bulk, kj::mv(stream));
+      });
 }
 
 // ---------------------------------------------------------------- the program
@@ -252,25 +285,15 @@ kj::Promise<void> VmProcess::prepare(StartPlan plan) {
   plan_ = std::move(plan);
   moduleHash_ = moduleHashBytes(plan_.module);
   hasPlan_ = true;
-
-  RpcNodeNetOptions netOptions;
-  netOptions.self = NodeId(options_.node);
-  netOptions.nodeCount = options_.nodeCount;
-  netOptions.view = kFirstView;
-  netOptions.onPeerLost = [this](NodeId peer, std::string reason) {
-    spdlog::debug("node {} is lost: {}", peer.value, reason);
-    auto request = launcher().peerLostRequest();
-    request.setNode(peer.value);
-    request.setReason(reason);
-    loop_.detach(request.send().ignoreResult());
-  };
-  net_ = std::make_unique<RpcNodeNet>(loop_, std::move(netOptions));
+  openNet();
   control_ = std::make_unique<ControlChannel>(*net_);
   ProgramEnd::Callbacks callbacks;
   callbacks.onEnd = [this](int32_t exitCode) {
-    auto request = launcher().programEndedRequest();
-    request.setExitCode(exitCode);
-    loop_.detach(request.send().ignoreResult());
+    loop_.post([this, exitCode] {
+      auto request = launcher().programEndedRequest();
+      request.setExitCode(exitCode);
+      loop_.detach(request.send().ignoreResult());
+    });
   };
   callbacks.onUncaught = [this](const rt::ThreadEnd& end) {
     loop_.post([this, end] {
@@ -304,6 +327,30 @@ kj::Promise<void> VmProcess::prepare(StartPlan plan) {
         spdlog::info("ready, process {}", getpid());
         reportAlive();
       });
+}
+
+/// The data plane and the connections that feed it.
+void VmProcess::openNet() {
+  SocketNodeNetOptions netOptions;
+  netOptions.self = NodeId(options_.node);
+  netOptions.nodeCount = options_.nodeCount;
+  netOptions.view = kFirstView;
+  netOptions.onPeerLost = [this](NodeId peer, std::string reason) {
+    loop_.post([this, peer, reason = std::move(reason)] { onPeerLost(peer, reason); });
+  };
+  net_ = std::make_unique<SocketNodeNet>(messageLoop_, std::move(netOptions));
+  PeerConnectionsOptions peerOptions;
+  peerOptions.nodeCount = options_.nodeCount;
+  peerOptions.view = kFirstView;
+  peers_ = kj::heap<PeerConnections>(loop_, *net_, peerOptions);
+}
+
+void VmProcess::onPeerLost(NodeId peer, const std::string& reason) {
+  spdlog::debug("node {} is lost: {}", peer.value, reason);
+  auto request = launcher().peerLostRequest();
+  request.setNode(peer.value);
+  request.setReason(reason);
+  loop_.detach(request.send().ignoreResult());
 }
 
 /// What would be lost with this node, so that the launcher can say so. Names only while there are few threads: listing

@@ -1,7 +1,8 @@
 // A VM process: one node of one program. States and protocol: schema/launch.capnp.
 //
 //   main thread    waits for work: builds the VM, answers questions about it, stops it
-//   I/O loop       launcher, peers, outside calls
+//   I/O loop       launcher, heartbeats, outside calls (KJ)
+//   message loop   everything between nodes: objects, threads, balancer
 //   the VM's own   workers, compiler, collector
 #pragma once
 

@@ -19,11 +19,11 @@
 
 namespace jvmc::cluster {
 
-/// One per node. Handlers and completions run on the I/O loop; threadCreated and threadEnded on any thread.
+/// One per node. Handlers and completions run on the net's I/O thread; threadCreated and threadEnded on any thread.
 class ProgramEnd final : public rt::ThreadEvents {
  public:
   struct Callbacks {
-    /// Main thread's exit code; on the first node, once, on the I/O loop.
+    /// Main thread's exit code; on the first node, once, on the I/O thread.
     std::function<void(int32_t exitCode)> onEnd;
     /// A thread ended by an exception; on the node where that happened, on its thread.
     std::function<void(const rt::ThreadEnd&)> onUncaught;
@@ -51,7 +51,7 @@ class ProgramEnd final : public rt::ThreadEvents {
   Callbacks callbacks_;
   std::atomic<uint64_t> created_{0}, ended_{0};
 
-  // First node, on the I/O loop only.
+  // First node, on the I/O thread only.
   bool mainEnded_ = false;
   int32_t exitCode_ = 0;
   bool censusRuns_ = false;

@@ -7,10 +7,9 @@
 
 namespace jvmc::cluster {
 
-BufferedStream::BufferedStream(kj::Own<kj::AsyncIoStream> inner, size_t maxMessageBytes, kj::Function<void()> onArrival)
+BufferedStream::BufferedStream(kj::Own<kj::AsyncIoStream> inner, size_t maxMessageBytes)
     : inner_(kj::mv(inner)),
       check_(maxMessageBytes),
-      onArrival_(kj::mv(onArrival)),
       readBuffer_(kj::heapArray<kj::byte>(kReadAheadBytes)),
       lastWrite_(kj::Promise<void>(kj::READY_NOW).fork()),
       tasks_(*this) {}
@@ -24,7 +23,6 @@ void BufferedStream::taskFailed(kj::Exception&& exception) {
 // ---------------------------------------------------------------- reading
 
 void BufferedStream::checkArrived(const kj::byte* bytes, size_t count) {
-  if (count > 0) onArrival_();
   if (!check_.accept({bytes, count}))
     kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, "the peer sent a bad frame", check_.problem().c_str()));
 }

@@ -21,8 +21,7 @@ class BufferedStream final : public kj::AsyncIoStream, private kj::TaskSet::Erro
   static constexpr size_t kLargeWriteBytes = 64 << 10;
   static constexpr size_t kMaxQueuedBytes = 256 << 10;
 
-  /// `onArrival` is called after each read of the inner stream that brought something.
-  BufferedStream(kj::Own<kj::AsyncIoStream> inner, size_t maxMessageBytes, kj::Function<void()> onArrival = [] {});
+  BufferedStream(kj::Own<kj::AsyncIoStream> inner, size_t maxMessageBytes);
   ~BufferedStream() noexcept(false);
 
   kj::Promise<size_t> tryRead(void* buffer, size_t minBytes, size_t maxBytes) override;
@@ -48,7 +47,6 @@ class BufferedStream final : public kj::AsyncIoStream, private kj::TaskSet::Erro
 
   kj::Own<kj::AsyncIoStream> inner_;
   FrameCheck check_;
-  kj::Function<void()> onArrival_;
   kj::Array<kj::byte> readBuffer_;
   size_t readFrom_ = 0, readTo_ = 0;
 

@@ -93,6 +93,7 @@ Words encodeBody(const HelloInfo& info, const Nonce& nonce) {
   plan.setRegionShift(info.plan.regionShift);
   plan.setRegionCount(info.plan.regionCount);
   body.setView(info.view);
+  body.setLink(schema::LinkRole(info.link));
   return capnp::messageToFlatArray(message);
 }
 
@@ -128,6 +129,8 @@ ReceivedHello decodeHello(kj::ArrayPtr<const capnp::word> words, const ClusterKe
   auto plan = body.getPlan();
   result.info.plan = {plan.getBase(), plan.getRegionShift(), plan.getRegionCount()};
   result.info.view = body.getView();
+  if (body.getLink() > schema::LinkRole::BULK) refuse(ErrorCode::kCorrupt, "an unknown link");
+  result.info.link = LinkRole(body.getLink());
   return result;
 }
 

@@ -15,6 +15,9 @@ namespace jvmc::cluster {
 enum class Role : uint8_t { Launcher, Node, Agent, Command };
 const char* roleName(Role role);
 
+/// What a connection between two nodes is for.
+enum class LinkRole : uint8_t { Control, Small, Bulk };
+
 /// Who the caller says it is. Trusted once the proof has been checked: it knows the key.
 struct HelloInfo {
   Role role = Role::Command;
@@ -24,6 +27,7 @@ struct HelloInfo {
   std::vector<uint8_t> moduleHash;
   rt::AddressPlan plan;
   uint64_t view = 0;
+  LinkRole link = LinkRole::Control;
 };
 
 /// Decides whether a caller that knows the key may come in: the reason why not, or empty. May wait.

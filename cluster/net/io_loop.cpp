@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <future>
 
 #include "cluster/net/error_bridge.h"
@@ -55,14 +54,13 @@ void IoLoop::runHere() {
       std::lock_guard lock(mutex_);
       if (stopping_ && posted_.empty()) break;
     }
-    if (!spinUntilPosted()) sleep();
+    sleep();
   }
   while (!atStop_.empty()) {
     auto task = std::move(atStop_.back());
     atStop_.pop_back();
     task();
   }
-  arrival_ = nullptr;
 }
 
 void IoLoop::stop() {
@@ -101,12 +99,6 @@ void IoLoop::runSync(const std::function<void()>& task) {
   done.get_future().wait();
 }
 
-void IoLoop::noteArrival() {
-  if (!options_.maySpin) return;
-  arrived_ = true;
-  KJ_IF_MAYBE (fulfiller, arrival_) (*fulfiller)->fulfill();
-}
-
 void IoLoop::taskFailed(kj::Exception&& exception) {
   spdlog::debug("a background task of the I/O loop failed: {}", plainText(exception));
 }
@@ -126,28 +118,14 @@ bool IoLoop::somethingPosted() {
   return !posted_.empty();
 }
 
-/// True as soon as something was posted or arrived; false if nothing did within the time.
-bool IoLoop::spinUntilPosted() {
-  if (!options_.maySpin || !options_.maySpin()) return false;
-  auto end = std::chrono::steady_clock::now() + std::chrono::nanoseconds(options_.spinNanos);
-  arrived_ = false;
-  while (std::chrono::steady_clock::now() < end) {
-    io_->waitScope.poll();
-    if (arrived_ || somethingPosted()) return true;
-  }
-  return false;
-}
-
 void IoLoop::sleep() {
-  auto arrival = kj::newPromiseAndFulfiller<void>();
-  arrival_ = kj::mv(arrival.fulfiller);
   auto posted = observer_->whenBecomesReadable();
   {
     std::lock_guard lock(mutex_);
     if (!posted_.empty() || stopping_) return;
     asleep_ = true;
   }
-  posted.exclusiveJoin(kj::mv(arrival.promise)).wait(io_->waitScope);
+  posted.wait(io_->waitScope);
   uint64_t count;
   (void)!::read(eventFd_, &count, sizeof count);
 }

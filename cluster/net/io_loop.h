@@ -1,8 +1,7 @@
 // The one KJ event loop of a process, and the way into it from other threads.
 //
-// Other threads post closures: a locked queue, and an eventfd that is written only if the loop sleeps. Before it sleeps
-// the loop may spin for a few tens of microseconds, because waking a sleeping core costs 35-50 us; `maySpin` says when
-// (only while cores are idle). Capabilities and promises belong to the loop and die on it.
+// Other threads post closures: a locked queue, and an eventfd that is written only if the loop sleeps. Capabilities and
+// promises belong to the loop and die on it. Messages between nodes have a loop of their own (message_loop.h).
 #pragma once
 
 #include <kj/async-io.h>
@@ -20,8 +19,6 @@ namespace jvmc::cluster {
 
 struct IoLoopOptions {
   std::string threadName = "jvmc-io";
-  int64_t spinNanos = 40'000;
-  std::function<bool()> maySpin;  ///< asked by the loop before each sleep; empty: never spins
 };
 
 class IoLoop final : private kj::TaskSet::ErrorHandler {
@@ -52,14 +49,11 @@ class IoLoop final : private kj::TaskSet::ErrorHandler {
   kj::Timer& timer() { return io_->provider->getTimer(); }
   /// Keeps a promise running; a failure is logged at level debug.
   void detach(kj::Promise<void> promise) { tasks_->add(kj::mv(promise)); }
-  /// Something arrived from a socket: worth spinning for more before sleeping again.
-  void noteArrival();
 
  private:
   void taskFailed(kj::Exception&& exception) override;
   void runPosted();
   bool somethingPosted();
-  bool spinUntilPosted();
   void sleep();
 
   IoLoopOptions options_;
@@ -78,8 +72,6 @@ class IoLoop final : private kj::TaskSet::ErrorHandler {
   kj::AsyncIoContext* io_ = nullptr;
   kj::TaskSet* tasks_ = nullptr;
   kj::UnixEventPort::FdObserver* observer_ = nullptr;
-  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> arrival_;  // ends the sleep
-  bool arrived_ = false;
   std::vector<std::function<void()>> atStop_;
 };
 

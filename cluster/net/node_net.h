@@ -1,7 +1,8 @@
 // Messages between the nodes of one program: the port that object space, thread migration and balancer use. The real
-// implementation speaks Cap'n Proto RPC (cluster/net/rpc_*.cpp); tests put delays and reordering in between.
+// implementation sends frames over sockets (socket_node_net.h); tests put delays and reordering in between.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +22,16 @@ enum class Channel : uint8_t {
   Objects,  ///< fetch, flush, synchronisation requests (cluster/objects)
   Threads,  ///< thread images, mail, location updates (cluster/migration)
   Control,  ///< load reports, region leases, commands (cluster/membership, cluster/balance)
+};
+inline constexpr size_t kChannels = 3;
+
+/// What went to other nodes and came from them. Bytes are payloads, of requests and of answers.
+struct NetStats {
+  struct OfChannel {
+    uint64_t messagesSent = 0, bytesSent = 0;
+    uint64_t messagesReceived = 0, bytesReceived = 0;
+  };
+  std::array<OfChannel, kChannels> channels{};
 };
 
 /// Answers one request, once. May be kept and used later, from any thread. Dropping it answers with an error.
@@ -54,6 +65,9 @@ class NodeNet {
   virtual void post(std::function<void()> task) = 0;
   /// Runs `task` on the I/O thread after `nanos`.
   virtual void postAfter(int64_t nanos, std::function<void()> task) = 0;
+
+  /// Any thread.
+  virtual NetStats stats() const { return {}; }
 };
 
 }  // namespace jvmc::cluster

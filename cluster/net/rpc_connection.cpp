@@ -34,7 +34,7 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> connectTo(IoLoop& loop, const Address& a
 
 }  // namespace
 
-kj::Own<kj::AsyncIoStream> tuned(IoLoop& loop, kj::Own<kj::AsyncIoStream> stream) {
+kj::Own<kj::AsyncIoStream> tuned(kj::Own<kj::AsyncIoStream> stream) {
   KJ_IF_MAYBE (fd, stream->getFd()) {
     int one = 1;  // fails on Unix sockets, which need no such thing
     (void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -42,8 +42,8 @@ kj::Own<kj::AsyncIoStream> tuned(IoLoop& loop, kj::Own<kj::AsyncIoStream> stream
   return stream;
 }
 
-RpcConnection::RpcConnection(IoLoop& loop, kj::Own<kj::AsyncIoStream> greeted, Side side, capnp::Capability::Client own)
-    : stream_(kj::heap<BufferedStream>(kj::mv(greeted), kMaxMessageBytes, [&loop] { loop.noteArrival(); })),
+RpcConnection::RpcConnection(kj::Own<kj::AsyncIoStream> greeted, Side side, capnp::Capability::Client own)
+    : stream_(kj::heap<BufferedStream>(kj::mv(greeted), kMaxMessageBytes)),
       network_(*stream_, side, readerOptions()),
       rpc_(capnp::makeRpcServer(network_, kj::mv(own))),
       side_(side),
@@ -56,20 +56,25 @@ capnp::Capability::Client RpcConnection::peer() {
   return rpc_.bootstrap(vat);
 }
 
-kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, ClusterKey key, HelloInfo self,
-                                             capnp::Capability::Client own) {
+kj::Promise<kj::Own<kj::AsyncIoStream>> callStream(IoLoop& loop, Address address, ClusterKey key, HelloInfo self) {
   return connectTo(loop, address)
-      .then([&loop, key, self = std::move(self), own = kj::mv(own)](kj::Own<kj::AsyncIoStream> raw) mutable {
-        auto stream = tuned(loop, kj::mv(raw));
+      .then([&loop, key, self = std::move(self)](kj::Own<kj::AsyncIoStream> raw) mutable {
+        auto stream = tuned(kj::mv(raw));
         auto greeted = loop.timer().timeoutAfter(kHelloNanos * kj::NANOSECONDS, greet(*stream, key, std::move(self)));
-        return greeted.then([&loop, stream = kj::mv(stream), own = kj::mv(own)]() mutable {
-          return kj::heap<RpcConnection>(loop, kj::mv(stream), Side::CLIENT, kj::mv(own));
-        });
+        return greeted.then([stream = kj::mv(stream)]() mutable { return kj::mv(stream); });
       })
-      .catch_([address](kj::Exception&& exception) -> kj::Promise<kj::Own<RpcConnection>> {
+      .catch_([address](kj::Exception&& exception) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
         Error error = toError(exception);
         if (error.code == ErrorCode::kInternal) error.code = ErrorCode::kUnavailable;
         return toException(std::move(error).withContext("cannot connect to " + address.text()));
+      });
+}
+
+kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, ClusterKey key, HelloInfo self,
+                                             capnp::Capability::Client own) {
+  return callStream(loop, std::move(address), key, std::move(self))
+      .then([own = kj::mv(own)](kj::Own<kj::AsyncIoStream> stream) mutable {
+        return kj::heap<RpcConnection>(kj::mv(stream), Side::CLIENT, kj::mv(own));
       });
 }
 
@@ -90,7 +95,7 @@ kj::Promise<void> Listener::acceptNext() {
     if (pendingHellos_ >= kMaxPendingHellos) {
       spdlog::warn("refused a connection: {} others have not greeted yet", pendingHellos_);
     } else {
-      tasks_.add(greetCaller(tuned(loop_, kj::mv(stream))));
+      tasks_.add(greetCaller(tuned(kj::mv(stream))));
     }
     return acceptNext();
   });

@@ -17,8 +17,7 @@ namespace jvmc::cluster {
 class RpcConnection {
  public:
   /// `own` is what the peer gets as our bootstrap capability.
-  RpcConnection(IoLoop& loop, kj::Own<kj::AsyncIoStream> greeted, capnp::rpc::twoparty::Side side,
-                capnp::Capability::Client own);
+  RpcConnection(kj::Own<kj::AsyncIoStream> greeted, capnp::rpc::twoparty::Side side, capnp::Capability::Client own);
 
   /// The peer's bootstrap capability.
   capnp::Capability::Client peer();
@@ -33,7 +32,10 @@ class RpcConnection {
   kj::ForkedPromise<void> disconnected_;
 };
 
-/// Connects, greets and starts RPC. Fails with words that name the address.
+/// Connects and greets. Fails with words that name the address.
+kj::Promise<kj::Own<kj::AsyncIoStream>> callStream(IoLoop& loop, Address address, ClusterKey key, HelloInfo self);
+
+/// As callStream, and starts RPC.
 kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, ClusterKey key, HelloInfo self,
                                              capnp::Capability::Client own);
 
@@ -60,7 +62,7 @@ class Listener final : private kj::TaskSet::ErrorHandler {
   kj::TaskSet tasks_;
 };
 
-/// Answers all that must not wait: TCP_NODELAY, and a stream that notes arrivals for the loop's spinning.
-kj::Own<kj::AsyncIoStream> tuned(IoLoop& loop, kj::Own<kj::AsyncIoStream> stream);
+/// Small messages must not wait: TCP_NODELAY.
+kj::Own<kj::AsyncIoStream> tuned(kj::Own<kj::AsyncIoStream> stream);
 
 }  // namespace jvmc::cluster

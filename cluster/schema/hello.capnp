@@ -7,7 +7,7 @@
 #        |  <--------------- Challenge ------------ |      a fresh nonce; sent at once
 #        |  ---------------- Hello ---------------> |      who, for which program; body proved with the key
 #        |  <--------------- Welcome -------------- |      ok and the acceptor's own proof, or a refusal in words
-#        |  <======== Cap'n Proto RPC, both ways ======> |
+#        |  <======== Cap'n Proto RPC, both ways ======> |      or frames (docs/reference/wire.md), on a data link
 #
 # Framing. Each message stands alone: the four bytes "JVMC", its length in bytes as a little-endian u32 (a multiple of 8, at
 # most 4096), then one flat Cap'n Proto message. Anything else ends the connection with one log line at the acceptor.
@@ -53,6 +53,13 @@ struct HelloBody {
   moduleHash @5 :Data;    # role node: must agree; XXH3-128 of the module's bytes
   plan @6 :AddressPlan;   # role node: must agree
   view @7 :UInt64;        # role node: number of the caller's view
+  link @8 :LinkRole;      # role node: what this connection is for
+}
+
+enum LinkRole {
+  control @0;  # RPC (node.capnp)
+  small @1;    # frames with payloads of at most 64 KiB
+  bulk @2;     # frames with larger payloads
 }
 
 struct AddressPlan {

@@ -126,6 +126,11 @@ class Streams(ClusterTest):
                 self.assertEqual(result.stdout, expected)
                 self.assertEqual(result.returncode, 0)
 
+    def test_an_array_of_200_mib_reaches_a_thread_on_another_node(self):
+        n = 200 * 2**20 // 8
+        result = self.jvmcluster("run", "--nodes", "2", "--balance", "off", PROGRAMS / "large_array.ir", n)
+        self.assertEqual(result.stdout, f"{n * (n - 1) // 2}\n" * 2, result.stderr)
+
     def test_a_full_disk_is_an_error_of_the_program(self):
         with open("/dev/full", "w") as full:
             result = self.jvmcluster("run", PROGRAMS / "numbers.ir", 5, stdout=full, stderr=subprocess.PIPE)

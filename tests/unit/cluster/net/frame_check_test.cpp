@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "schema/node.capnp.h"
+#include "schema/launch.capnp.h"
 
 namespace jvmc::cluster {
 namespace {
@@ -29,8 +29,7 @@ TEST(FrameCheck, AcceptsRealMessagesCutAtEveryByte) {
   std::vector<uint8_t> stream;
   for (size_t size : {0, 1, 7, 100, 5000}) {
     capnp::MallocMessageBuilder message(16);
-    auto params = message.initRoot<schema::NodeLink::ExchangeParams>();
-    params.initPayload(size);
+    message.initRoot<schema::StartRequest>().initModule(uint32_t(size));
     auto words = capnp::messageToFlatArray(message);
     stream.insert(stream.end(), words.asBytes().begin(), words.asBytes().end());
   }

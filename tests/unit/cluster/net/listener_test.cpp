@@ -44,8 +44,8 @@ class ListenerTest : public testing::Test {
             return std::string(info.program == "p1" ? "" : "this is another program");
           },
           [this](HelloInfo info, kj::Own<kj::AsyncIoStream> stream) {
-            connections_.push_back(kj::heap<RpcConnection>(loop_, kj::mv(stream), capnp::rpc::twoparty::Side::SERVER,
-                                                           kj::heap<Greeter>()));
+            connections_.push_back(
+                kj::heap<RpcConnection>(kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, kj::heap<Greeter>()));
           });
     });
   }

@@ -1,0 +1,179 @@
+#include "cluster/net/message_link.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "ir/support/check.h"
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr int kPiecesMax = 64;
+constexpr int kTurnCalls = 16;
+constexpr uint32_t kReading = EPOLLIN;
+constexpr uint32_t kReadingAndWriting = EPOLLIN | EPOLLOUT;
+
+}  // namespace
+
+MessageLink::MessageLink(MessageLoop& loop, int fd, size_t payloadBytesMax, LinkOwner& owner)
+    : loop_(loop), fd_(fd), owner_(owner), reader_(payloadBytesMax), alive_(std::make_shared<bool>(true)) {
+  loop_.watch(fd_, kReading, *this);
+}
+
+MessageLink::~MessageLink() {
+  JVMC_CHECK(closed_, fd_);
+}
+
+void MessageLink::close() {
+  std::lock_guard lock(mutex_);
+  if (closed_) return;
+  closed_ = true;
+  *alive_ = false;
+  loop_.unwatch(fd_, *this);
+  queue_.clear();
+  if (writing_) {  // another thread is inside a system call with the socket: it closes it
+    shutdown(fd_, SHUT_RDWR);
+    return;
+  }
+  sending_.clear();
+  ::close(fd_);
+}
+
+// ---------------------------------------------------------------- sending
+
+void MessageLink::send(const FrameHeader& header, Bytes payload) {
+  std::unique_lock lock(mutex_);
+  if (closed_) return;
+  const size_t before = queue_.bytes();
+  queue_.append(header, std::move(payload));
+  queuedBytes_.fetch_add(queue_.bytes() - before, std::memory_order_relaxed);
+  if (loop_.onLoop()) {
+    if (!collecting_) {
+      collecting_ = true;
+      loop_.flushSoon(*this);
+    }
+    if (queue_.bytes() < kCollectedBytes) return;
+  }
+  write(lock);
+}
+
+void MessageLink::flush() {
+  collecting_ = false;
+  std::unique_lock lock(mutex_);
+  write(lock);
+}
+
+/// Becomes the writer, unless there is one or the socket is full.
+void MessageLink::write(std::unique_lock<std::mutex>& lock) {
+  if (writing_ || blocked_ || closed_ || (queue_.empty() && sending_.empty())) return;
+  writing_ = true;
+  Progress progress = Progress::Done;
+  for (int calls = 0; progress == Progress::Done && !closed_; ++calls) {
+    if (sending_.empty()) sending_.swap(queue_);
+    if (sending_.empty()) break;
+    lock.unlock();
+    progress = calls < kTurnCalls ? writeTurn() : Progress::Full;  // the loop goes on for a thread that has other work
+    lock.lock();
+  }
+  writing_ = false;
+  if (closed_) {
+    sending_.clear();
+    ::close(fd_);
+    return;
+  }
+  blocked_ = progress != Progress::Done;
+  if (progress == Progress::Failed) return failSoon(fmt::format("cannot write to it: {}", std::strerror(writeError_)));
+  if (blocked_ != watchesWriting_) {
+    watchesWriting_ = blocked_;
+    loop_.change(fd_, blocked_ ? kReadingAndWriting : kReading, *this);
+  }
+  tellIfDrained();
+}
+
+/// Writes `sending_` as far as the socket, or one turn, goes. Without the lock.
+MessageLink::Progress MessageLink::writeTurn() {
+  size_t turn = 0;
+  while (!sending_.empty()) {
+    if (turn >= kTurnBytes) return Progress::Full;  // let the loop look at other sockets
+    iovec pieces[kPiecesMax];
+    msghdr message{};
+    message.msg_iov = pieces;
+    message.msg_iovlen = size_t(sending_.gather(pieces, kPiecesMax));
+    const ssize_t taken = sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (taken < 0) {
+      writeError_ = errno;
+      if (errno == EINTR) continue;
+      return errno == EAGAIN ? Progress::Full : Progress::Failed;
+    }
+    turn += size_t(taken);
+    sending_.drop(size_t(taken));
+    queuedBytes_.fetch_sub(size_t(taken));
+  }
+  return Progress::Done;
+}
+
+void MessageLink::whenDrainedTo(size_t bytes) {
+  drainMark_ = bytes;
+  tellIfDrained();
+}
+
+void MessageLink::tellIfDrained() {
+  size_t mark = drainMark_.load();
+  if (mark == SIZE_MAX || queuedBytes_.load() > mark) return;
+  if (!drainMark_.compare_exchange_strong(mark, SIZE_MAX)) return;
+  loop_.post([this, alive = alive_] {
+    if (*alive) owner_.onDrained();
+  });
+}
+
+// ---------------------------------------------------------------- receiving
+
+void MessageLink::onReady(uint32_t events) {
+  if (!*alive_) return;
+  if (events & ~uint32_t(EPOLLOUT)) read();
+  if (!*alive_ || !(events & EPOLLOUT)) return;
+  std::unique_lock lock(mutex_);
+  blocked_ = false;
+  write(lock);
+}
+
+void MessageLink::read() {
+  for (size_t turn = 0; turn < kTurnBytes;) {
+    const std::span<uint8_t> room = reader_.room();
+    const ssize_t count = recv(fd_, room.data(), room.size(), MSG_DONTWAIT);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) return;
+    if (count < 0) return fail(fmt::format("cannot read from it: {}", std::strerror(errno)));
+    if (count == 0) return fail("the connection was closed");
+    turn += size_t(count);
+    reader_.filled(size_t(count));
+    while (std::optional<Frame> frame = reader_.next()) {
+      owner_.onFrame(std::move(*frame));
+      if (!*alive_) return;
+    }
+    if (!reader_.problem().empty()) return fail("it sent " + reader_.problem());
+    if (size_t(count) < room.size()) return;  // there was no more
+  }
+}
+
+void MessageLink::failSoon(std::string why) {
+  loop_.post([this, alive = alive_, why = std::move(why)]() mutable {
+    if (*alive) fail(std::move(why));
+  });
+}
+
+void MessageLink::fail(std::string why) {
+  if (broken_) return;
+  broken_ = true;
+  owner_.onBroken(std::move(why));
+}
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,97 @@
+#include "cluster/net/peer_connections.h"
+
+#include <fcntl.h>
+#include <kj/debug.h>
+
+#include "cluster/net/error_bridge.h"
+
+namespace jvmc::cluster {
+
+/// What a peer calls.
+class PeerConnections::Link final : public schema::NodeLink::Server {
+ public:
+  explicit Link(uint64_t view) : view_(view) {}
+  kj::Promise<void> heartbeat(HeartbeatContext context) override {
+    context.getResults().setView(view_);
+    return kj::READY_NOW;
+  }
+
+ private:
+  uint64_t view_;
+};
+
+PeerConnections::PeerConnections(IoLoop& loop, SocketNodeNet& net, PeerConnectionsOptions options)
+    : loop_(loop), net_(net), options_(options) {}
+
+PeerConnections::~PeerConnections() noexcept(false) = default;
+
+schema::NodeLink::Client PeerConnections::ownLink() {
+  return kj::heap<Link>(options_.view);
+}
+
+bool PeerConnections::has(NodeId peer, LinkRole role) const {
+  const auto found = peers_.find(peer.value);
+  return found != peers_.end() && found->second.links[size_t(role)];
+}
+
+void PeerConnections::addControl(NodeId peer, kj::Own<RpcConnection> connection) {
+  if (has(peer, LinkRole::Control)) return;
+  auto link = connection->peer().castAs<schema::NodeLink>();
+  auto watch =
+      connection->onDisconnect()
+          .then([] { return std::string("the connection was lost"); },
+                [](kj::Exception&& exception) { return plainText(exception); })
+          .exclusiveJoin(heartbeats(kj::mv(link))
+                             .then([] { return std::string(); },
+                                   [](kj::Exception&& exception) { return "no heartbeat: " + plainText(exception); }))
+          .then([this, peer](std::string reason) { net_.losePeer(peer, std::move(reason)); })
+          .eagerlyEvaluate(nullptr);
+  Peer& entry = peers_[peer.value];
+  entry.connection = kj::mv(connection);
+  entry.watch = kj::mv(watch);
+  noteLink(peer, LinkRole::Control);
+}
+
+void PeerConnections::addData(NodeId peer, DataLink kind, kj::Own<kj::AsyncIoStream> stream) {
+  const LinkRole role = kind == DataLink::Small ? LinkRole::Small : LinkRole::Bulk;
+  if (has(peer, role)) return;
+  const int own = fcntl(KJ_ASSERT_NONNULL(stream->getFd()), F_DUPFD_CLOEXEC, 0);  // KJ closes its own with the stream
+  if (own < 0) return net_.losePeer(peer, "no file descriptor is left");
+  stream = nullptr;
+  net_.addLink(peer, kind, own);
+  noteLink(peer, role);
+}
+
+void PeerConnections::noteLink(NodeId peer, LinkRole role) {
+  peers_[peer.value].links[size_t(role)] = true;
+  if (!complete()) return;
+  for (auto& fulfiller : awaitingComplete_) fulfiller->fulfill();
+  awaitingComplete_.clear();
+}
+
+bool PeerConnections::complete() const {
+  if (peers_.size() + 1 < options_.nodeCount) return false;
+  for (const auto& [id, peer] : peers_)
+    for (const bool link : peer.links)
+      if (!link) return false;
+  return true;
+}
+
+kj::Promise<void> PeerConnections::whenComplete() {
+  if (complete()) return kj::READY_NOW;
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  awaitingComplete_.push_back(kj::mv(paf.fulfiller));
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<void> PeerConnections::heartbeats(schema::NodeLink::Client link) {
+  return loop_.timer().afterDelay(options_.heartbeatNanos * kj::NANOSECONDS).then([this, link]() mutable {
+    auto request = link.heartbeatRequest();
+    request.setView(options_.view);
+    return loop_.timer()
+        .timeoutAfter(options_.silenceNanos * kj::NANOSECONDS, request.send().ignoreResult())
+        .then([this, link]() mutable { return heartbeats(kj::mv(link)); });
+  });
+}
+
+}  // namespace jvmc::cluster
