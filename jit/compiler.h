@@ -31,10 +31,10 @@ enum class TextKind : uint8_t { Llvm, Asm };
 
 struct EmitOptions {
   TextKind kind = TextKind::Llvm;
-  bool optimised = true;                ///< Llvm: after LLVM's passes, or as the lowering made it
-  bool checked = false;                 ///< with coherence checks
-  std::optional<uint32_t> resumePoint;  ///< the continuation at this point instead of the function
-  ir::PipelineOptions pipeline;         ///< which passes of ours run first (`checked` is taken from above)
+  bool optimised = true;                     ///< Llvm: after LLVM's passes, or as the lowering made it
+  bool checked = false;                      ///< with coherence checks
+  std::optional<uint32_t> resumePoint = {};  ///< the continuation at this point instead of the function
+  ir::PipelineOptions pipeline = {};         ///< which passes of ours run first (`checked` is taken from above)
 };
 
 /// What the compiler makes of `function`, as text for people and tests. Needs no runtime: cells and classes are named

@@ -21,13 +21,17 @@ void expectSameWhereverCaptured(const std::string& text, const std::string& func
     FakeRuntime vm(text, {.synchronous = true, .passSeed = seed});
     Outcome plain = vm.run(function, arguments);
     ASSERT_EQ(plain.exception, exception);
-    if (exception.empty()) ASSERT_EQ(plain.bits, expected);
+    if (exception.empty()) {
+      ASSERT_EQ(plain.bits, expected);
+    }
     for (uint64_t k : {1, 2, 3, 5, 7, 11, 16, 23, 40, 64, 100, 177, 300}) {
       SCOPED_TRACE(testing::Message() << "passes " << seed << ", captured every " << k);
       vm.captureEvery = k;
       Outcome captured = vm.run(function, arguments);
       ASSERT_EQ(captured.exception, exception);
-      if (exception.empty()) ASSERT_EQ(captured.bits, expected);
+      if (exception.empty()) {
+        ASSERT_EQ(captured.bits, expected);
+      }
       EXPECT_EQ(captured.trace, plain.trace);
     }
     captures += vm.captures;

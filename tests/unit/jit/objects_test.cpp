@@ -19,7 +19,9 @@ Outcome runAllWays(FakeRuntime& vm, const std::string& function, std::vector<uin
     vm.captureEvery = k;
     Outcome captured = vm.run(function, arguments);
     EXPECT_EQ(captured.exception, plain.exception) << function << " captured every " << k;
-    if (plain.exception.empty()) EXPECT_EQ(captured.bits, plain.bits) << function << " captured every " << k;
+    if (plain.exception.empty()) {
+      EXPECT_EQ(captured.bits, plain.bits) << function << " captured every " << k;
+    }
   }
   return plain;
 }
