@@ -38,7 +38,7 @@ struct NodeServices::Parts {
         : homes(vm.options().plan, vm.options().nodeCount),
           regions(homes, vm.options().node),
           host(vm, homes, vm.options().node, std::move(codec), options.fatal),
-          space(host, control.net(), homes, vm.clock(), options.space),
+          space(host, host, control.net(), homes, vm.clock(), options.space),
           router(host, control.net(), homes),
           migrator(host, control.net(), router),
           balancer(control, router, options.balance, [&vm] { return sampleLoad(vm); }),
@@ -102,6 +102,7 @@ void NodeServices::start() {
 void NodeServices::stop() {
   parts_->attached->balancer.stop();
   parts_->attached->staleness.stop();
+  parts_->attached->space.mover().stop();
   parts_->attached->migrator.close();
 }
 

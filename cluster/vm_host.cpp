@@ -143,9 +143,13 @@ std::optional<Resumption> VmHost::carryOutOnThread(const SyncRequest& request, b
   mail.kind = request.op == SyncOp::Unpark      ? ThreadMail::Kind::Unpark
               : request.op == SyncOp::Interrupt ? ThreadMail::Kind::Interrupt
                                                 : ThreadMail::Kind::QueryInterrupted;
-  post({rt::ThreadId(rt::loadGuest<int64_t>(request.object + threadIdOffset_)), request.object}, mail);
+  post({threadOf(request.object), request.object}, mail);
   if (mail.kind == ThreadMail::Kind::QueryInterrupted) return std::nullopt;
   return done;
+}
+
+rt::ThreadId VmHost::threadOf(ObjectRef threadObject) {
+  return rt::ThreadId(rt::loadGuest<int64_t>(threadObject + threadIdOffset_));
 }
 
 void VmHost::post(const rt::ThreadRef& to, const ThreadMail& mail) {
@@ -199,7 +203,7 @@ void VmHost::exportAnswer(const Resumption& answer) {
 }
 
 void VmHost::exportIfHere(ObjectRef object) {
-  if (object == rt::kNullRef || !homes_.valid(object) || homes_.homeOf(object) != self_) return;
+  if (object == rt::kNullRef || !homes_.valid(object) || !homes_.isServedBy(self_, object)) return;
   if (vm_.heap().plausible(object)) vm_.heap().exportObject(object);
 }
 
@@ -213,6 +217,75 @@ uint64_t VmHost::arrivalEpoch() {
 
 bool VmHost::hasEnded(ObjectRef threadObject) {
   return rt::loadGuest<int32_t>(threadObject + threadStateOffset_, std::memory_order_acquire) == kThreadEnded;
+}
+
+// ---------------------------------------------------------------- blocks
+
+void VmHost::stopWorld(const std::function<void()>& body) {
+  vm_.world().stop(nullptr, body);
+}
+
+std::set<uint64_t> VmHost::unquietIntervals() {
+  std::set<uint64_t> intervals;
+  vm_.world().forEachContext([&](const ThreadContext& ctx) {
+    if (!ctx.quiescent) intervals.insert(ctx.interval);
+  });
+  return intervals;
+}
+
+void VmHost::pollAll() {
+  vm_.world().pollAll();
+}
+
+std::vector<rt::BlockGroup> VmHost::withdraw(uint64_t bytes) {
+  return vm_.heap().withdraw(bytes);
+}
+
+void VmHost::restore(const rt::BlockGroup& group) {
+  vm_.heap().restore(group);
+}
+
+void VmHost::forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) {
+  vm_.heap().forEachObject(group, visit);
+}
+
+void VmHost::giveAway(const rt::BlockGroup& group) {
+  vm_.heap().giveAway(group);
+}
+
+void VmHost::adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) {
+  vm_.heap().adopt(group, objects);
+}
+
+bool VmHost::hasRoomFor(uint64_t bytes) {
+  return vm_.heap().hasRoomFor(bytes);
+}
+
+/// Only what has state is asked: monitors with an inflated word, and Thread objects (joins, whereabouts).
+Bytes VmHost::takeHomeState(ObjectRef object) {
+  const bool isThread = isThreadObject(object);
+  const bool inflated = (rt::header(object)->lockWord.load(std::memory_order_acquire) & rt::kLockInflated) != 0;
+  if (!isThread && !inflated) return {};
+  ByteWriter out;
+  const std::optional<LastSeen> seen = isThread ? router->takeLocation(threadOf(object)) : std::nullopt;
+  out.put(seen.has_value());
+  out.put(seen ? seen->node.value : 0u);
+  out.put(seen ? seen->incarnation : 0u);
+  putSyncState(out, syncHome_->take(object));
+  return out.take();
+}
+
+bool VmHost::putHomeState(ObjectRef object, std::span<const uint8_t> state) {
+  ByteReader in(state);
+  const bool seen = in.getBool();
+  LastSeen place;
+  place.node = NodeId(in.get<uint32_t>());
+  place.incarnation = in.get<uint32_t>();
+  const rt::SyncState sync = getSyncState(in);
+  if (!in.finished() || (seen && (place.node.value >= homes_.nodeCount() || !isThreadObject(object)))) return false;
+  if (seen) router->putLocation(threadOf(object), place);
+  if (!sync.empty()) syncHome_->put(object, sync);
+  return true;
 }
 
 void VmHost::fatal(Error error) {

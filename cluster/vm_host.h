@@ -3,6 +3,7 @@
 
 #include "cluster/migration/thread_host.h"
 #include "cluster/node_services.h"
+#include "cluster/objects/block_mover.h"
 #include "cluster/objects/home_map.h"
 #include "cluster/objects/space_host.h"
 #include "runtime/sync/sync_home.h"
@@ -12,7 +13,7 @@ namespace jvmc::cluster {
 class ClusterObjectSpace;
 class ThreadRouter;
 
-class VmHost final : public SpaceHost, public ThreadHost {
+class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
  public:
   /// `router` and `space` are set before anything is called.
   VmHost(rt::Vm& vm, const HomeMap& homes, NodeId self, ThreadCodec codec, std::function<void(Error)> fatal);
@@ -49,13 +50,27 @@ class VmHost final : public SpaceHost, public ThreadHost {
   uint64_t arrivalEpoch() override;
   bool hasEnded(ObjectRef threadObject) override;
 
-  // -- both
+  // -- BlockHost
+  void stopWorld(const std::function<void()>& body) override;
+  std::set<uint64_t> unquietIntervals() override;
+  void pollAll() override;
+  std::vector<rt::BlockGroup> withdraw(uint64_t bytes) override;
+  void restore(const rt::BlockGroup& group) override;
+  void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override;
+  void giveAway(const rt::BlockGroup& group) override;
+  void adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) override;
+  bool hasRoomFor(uint64_t bytes) override;
+  Bytes takeHomeState(ObjectRef object) override;
+  bool putHomeState(ObjectRef object, std::span<const uint8_t> state) override;
+
+  // -- SpaceHost and ThreadHost
   void fatal(Error error) override;
 
  private:
   void exportIfHere(ObjectRef object);
   std::optional<rt::Resumption> carryOutOnThread(const rt::SyncRequest& request, bool remote);
   bool isThreadObject(ObjectRef object);
+  rt::ThreadId threadOf(ObjectRef threadObject);
 
   rt::Vm& vm_;
   const HomeMap& homes_;

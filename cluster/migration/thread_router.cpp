@@ -133,6 +133,16 @@ void ThreadRouter::ended(ThreadId thread) {
   locations_.erase(thread);
 }
 
+std::optional<LastSeen> ThreadRouter::takeLocation(ThreadId thread) {
+  std::lock_guard lock(mutex_);
+  auto taken = locations_.extract(thread);
+  return taken.empty() ? std::nullopt : std::optional(taken.mapped());
+}
+
+void ThreadRouter::putLocation(ThreadId thread, LastSeen seen) {
+  noteLocation(thread, seen);
+}
+
 void ThreadRouter::noteLocation(ThreadId thread, Place place) {
   std::lock_guard lock(mutex_);
   Place& known = locations_.try_emplace(thread, place).first->second;

@@ -21,6 +21,12 @@
 
 namespace jvmc::cluster {
 
+/// What the home of a Thread object remembers of the thread.
+struct LastSeen {
+  NodeId node;
+  uint32_t incarnation = 0;
+};
+
 /// Thread-safe.
 class ThreadRouter final : public rt::ThreadPost {
  public:
@@ -39,6 +45,11 @@ class ThreadRouter final : public rt::ThreadPost {
   void starting(rt::ThreadId thread, NodeId node);
   void ended(rt::ThreadId thread);
 
+  // -- when the home of a Thread object moves
+  /// Where the thread was last seen, forgotten here; nothing if it is not known or has ended.
+  std::optional<LastSeen> takeLocation(rt::ThreadId thread);
+  void putLocation(rt::ThreadId thread, LastSeen seen);
+
   /// Messages of kinds Mail and Location, kind byte taken.
   void handleMail(ByteReader& in);
   void handleLocation(ByteReader& in);
@@ -48,10 +59,7 @@ class ThreadRouter final : public rt::ThreadPost {
   void report(const StatSink& sink) const;
 
  private:
-  struct Place {
-    NodeId node;
-    uint32_t incarnation = 0;
-  };
+  using Place = LastSeen;
   struct Letter {
     rt::ThreadRef to;
     rt::ThreadMail mail;

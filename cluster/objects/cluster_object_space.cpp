@@ -10,11 +10,14 @@ using rt::Resumption;
 using rt::SyncRequest;
 using rt::ThreadContext;
 
-ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, NodeNet& net, const HomeMap& homes,
+ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeNet& net, HomeMap& homes,
                                        std::atomic<uint64_t>& clock, SpaceOptions options)
-    : core_(host, net, homes, clock, options), flusher_(core_), homeSide_(core_) {
+    : core_(host, net, homes, clock, options), flusher_(core_), homeSide_(core_), mover_(core_, blocks) {
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
-    homeSide_.handle(from, payload, *responder);
+    const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
+    if (kind == ObjectMessage::Prepare) return mover_.handlePrepare(from, payload, std::move(responder));
+    if (kind == ObjectMessage::Blocks) return mover_.handleBlocks(from, payload, *responder);
+    homeSide_.handle(from, std::move(payload), std::move(responder));
   });
 }
 
@@ -40,77 +43,109 @@ void ClusterObjectSpace::validate(ThreadContext& ctx, ObjectRef object) {
     core_.stats.slowHits++;
     return;
   }
-  JVMC_CHECK(!core_.homedHere(object), object, epochWord.load());
-  if (core_.options.noCache) return fetch(ctx, object);  // leaves an invalid stamp behind: every check comes here
+  // Without caching a fetch leaves an invalid stamp behind: every check comes here, and one's own fetch is enough.
+  bool fetched = false;
   do {
-    fetch(ctx, object);
-  } while (!valid());
+    fetched = fetch(ctx, object);
+  } while (!(core_.options.noCache ? fetched : valid()));
 }
 
-/// Asks the home for the object, or waits for the transaction that another thread has begun. Either way the copy may be
-/// too old again afterwards.
-void ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
+/// Asks the home for the object, or waits for what is going on with it. Either way the copy may be too old again
+/// afterwards. True unless it only waited.
+bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
   EntryTable::Shard& shard = core_.table.shard(object);
   const WaitToken token = core_.host.prepareWait(ctx);
   const bool overlap = core_.options.fault == Fault::FetchOverlapsFlush;
   uint64_t stamp = 0;
-  bool busy = false;
+  enum class Found { Free, Busy, Moving, Here } found = Found::Free;
   {
     std::lock_guard lock(shard.mutex);
-    Entry& entry = shard.entries[object];
-    busy = entry.busy && !(overlap && entry.flushing);
-    if (busy) {
-      entry.waiters.push_back([this, token] { core_.host.wake(token); });
+    const BlockHome home = core_.homes.at(object);
+    if (home.state != HomeState::Settled) {
+      found = Found::Moving;
+    } else if (home.node == core_.self) {
+      found = Found::Here;  // since a moment ago
     } else {
-      entry.busy = true;
-      stamp = core_.clock.load();  // I2: before the request leaves
+      Entry& entry = shard.entries[object];
+      if (entry.busy && !(overlap && entry.flushing)) {
+        found = Found::Busy;
+        entry.waiters.push_back([this, token] { core_.host.wake(token); });
+      } else {
+        entry.busy = true;
+        stamp = core_.clock.load();  // I2: before the request leaves
+      }
     }
   }
-  if (busy) {
-    core_.stats.busyWaits++;
-    core_.host.wait(ctx, token);
-    if (core_.options.noCache) fetch(ctx, object);  // what the other thread saw does not count
-    return;
+  switch (found) {
+    case Found::Here:
+      break;
+    case Found::Moving:
+      awaitBlock(ctx, object, token);
+      return false;
+    case Found::Busy:
+      core_.stats.busyWaits++;
+      core_.host.wait(ctx, token);
+      return false;
+    case Found::Free:
+      core_.stats.fetches++;
+      sendFetch(object, stamp, token);
+      core_.host.wait(ctx, token);
+      break;
   }
-  core_.stats.fetches++;
+  return true;
+}
+
+/// The object's block is changing its home.
+void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, const WaitToken& token) {
+  if (mover_.mustRevoke(ctx, object)) return mover_.revoke(object);
+  core_.stats.blockWaits++;
+  if (core_.gates.wait(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, token);
+}
+
+void ClusterObjectSpace::sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token) {
+  const BlockHome home = core_.homes.at(object);
   const int64_t sent = steadyNanos();
-  core_.net.request(core_.homes.homeOf(object), Channel::Objects, encodeFetch(object),
-                    [this, object, stamp, token, sent](Result<Bytes> reply) {
+  core_.net.request(home.node, Channel::Objects, encodeFetch(object),
+                    [this, object, stamp, token, home, sent](Result<Bytes> reply) {
                       core_.stats.fetchNanos.add(steadyNanos() - sent);
-                      if (install(object, stamp, std::move(reply))) core_.host.wake(token);
+                      onFetched(object, stamp, token, home, std::move(reply));
                     });
-  core_.host.wait(ctx, token);
 }
 
 /// I/O thread. A fetch that failed ends the program; its fiber is never woken.
-bool ClusterObjectSpace::install(ObjectRef object, uint64_t stamp, Result<Bytes> reply) {
-  const NodeId home = core_.homes.homeOf(object);
-  if (!reply.ok()) {
-    core_.host.fatal(std::move(reply).error().withContext(fmt::format("reading from node {}", home.value)));
-    return false;
+void ClusterObjectSpace::onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home,
+                                   Result<Bytes> reply) {
+  if (!reply.ok())
+    return core_.host.fatal(std::move(reply).error().withContext(fmt::format("reading from node {}", home.node.value)));
+  ByteReader in(*reply);
+  const ReplyStatus status = in.getEnum(ReplyStatus::Moved);
+  if (status == ReplyStatus::Moved) {
+    const BlockHome whereabouts = getWhereabouts(in);
+    if (in.finished() && core_.homes.learn(object, whereabouts, home)) return sendFetch(object, stamp, token);
   }
   bool installed = false;
   core_.host.accessGuest([&] {
-    installed = installImage(object, stamp, *reply);
-    if (!installed) return;
-    std::vector<std::function<void()>> waiters;
-    EntryTable::Shard& shard = core_.table.shard(object);
-    {
-      std::lock_guard lock(shard.mutex);
-      const auto found = shard.entries.find(object);
-      if (found == shard.entries.end()) return;  // only with a fault, see Flusher::acknowledged
-      found->second.endTransaction(waiters);
-      shard.dropIfIdle(object);
-    }
-    for (const auto& waiter : waiters) waiter();
+    installed = status == ReplyStatus::Done && in.ok() && installImage(object, stamp, in);
+    if (installed) endTransaction(object);
   });
-  if (!installed) core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.value)});
-  return installed;
+  if (installed) return core_.host.wake(token);
+  core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.node.value)});
 }
 
-bool ClusterObjectSpace::installImage(ObjectRef object, uint64_t stamp, std::span<const uint8_t> reply) {
-  ByteReader in(reply);
-  if (in.getEnum(ReplyStatus::Refused) != ReplyStatus::Done) return false;
+void ClusterObjectSpace::endTransaction(ObjectRef object) {
+  std::vector<std::function<void()>> waiters;
+  EntryTable::Shard& shard = core_.table.shard(object);
+  {
+    std::lock_guard lock(shard.mutex);
+    const auto found = shard.entries.find(object);
+    if (found == shard.entries.end()) return;  // only with a fault, see Flusher::acknowledged
+    found->second.endTransaction(waiters);
+    shard.dropIfIdle(object);
+  }
+  for (const auto& waiter : waiters) waiter();
+}
+
+bool ClusterObjectSpace::installImage(ObjectRef object, uint64_t stamp, ByteReader& in) {
   const ObjectImage image = getImage(in);
   const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(image.classIndex) : nullptr;
   if (!info || !describesCopy(object, image)) return false;
@@ -166,7 +201,10 @@ bool ClusterObjectSpace::join(ThreadContext& ctx, ObjectRef object) {
   std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
   const uint64_t word = epochWord.load(std::memory_order_acquire);
   if (rt::isHomeEpoch(word)) return true;
-  if (word < ctx.epoch && !core_.options.noCache) return false;
+  if (word < ctx.epoch) {
+    // Without caching every copy looks stale; but it must still be a copy.
+    if (!core_.options.noCache || core_.homes.homeOf(object) == core_.self) return false;
+  }
 
   Entry& entry = shard.entries[object];
   WriteSet& set = writeSetOf(ctx);
@@ -261,23 +299,35 @@ void ClusterObjectSpace::sendToHome(const SyncRequest& request) {
   core_.stats.syncRemote++;
   core_.traffic.begin(request.thread.id);
   const int64_t sent = steadyNanos();
-  core_.net.request(core_.homes.homeOf(request.object), Channel::Objects, encodeSync(request),
-                    [this, request, sent](Result<Bytes> reply) {
-                      core_.stats.syncNanos.add(steadyNanos() - sent);
-                      onHomeReply(request, std::move(reply));
-                    });
+  const BlockHome home = core_.homes.at(request.object);
+  core_.net.request(home.node, Channel::Objects, encodeSync(request), [this, request, home, sent](Result<Bytes> reply) {
+    core_.stats.syncNanos.add(steadyNanos() - sent);
+    onHomeReply(request, home, std::move(reply));
+  });
 }
 
-void ClusterObjectSpace::onHomeReply(const SyncRequest& request, Result<Bytes> reply) {
-  const NodeId home = core_.homes.homeOf(request.object);
+void ClusterObjectSpace::onHomeReply(const SyncRequest& request, BlockHome home, Result<Bytes> reply) {
   if (!reply.ok())
-    return core_.host.fatal(std::move(reply).error().withContext(fmt::format("asking node {}", home.value)));
+    return core_.host.fatal(std::move(reply).error().withContext(fmt::format("asking node {}", home.node.value)));
   ByteReader in(*reply);
-  const ReplyStatus status = in.getEnum(ReplyStatus::Refused);
+  const ReplyStatus status = in.getEnum(ReplyStatus::Moved);
+  if (status == ReplyStatus::Moved) {
+    const BlockHome whereabouts = getWhereabouts(in);
+    const bool sensible = in.finished() && core_.homes.learn(request.object, whereabouts, home);
+    const auto again = [this, request] {
+      core_.host.accessGuest([&] {
+        sendToHome(request);
+        core_.traffic.end(request.thread.id);
+      });
+    };
+    // It may be on its way to this very node.
+    if (sensible && core_.gates.wait(request.object, again)) return;
+    if (sensible) return again();
+  }
   std::optional<Resumption> answer;
   if (status == ReplyStatus::Done && in.getBool()) answer = getResumption(in);
   if (status != ReplyStatus::Done || !in.finished())
-    return core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} refused a request", home.value)});
+    return core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} refused a request", home.node.value)});
   if (answer) {
     answer->acquire = answer->acquire || request.isAcquire();
     core_.host.accessGuest([&] { answerByMail(request, *answer); });

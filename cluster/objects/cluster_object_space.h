@@ -6,6 +6,7 @@
 // epoch; acquiring renews the epoch. Writes go to the copy, and a release carries what changed to the home.
 #pragma once
 
+#include "cluster/objects/block_mover.h"
 #include "cluster/objects/flusher.h"
 #include "cluster/objects/home_side.h"
 
@@ -15,7 +16,7 @@ namespace jvmc::cluster {
 class ClusterObjectSpace final : public rt::ObjectSpace {
  public:
   /// Takes Channel::Objects of `net`. `clock` is the node clock that contexts see.
-  ClusterObjectSpace(SpaceHost& host, NodeNet& net, const HomeMap& homes, std::atomic<uint64_t>& clock,
+  ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeNet& net, HomeMap& homes, std::atomic<uint64_t>& clock,
                      SpaceOptions options);
 
   void checkRead(rt::ThreadContext& ctx, ObjectRef object) override;
@@ -35,15 +36,20 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   /// The epoch with which a thread starts that has arrived from another node: what was released before is visible.
   uint64_t arrivalEpoch();
 
+  /// Moves homes of blocks.
+  BlockMover& mover() { return mover_; }
   const SpaceStats& stats() const { return core_.stats; }
   /// One line for `inspect`.
   std::string describe();
 
  private:
   void validate(rt::ThreadContext& ctx, ObjectRef object);
-  void fetch(rt::ThreadContext& ctx, ObjectRef object);
-  bool install(ObjectRef object, uint64_t stamp, Result<Bytes> reply);
-  bool installImage(ObjectRef object, uint64_t stamp, std::span<const uint8_t> reply);
+  bool fetch(rt::ThreadContext& ctx, ObjectRef object);
+  void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, const WaitToken& token);
+  void sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token);
+  void onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home, Result<Bytes> reply);
+  bool installImage(ObjectRef object, uint64_t stamp, ByteReader& reply);
+  void endTransaction(ObjectRef object);
   bool describesCopy(ObjectRef object, const ObjectImage& image) const;
   bool referencesAcceptable(const ObjectShape& shape, std::span<const uint8_t> data);
   bool join(rt::ThreadContext& ctx, ObjectRef object);
@@ -53,7 +59,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   /// At the home, which is here. The answer, if there is one at once.
   std::optional<rt::Resumption> carryOutHere(const rt::SyncRequest& request);
   void sendToHome(const rt::SyncRequest& request);
-  void onHomeReply(const rt::SyncRequest& request, Result<Bytes> reply);
+  void onHomeReply(const rt::SyncRequest& request, BlockHome home, Result<Bytes> reply);
   void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
   void submitDetached(const rt::SyncRequest& request);
@@ -61,6 +67,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   SpaceCore core_;
   Flusher flusher_;
   HomeSide homeSide_;
+  BlockMover mover_;
 };
 
 }  // namespace jvmc::cluster

@@ -17,6 +17,10 @@ enum class Fault : uint8_t {
   WideDiff,               ///< bytes are compared eight at a time
   FetchOverlapsFlush,     ///< a fetch does not wait for a flush of the same object
   IgnoreForeignFlush,     ///< a release does not wait for another thread's flush that carries its bytes
+  MoveWithoutHandshake,   ///< a block leaves although threads rely on checks they made before
+  MoveWithoutPrepare,     ///< a block arrives while transactions of its new home are in flight
+  ArrivalDoesNotTick,     ///< a block arrives and the clock of its new home stands still
+  BlockedIsQuiet,         ///< a thread that waits for a fetch counts as relying on no check
 };
 
 }  // namespace jvmc::cluster

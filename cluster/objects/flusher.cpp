@@ -25,10 +25,12 @@ class Flusher::Batches {
   Batches(Flusher& flusher, const JobPtr& job) : flusher_(flusher), job_(job) {}
 
   Batch& of(NodeId home) { return byHome_[home]; }
-  void sendIfLarge(NodeId home) {
-    if (byHome_[home].out.size() < kBytesMax) return;
-    flusher_.send(job_, home, std::move(byHome_[home]));
-    byHome_.erase(home);
+  void sendLarge() {
+    std::erase_if(byHome_, [&](auto& entry) {
+      if (entry.second.bytes < kBytesMax) return false;
+      flusher_.send(job_, entry.first, std::move(entry.second));
+      return true;
+    });
   }
   void sendAll() {
     for (auto& [home, batch] : byHome_) {
@@ -78,7 +80,7 @@ void Flusher::flushObjects(const JobPtr& job, std::span<const ObjectRef> objects
   Batches batches(*this, job);
   for (ObjectRef object : objects) {
     flushOne(job, object, batches);
-    batches.sendIfLarge(core_.homes.homeOf(object));
+    batches.sendLarge();
   }
   batches.sendAll();
 }
@@ -93,11 +95,17 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
   EntryTable::Shard& shard = core_.table.shard(object);
   std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(object);
-  if (found == shard.entries.end()) {  // I3 keeps the entry until this very flush
-    JVMC_CHECK(core_.options.fault == Fault::FirstFlusherDropsTwin, object);
-    return;
-  }
+  if (found == shard.entries.end()) return;  // its home has come here meanwhile, and what was written is there
   Entry& entry = found->second;
+  if (core_.homes.at(object).state != HomeState::Settled) {
+    ++job->pending;
+    const auto again = [this, job, object] {
+      flushObjects(job, {&object, 1});
+      step(job);
+    };
+    if (core_.gates.wait(object, again)) return;
+    --job->pending;  // settled between the two looks
+  }
   if (mustWait(entry)) {
     ++job->pending;
     entry.waiters.push_back([this, job, object] {
@@ -106,10 +114,12 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
     });
     return;
   }
-  Batch& batch = batches.of(core_.homes.homeOf(object));
+  const BlockHome home = core_.homes.at(object);
   ByteWriter diff;
+  diff.put(uint32_t(0));
   const auto exporting = [this](ObjectRef reference) { core_.exportOut(reference); };
   const uint32_t runs = writeDiff(object, core_.shapeOf(object), entry.twin, diff, exporting);
+  diff.patch(0, runs);
 
   entry.removeWriter(job->set.get());
   if (core_.options.fault == Fault::FirstFlusherDropsTwin) entry.writers.clear();
@@ -120,37 +130,63 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
 
   if (runs == 0) return shard.dropIfIdle(object);
   entry.busy = entry.flushing = true;
-  batch.objects.push_back(object);
-  batch.out.put(object);
-  batch.out.put(runs);
-  const std::vector<uint8_t> bytes = diff.take();
-  batch.out.append(bytes);
+  batches.of(home.node).add(object, home, diff.take());
 }
 
 void Flusher::send(const JobPtr& job, NodeId home, Batch batch) {
   ByteWriter message;
   message.put(uint8_t(ObjectMessage::Flush));
   message.put(uint32_t(batch.objects.size()));
-  const std::vector<uint8_t> bytes = batch.out.take();
-  message.append(bytes);
+  for (size_t i = 0; i < batch.objects.size(); ++i) {
+    message.put(batch.objects[i]);
+    message.append(batch.diffs[i]);
+  }
   core_.stats.flushMessages++;
   core_.stats.flushedObjects += batch.objects.size();
   core_.stats.flushBytes += message.size();
   ++job->pending;
-  auto objects = std::make_shared<std::vector<ObjectRef>>(std::move(batch.objects));
   const int64_t sent = steadyNanos();
   const bool early = core_.options.fault == Fault::NoAckWait;
-  core_.net.request(
-      home, Channel::Objects, message.take(), [this, job, objects, home, sent, early](Result<Bytes> reply) {
-        core_.stats.flushNanos.add(steadyNanos() - sent);
-        if (!reply.ok())
-          return core_.host.fatal(std::move(reply).error().withContext(fmt::format("writing to node {}", home.value)));
-        if (reply->size() != 1 || (*reply)[0] != uint8_t(ReplyStatus::Done))
-          return core_.host.fatal(
-              {ErrorCode::kCorrupt, fmt::format("node {} refused writes to its objects", home.value)});
-        if (!early) core_.host.accessGuest([&] { acknowledged(job, *objects); });
-      });
-  if (early) acknowledged(job, *objects);
+  const auto shared = std::make_shared<Batch>(std::move(batch));
+  core_.net.request(home, Channel::Objects, message.take(), [this, job, shared, home, sent, early](Result<Bytes> reply) {
+    core_.stats.flushNanos.add(steadyNanos() - sent);
+    if (!early) onReply(job, home, *shared, std::move(reply));
+  });
+  if (early) acknowledged(job, shared->objects);
+}
+
+void Flusher::onReply(const JobPtr& job, NodeId home, Batch& batch, Result<Bytes> reply) {
+  if (!reply.ok())
+    return core_.host.fatal(std::move(reply).error().withContext(fmt::format("writing to node {}", home.value)));
+  ByteReader in(*reply);
+  if (in.getEnum(ReplyStatus::Moved) != ReplyStatus::Done || !in.ok() || !sendMovedAgain(job, batch, in))
+    return core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} refused writes to its objects", home.value)});
+  core_.host.accessGuest([&] { acknowledged(job, batch.objects); });
+}
+
+/// Sends what was not written to where it has moved, and takes it out of the batch. False if the reply makes no sense.
+bool Flusher::sendMovedAgain(const JobPtr& job, Batch& batch, ByteReader& reply) {
+  const uint32_t count = reply.getCount(12);
+  if (count == 0) return reply.finished();
+  Batches again(*this, job);
+  std::vector<bool> moved(batch.objects.size());
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t index = reply.get<uint32_t>();
+    const BlockHome whereabouts = getWhereabouts(reply);
+    if (!reply.ok() || index >= batch.objects.size() || moved[index]) return false;
+    const ObjectRef object = batch.objects[index];
+    if (!core_.homes.learn(object, whereabouts, batch.homes[index])) return false;
+    const BlockHome next = core_.homes.at(object);
+    moved[index] = true;
+    again.of(next.node).add(object, next, std::move(batch.diffs[index]));
+  }
+  if (!reply.finished()) return false;
+  again.sendAll();
+  size_t kept = 0;
+  for (size_t i = 0; i < moved.size(); ++i)
+    if (!moved[i]) batch.objects[kept++] = batch.objects[i];
+  batch.objects.resize(kept);
+  return true;
 }
 
 void Flusher::acknowledged(const JobPtr& job, std::span<const ObjectRef> objects) {

@@ -28,10 +28,20 @@ class Flusher {
  private:
   struct Job;
   using JobPtr = std::shared_ptr<Job>;
-  /// What goes to one home in one message.
+  /// What goes to one home in one message. The diffs are kept until they are acknowledged: an object whose home has
+  /// moved is sent again.
   struct Batch {
-    ByteWriter out;
     std::vector<ObjectRef> objects;
+    std::vector<BlockHome> homes;  ///< as believed when it was added
+    std::vector<Bytes> diffs;      ///< of each: u32 runs, the runs
+    size_t bytes = 0;
+
+    void add(ObjectRef object, BlockHome home, Bytes diff) {
+      bytes += 8 + diff.size();
+      objects.push_back(object);
+      homes.push_back(home);
+      diffs.push_back(std::move(diff));
+    }
   };
   class Batches;
 
@@ -40,6 +50,8 @@ class Flusher {
   void flushOne(const JobPtr& job, ObjectRef object, Batches& batches);
   bool mustWait(const Entry& entry) const;
   void send(const JobPtr& job, NodeId home, Batch batch);
+  void onReply(const JobPtr& job, NodeId home, Batch& batch, Result<Bytes> reply);
+  bool sendMovedAgain(const JobPtr& job, Batch& batch, ByteReader& reply);
   void acknowledged(const JobPtr& job, std::span<const ObjectRef> objects);
   void step(const JobPtr& job);
   void finish(const JobPtr& job);

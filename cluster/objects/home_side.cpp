@@ -5,19 +5,24 @@ namespace jvmc::cluster {
 using rt::SyncOp;
 using rt::SyncRequest;
 
-void HomeSide::handle(NodeId from, std::span<const uint8_t> payload, Responder& responder) {
+void HomeSide::handle(NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
+  if (const ObjectRef object = awaited(payload)) {
+    const bool waits = core_.gates.wait(object, [this, from, payload, responder] { handle(from, payload, responder); });
+    if (waits) return;
+  }
   ByteReader in(payload);
   const auto kind = ObjectMessage(in.get<uint8_t>());
   core_.host.accessGuest([&] {
     switch (kind) {
       case ObjectMessage::Fetch:
-        return fetch(in, responder);
+        return fetch(in, *responder);
       case ObjectMessage::Flush:
-        return flush(in, responder);
+        return flush(in, *responder);
       case ObjectMessage::Sync:
-        return sync(from, in, responder);
+        return sync(from, in, *responder);
+      default:
+        refuse(*responder);
     }
-    refuse(responder);
   });
 }
 
@@ -26,14 +31,56 @@ void HomeSide::refuse(Responder& responder) {
   responder.reply({uint8_t(ReplyStatus::Refused)});
 }
 
+ObjectRef HomeSide::awaited(std::span<const uint8_t> payload) const {
+  const auto isAwaited = [&](ObjectRef object) {
+    return core_.homes.valid(object) && core_.homes.at(object).state == HomeState::Incoming;
+  };
+  ByteReader in(payload);
+  const auto kind = ObjectMessage(in.get<uint8_t>());
+  if (kind == ObjectMessage::Flush) {
+    for (uint32_t left = in.getCount(12); left > 0 && in.ok(); --left) {
+      const ObjectRef object = in.get<uint64_t>();
+      if (isAwaited(object)) return object;
+      for (uint32_t runs = in.getCount(8); runs > 0 && in.ok(); --runs) {
+        in.get<uint32_t>();
+        in.getBytes();
+      }
+    }
+    return rt::kNullRef;
+  }
+  const ObjectRef object = kind == ObjectMessage::Sync ? getSync(in).object : in.get<uint64_t>();
+  return isAwaited(object) ? object : rt::kNullRef;
+}
+
+std::optional<BlockHome> HomeSide::movedTo(ObjectRef object) const {
+  if (!core_.homes.valid(object) || core_.servedHere(object)) return std::nullopt;
+  const BlockHome home = core_.homes.at(object);
+  return home.moves > 0 ? std::optional(home) : std::nullopt;
+}
+
+bool HomeSide::redirect(ObjectRef object, Responder& responder) {
+  const std::optional<BlockHome> home = movedTo(object);
+  if (!home) return false;
+  core_.stats.redirects++;
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Moved));
+  putWhereabouts(out, *home);
+  responder.reply(out.take());
+  return true;
+}
+
 const rt::ClassInfo* HomeSide::classOfHomed(ObjectRef object) {
-  if (object == rt::kNullRef || !core_.acceptable(object) || !core_.homedHere(object)) return nullptr;
-  if (!rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire))) return nullptr;
+  if (object == rt::kNullRef || !core_.acceptable(object) || !core_.servedHere(object)) return nullptr;
+  // While its block is about to leave, the epoch is invalid and the heap alone knows what is an object.
+  // In this order: a block that stays after all gets its epochs back before it is settled.
+  if (core_.homedHere(object) && !rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire)))
+    return nullptr;
   return core_.host.classInfo(rt::classIndexOf(object));
 }
 
 void HomeSide::fetch(ByteReader& in, Responder& responder) {
   const ObjectRef object = in.get<uint64_t>();
+  if (redirect(object, responder)) return;
   const rt::ClassInfo* info = in.finished() ? classOfHomed(object) : nullptr;
   if (!info) return refuse(responder);
 
@@ -63,18 +110,35 @@ void HomeSide::fetch(ByteReader& in, Responder& responder) {
 
 void HomeSide::flush(ByteReader& in, Responder& responder) {
   const uint32_t objects = in.getCount(12);
+  ByteWriter moved;
+  uint32_t movedCount = 0;
   for (uint32_t i = 0; i < objects; ++i) {
-    if (!applyDiff(in)) return refuse(responder);
+    const ObjectRef object = in.get<uint64_t>();
+    const uint32_t runs = in.getCount(9);
+    if (const std::optional<BlockHome> home = movedTo(object)) {
+      for (uint32_t run = 0; run < runs; ++run) {
+        in.get<uint32_t>();
+        in.getBytes();
+      }
+      ++movedCount;
+      moved.put(i);
+      putWhereabouts(moved, *home);
+    } else if (!in.ok() || !applyDiff(object, runs, in)) {
+      return refuse(responder);
+    }
   }
   if (!in.finished()) return refuse(responder);
   core_.stats.servedFlushes++;
-  responder.reply({uint8_t(ReplyStatus::Done)});
+  core_.stats.redirects += movedCount;
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Done));
+  out.put(movedCount);
+  out.append(moved.take());
+  responder.reply(out.take());
 }
 
-bool HomeSide::applyDiff(ByteReader& in) {
-  const ObjectRef object = in.get<uint64_t>();
-  const uint32_t runs = in.getCount(9);
-  const rt::ClassInfo* info = in.ok() ? classOfHomed(object) : nullptr;
+bool HomeSide::applyDiff(ObjectRef object, uint32_t runs, ByteReader& in) {
+  const rt::ClassInfo* info = classOfHomed(object);
   if (!info) return false;
   const ObjectShape shape = core_.shapeOf(object);
   const auto beforeReference = [&](uint64_t offset, ObjectRef value) {
@@ -93,6 +157,7 @@ bool HomeSide::applyDiff(ByteReader& in) {
 
 void HomeSide::sync(NodeId from, ByteReader& in, Responder& responder) {
   const SyncRequest request = getSync(in);
+  if (redirect(request.object, responder)) return;
   if (!in.finished() || !sensible(request)) return refuse(responder);
   core_.stats.servedSyncs++;
   // I6: the clock moves before the release can be seen, so that whoever acquires after it finds older copies stale.

@@ -15,18 +15,23 @@ class HomeSide {
  public:
   explicit HomeSide(SpaceCore& core) : core_(core) {}
 
-  /// Handles one message of Channel::Objects.
-  void handle(NodeId from, std::span<const uint8_t> payload, Responder& responder);
+  /// Handles a FETCH, FLUSH or SYNC, at once or when the block it is about has arrived.
+  void handle(NodeId from, Bytes payload, std::shared_ptr<Responder> responder);
+  void refuse(Responder& responder);
 
  private:
   void fetch(ByteReader& in, Responder& responder);
   void flush(ByteReader& in, Responder& responder);
   void sync(NodeId from, ByteReader& in, Responder& responder);
-  void refuse(Responder& responder);
+  /// An object of the message whose block is on its way here, or null.
+  ObjectRef awaited(std::span<const uint8_t> payload) const;
+  /// If the object's home was here and has moved: says where to, and true.
+  bool redirect(ObjectRef object, Responder& responder);
+  std::optional<BlockHome> movedTo(ObjectRef object) const;
 
-  /// An object homed here, as its header says; null if it is not one.
+  /// An object that is served here, as its header says; null if it is not one.
   const rt::ClassInfo* classOfHomed(ObjectRef object);
-  bool applyDiff(ByteReader& in);
+  bool applyDiff(ObjectRef object, uint32_t runs, ByteReader& in);
   bool sensible(const rt::SyncRequest& request);
   bool sensibleAtomic(const rt::SyncRequest& request, const rt::ClassInfo& info);
 

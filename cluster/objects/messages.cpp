@@ -63,6 +63,73 @@ ThreadRef getThreadRef(ByteReader& in) {
   return thread;
 }
 
+namespace {
+
+using Waiting = rt::SyncState::Waiting;
+
+void putQueue(ByteWriter& out, const std::vector<Waiting>& queue) {
+  out.put(uint32_t(queue.size()));
+  for (const Waiting& waiting : queue) {
+    putThreadRef(out, waiting.thread);
+    out.put(waiting.ticket);
+    out.put(waiting.count);
+    out.put(waiting.interrupted);
+    out.put(waiting.remainingNanos);
+  }
+}
+
+std::vector<Waiting> getQueue(ByteReader& in) {
+  std::vector<Waiting> queue(in.getCount(37));
+  for (Waiting& waiting : queue) {
+    waiting.thread = getThreadRef(in);
+    waiting.ticket = in.get<uint64_t>();
+    waiting.count = in.get<uint32_t>();
+    waiting.interrupted = in.getBool();
+    waiting.remainingNanos = in.getI64();
+  }
+  return queue;
+}
+
+}  // namespace
+
+void putSyncState(ByteWriter& out, const rt::SyncState& state) {
+  out.put(state.inflated);
+  out.put(state.owner);
+  out.put(state.count);
+  putQueue(out, state.entering);
+  putQueue(out, state.waiting);
+  putQueue(out, state.joining);
+  out.put(uint8_t(state.classInit));
+  out.put(state.initRunner);
+  putQueue(out, state.initWaiting);
+}
+
+rt::SyncState getSyncState(ByteReader& in) {
+  rt::SyncState state;
+  state.inflated = in.getBool();
+  state.owner = in.get<uint64_t>();
+  state.count = in.get<uint32_t>();
+  state.entering = getQueue(in);
+  state.waiting = getQueue(in);
+  state.joining = getQueue(in);
+  state.classInit = in.getEnum(rt::ClassInitState::Failed);
+  state.initRunner = in.get<uint64_t>();
+  state.initWaiting = getQueue(in);
+  return state;
+}
+
+void putWhereabouts(ByteWriter& out, const BlockHome& home) {
+  out.put(home.node.value);
+  out.put(home.moves);
+}
+
+BlockHome getWhereabouts(ByteReader& in) {
+  BlockHome home;
+  home.node = NodeId(in.get<uint32_t>());
+  home.moves = in.get<uint32_t>();
+  return home;
+}
+
 Bytes encodeSync(const SyncRequest& request) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Sync));

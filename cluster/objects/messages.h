@@ -3,26 +3,30 @@
 //   FETCH   u8 1 | ref u64
 //      ->   u8 status | u32 class index | u8 frozen | u32 array length | data (the rest)
 //   FLUSH   u8 2 | u32 objects | each: ref u64, u32 runs | each run: u32 offset, u32 bytes, data
-//      ->   u8 status
+//      ->   u8 status | u32 count | each object that was not written, because it has moved: u32 index, whereabouts
 //   SYNC    u8 3 | request (see encodeSync)
 //      ->   u8 status | u8 answered | resumption, if answered
+//   PREPARE and BLOCKS: see block_mover.cpp
 //
-// status: 0 done, 1 refused (the object is not homed at the receiver, or the message makes no sense). A receiver trusts
-// nothing: lengths, enumerators, reference ranges, offsets and classes are checked before any of it is used.
+// status: 0 done; 1 refused (the object is not homed at the receiver and never was, or the message makes no sense);
+// 2 moved, followed by whereabouts: u32 node, u32 moves (HomeMap::learn). A receiver trusts nothing: lengths,
+// enumerators, reference ranges, offsets and classes are checked before any of it is used.
 #pragma once
 
 #include <optional>
 
 #include "cluster/net/node_net.h"
+#include "cluster/objects/home_map.h"
 #include "cluster/wire/bytes.h"
 #include "runtime/object_space.h"
+#include "runtime/sync/sync_state.h"
 
 namespace jvmc::cluster {
 
 using rt::ObjectRef;
 
-enum class ObjectMessage : uint8_t { Fetch = 1, Flush = 2, Sync = 3 };
-enum class ReplyStatus : uint8_t { Done = 0, Refused = 1 };
+enum class ObjectMessage : uint8_t { Fetch = 1, Flush = 2, Sync = 3, Prepare = 4, Blocks = 5 };
+enum class ReplyStatus : uint8_t { Done = 0, Refused = 1, Moved = 2 };
 
 /// The copy of one object, as it travels.
 struct ObjectImage {
@@ -40,6 +44,14 @@ void putResumption(ByteWriter& out, const rt::Resumption& resumption);
 rt::Resumption getResumption(ByteReader& in);
 void putThreadRef(ByteWriter& out, const rt::ThreadRef& thread);
 rt::ThreadRef getThreadRef(ByteReader& in);
+
+/// An object's monitor, joins and class initialisation, when its home moves.
+void putSyncState(ByteWriter& out, const rt::SyncState& state);
+rt::SyncState getSyncState(ByteReader& in);
+
+/// Where a block has gone: u32 node, u32 moves.
+void putWhereabouts(ByteWriter& out, const BlockHome& home);
+BlockHome getWhereabouts(ByteReader& in);
 
 Bytes encodeSync(const rt::SyncRequest& request);
 rt::SyncRequest getSync(ByteReader& in);

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "cluster/net/node_net.h"
+#include "cluster/objects/block_gates.h"
 #include "cluster/objects/entry_table.h"
 #include "cluster/objects/faults.h"
 #include "cluster/objects/home_map.h"
@@ -25,24 +26,28 @@ struct SpaceOptions {
 struct SpaceCore {
   SpaceHost& host;
   NodeNet& net;
-  const HomeMap& homes;
+  HomeMap& homes;
   std::atomic<uint64_t>& clock;  ///< of the node, as an epoch word
   const SpaceOptions options;
   const NodeId self;
+  BlockGates gates;
   EntryTable table;
   SlotPool slots;
   ThreadTraffic traffic;
   SpaceStats stats;
 
-  SpaceCore(SpaceHost& host, NodeNet& net, const HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)
-      : host(host), net(net), homes(homes), clock(clock), options(options), self(net.self()) {}
+  SpaceCore(SpaceHost& host, NodeNet& net, HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)
+      : host(host), net(net), homes(homes), clock(clock), options(options), self(net.self()), gates(homes) {}
 
-  bool homedHere(ObjectRef object) const { return homes.homeOf(object) == self; }
+  /// A guest thread here may use the object without asking anybody.
+  bool homedHere(ObjectRef object) const { return homes.isSettledAt(self, object); }
+  /// Requests for the object are answered here.
+  bool servedHere(ObjectRef object) const { return homes.isServedBy(self, object); }
   uint64_t tick() { return clock.fetch_add(rt::kEpochStep) + rt::kEpochStep; }
 
   /// A reference is about to leave in a message.
   void exportOut(ObjectRef object) {
-    if (object != rt::kNullRef && homes.valid(object) && homedHere(object)) host.exportObject(object);
+    if (object != rt::kNullRef && homes.valid(object) && servedHere(object)) host.exportObject(object);
   }
   /// References in an answer that leaves, or may have to.
   void exportAnswer(const rt::SyncRequest& request, const rt::Resumption& answer) {

@@ -28,6 +28,7 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.fetches", fetches);
   sink("objects.fetch_bytes", fetchBytes);
   sink("objects.busy_waits", busyWaits);
+  sink("objects.block_waits", blockWaits);
   sink("objects.joins", joins);
   sink("objects.twin_bytes", twinBytes);
   sink("objects.releases", releases);
@@ -42,6 +43,10 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.served_flushes", servedFlushes);
   sink("objects.served_syncs", servedSyncs);
   sink("objects.refused", refused);
+  sink("objects.redirects", redirects);
+  sink("blocks.moved", movedGroups);
+  sink("blocks.moved_bytes", movedBytes);
+  sink("blocks.adopted", adoptedGroups);
   reportHistogram(sink, "objects.fetch", fetchNanos);
   reportHistogram(sink, "objects.flush", flushNanos);
   reportHistogram(sink, "objects.sync", syncNanos);

@@ -44,6 +44,7 @@ struct SpaceStats {
   Counter slowReads{0}, slowWrites{0};  ///< checks that left the inline path
   Counter slowHits{0};                  ///< of these: the copy was valid all the same
   Counter fetches{0}, fetchBytes{0};    ///< objects asked for from their homes
+  Counter blockWaits{0};                ///< a check had to wait for a block that was changing its home
   Counter busyWaits{0};                 ///< a check had to wait for another thread's fetch or flush
   Counter joins{0}, twinBytes{0};       ///< first writes to a copy
   Counter releases{0};                  ///< that had something to flush
@@ -51,6 +52,9 @@ struct SpaceStats {
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};
+  Counter movedGroups{0}, movedBytes{0};  ///< blocks that left for another home
+  Counter adoptedGroups{0};               ///< blocks that came here
+  Counter redirects{0};  ///< requests for objects whose home has moved on
   LatencyHistogram fetchNanos, flushNanos, syncNanos;  ///< from sending to the reply's arrival
 
   void report(const StatSink& sink) const;

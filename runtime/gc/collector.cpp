@@ -48,7 +48,7 @@ CollectionResult Collector::collect(const std::vector<RootSource>& roots) {
 
 void Collector::clearMarks() {
   forEachBlock(space_, [](Region& region, uint32_t i, BlockInfo& info) {
-    if (info.kind == BlockKind::Free || info.kind == BlockKind::LargeTail) return;
+    if (info.kind == BlockKind::Free || info.kind == BlockKind::LargeTail || info.kind == BlockKind::Away) return;
     info.lines.clear();
     size_t words = info.kind == BlockKind::LargeHead ? 1 : kBitmapWordsPerBlock;  // a large object starts at its block
     std::memset(region.blockBits(region.marks, i), 0, words * sizeof(uint64_t));
@@ -94,7 +94,8 @@ void Collector::sweep(CollectionResult& result) {
 void Collector::sweepSmall(Region& region, uint32_t block, CollectionResult& result) {
   if (poison_) poisonDead(region, block);
   uint64_t* starts = region.blockBits(region.starts, block);
-  LineMap& lines = region.blocks[block].lines;
+  BlockInfo& info = region.blocks[block];
+  LineMap& lines = info.lines;
   if (lines.empty()) {
     std::memset(starts, 0, kBitmapWordsPerBlock * sizeof(uint64_t));
     space_.release(region, block, 1);
@@ -103,7 +104,7 @@ void Collector::sweepSmall(Region& region, uint32_t block, CollectionResult& res
   std::memcpy(starts, region.blockBits(region.marks, block), kBitmapWordsPerBlock * sizeof(uint64_t));
   uint32_t live = lines.count();
   result.liveBytes += uint64_t(live) << kLineShift;
-  if (live < kLinesPerBlock) recyclable_.push_back(region.blockAddress(block));
+  if (live < kLinesPerBlock && !info.leaving) recyclable_.push_back(region.blockAddress(block));
 }
 
 void Collector::sweepLarge(Region& region, uint32_t block, CollectionResult& result) {

@@ -33,7 +33,7 @@ Region* Marker::regionOfSlowly(uint64_t address) {
 
 void Marker::markPrecise(ObjectRef ref) {
   Region* region = regionOf(ref);
-  if (!region) return;
+  if (!region || region->isAway(ref)) return;
   if (checked_) JVMC_CHECK(region->test(region->starts, ref), ref);
   stack_.push_back(ref);
 }
@@ -74,6 +74,7 @@ void Marker::drain() {
 
 void Marker::visit(ObjectRef ref) {
   Region& region = *regionOf(ref);
+  if (region.isAway(ref)) return;
   size_t granule = region.granule(ref);
   uint64_t& word = region.marks[granule / 64];
   uint64_t bit = uint64_t(1) << (granule % 64);
@@ -86,7 +87,8 @@ void Marker::visit(ObjectRef ref) {
     if (target == kNullRef) return;
     Region* targetRegion = regionOf(target);
     if (!targetRegion) return;  // homed elsewhere
-    if (checked_) JVMC_CHECK(targetRegion->test(targetRegion->starts, target), ref, target);
+    if (checked_)
+      JVMC_CHECK(targetRegion->isAway(target) || targetRegion->test(targetRegion->starts, target), ref, target);
     stack_.push_back(target);
   });
 }

@@ -141,6 +141,21 @@ void Allocator::walk(Area& area) {
     region.set(region.starts, at);
 }
 
+void Allocator::withdraw(uint64_t begin, uint64_t end) {
+  const auto inside = [&](uint64_t address) { return address >= begin && address < end; };
+  for (Area& area : areas_) {
+    if (!inside(area.begin)) continue;
+    walk(area);
+    area.walked = false;
+  }
+  std::erase_if(areas_, [&](const Area& area) { return inside(area.begin); });
+  std::erase_if(returned_, [&](const Area& area) { return inside(area.begin); });
+  if (inside(shared_.begin) || inside(shared_.end - 1)) shared_ = {};
+  if (holeLine_ != kLinesPerBlock && inside(holeBlock_)) holeLine_ = kLinesPerBlock;
+  recyclable_.erase(std::remove_if(recyclable_.begin() + ptrdiff_t(recyclableNext_), recyclable_.end(), inside),
+                    recyclable_.end());
+}
+
 void Allocator::reset(std::vector<uint64_t> recyclable) {
   areas_.clear();
   returned_.clear();

@@ -47,6 +47,9 @@ class Allocator {
   void publishStartsAround(uint64_t address);
   /// Sets the start bits of all objects made since the last collection.
   void publishAllStarts();
+  /// Sets the start bits of all objects in [begin, end), whole blocks, and hands out no memory there until the next
+  /// collection. World stopped, every context's area returned.
+  void withdraw(uint64_t begin, uint64_t end);
   /// Starts over with the holes that a collection found.
   void reset(std::vector<uint64_t> recyclable);
 

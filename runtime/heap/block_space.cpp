@@ -67,10 +67,60 @@ bool BlockSpace::map(std::string& error) {
 }
 
 void BlockSpace::addRegion(uint32_t index) {
+  ensureRegion(index, /*foreign=*/false);
+}
+
+Region& BlockSpace::ensureRegion(uint32_t index, bool foreign) {
   JVMC_CHECK(index < plan_.regionCount, index);
-  if (table_[index].load(std::memory_order_relaxed)) return;
-  regions_.push_back(std::make_unique<Region>(plan_.regionBase(index), plan_.regionShift));
+  if (Region* known = table_[index].load(std::memory_order_relaxed)) return *known;
+  auto region = std::make_unique<Region>(plan_.regionBase(index), plan_.regionShift);
+  if (foreign) {
+    region->freeHint = region->blockCount();
+    for (uint32_t i = 0; i < region->blockCount(); ++i) region->blocks[i].kind = BlockKind::Away;
+  }
+  regions_.push_back(std::move(region));
   table_[index].store(regions_.back().get(), std::memory_order_release);
+  return *regions_.back();
+}
+
+void BlockSpace::giveAway(Region& region, uint32_t first, uint32_t count) {
+  for (uint32_t i = first; i < first + count; ++i) {
+    BlockInfo& info = region.blocks[i];
+    const bool hasBits = info.kind != BlockKind::LargeTail;
+    info.kind = BlockKind::Away;
+    info.used = info.leaving = false;
+    info.hasExported.store(false, std::memory_order_relaxed);
+    info.run = 0;
+    info.lines.clear();
+    if (!hasBits) continue;
+    std::memset(region.blockBits(region.starts, i), 0, kBitmapWordsPerBlock * sizeof(uint64_t));
+    std::memset(region.blockBits(region.marks, i), 0, kBitmapWordsPerBlock * sizeof(uint64_t));
+    auto* exported = &region.exported[size_t(i) * kBitmapWordsPerBlock];
+    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w) exported[w].store(0, std::memory_order_relaxed);
+  }
+  madvise(reinterpret_cast<void*>(region.blockAddress(first)), uint64_t(count) << kBlockShift, MADV_DONTNEED);
+  usedBlocks_ -= count;
+}
+
+Region& BlockSpace::adopt(uint64_t address, uint32_t count, BlockKind kind) {
+  Region& region = ensureRegion(plan_.regionOf(address), /*foreign=*/true);
+  const uint32_t first = region.blockIndex(address);
+  for (uint32_t i = first; i < first + count; ++i) JVMC_CHECK(region.blocks[i].kind == BlockKind::Away, address);
+  occupy(region, first, count);
+  if (kind == BlockKind::LargeHead)
+    setLarge(region, first, count);
+  else
+    region.blocks[first].kind = kind;
+  return region;
+}
+
+void BlockSpace::setLarge(Region& region, uint32_t first, uint32_t count) {
+  region.blocks[first].kind = BlockKind::LargeHead;
+  region.blocks[first].run = count;
+  for (uint32_t i = 1; i < count; ++i) {
+    region.blocks[first + i].kind = BlockKind::LargeTail;
+    region.blocks[first + i].run = i;
+  }
 }
 
 void BlockSpace::placeStatics(ObjectRef end) {
@@ -105,12 +155,7 @@ BlockSpace::Blocks BlockSpace::takeRun(uint32_t count, bool reserve) {
     uint32_t first = findRun(*region, count);
     if (first == region->blockCount()) continue;
     Blocks taken = occupy(*region, first, count);
-    region->blocks[first].kind = BlockKind::LargeHead;
-    region->blocks[first].run = count;
-    for (uint32_t i = 1; i < count; ++i) {
-      region->blocks[first + i].kind = BlockKind::LargeTail;
-      region->blocks[first + i].run = i;
-    }
+    setLarge(*region, first, count);
     return taken;
   }
   return {.refusal = Refusal::NoRegion};

@@ -25,10 +25,16 @@ class BlockSpace {
   bool map(std::string& error);
 
   const AddressPlan& plan() const { return plan_; }
-  /// Our region that holds `address`, or null. Any thread.
+  /// Our region that holds `address`, or null. Of a region that is ours in part, blocks may be Away. Any thread.
   Region* regionOf(uint64_t address) const {
     uint64_t offset = address - plan_.base;
     return offset < planBytes_ ? table_[offset >> plan_.regionShift].load(std::memory_order_acquire) : nullptr;
+  }
+
+  /// As regionOf, but null for blocks that are Away.
+  Region* homeRegionOf(uint64_t address) const {
+    Region* region = regionOf(address);
+    return region && !region->isAway(address) ? region : nullptr;
   }
 
   enum class Refusal : uint8_t { None, OverLimit, NoRegion };
@@ -48,6 +54,11 @@ class BlockSpace {
 
   /// Adds a region that this node is home of.
   void addRegion(uint32_t index);
+  /// `count` blocks get another home: their side tables are cleared, their memory goes back to the system.
+  void giveAway(Region& region, uint32_t first, uint32_t count);
+  /// Becomes home of `count` blocks from `address` on, of the given kind (Small, or LargeHead with its tails). Exceeds
+  /// the limit if it must.
+  Region& adopt(uint64_t address, uint32_t count, BlockKind kind);
   /// Makes region 0 ours, its blocks up to `end` filled with statics objects.
   void placeStatics(ObjectRef end);
   const std::vector<std::unique_ptr<Region>>& regions() const { return regions_; }
@@ -58,6 +69,8 @@ class BlockSpace {
 
  private:
   bool overLimit(uint64_t count, bool reserve) const;
+  Region& ensureRegion(uint32_t index, bool foreign);
+  static void setLarge(Region& region, uint32_t first, uint32_t count);
   Blocks occupy(Region& region, uint32_t first, uint32_t count);
 
   AddressPlan plan_;

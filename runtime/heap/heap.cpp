@@ -76,7 +76,7 @@ class RegionHeap final : public Heap {
   }
 
   void exportObject(ObjectRef ref) override {
-    Region* region = space_.regionOf(ref);
+    Region* region = space_.homeRegionOf(ref);
     if (!region) return;
     uint32_t flags = header(ref)->classWord.fetch_or(kFlagExported, std::memory_order_relaxed);
     if (flags & kFlagExported) return;
@@ -92,7 +92,7 @@ class RegionHeap final : public Heap {
 
   bool plausible(ObjectRef ref) const override {
     if (ref % kObjectAlignment != 0 || !layout_.plan().contains(ref)) return false;
-    Region* region = space_.regionOf(ref);
+    Region* region = space_.homeRegionOf(ref);
     if (!region) return true;
     size_t granule = region->granule(ref);
     if (region->exported[granule / 64].load(std::memory_order_relaxed) >> (granule % 64) & 1) return true;
@@ -100,7 +100,56 @@ class RegionHeap final : public Heap {
     return region->test(region->starts, ref) || looksLikeYoungObject(*region, ref);
   }
 
-  bool isLocal(ObjectRef ref) const override { return space_.regionOf(ref) != nullptr; }
+  bool isLocal(ObjectRef ref) const override { return space_.homeRegionOf(ref) != nullptr; }
+
+  std::vector<BlockGroup> withdraw(uint64_t bytes) override {
+    std::scoped_lock lock(mutex_);
+    world_.forEachContext([&](ThreadContext& ctx) { allocator_.returnArea(ctx); });
+    std::vector<BlockGroup> groups = chooseGroups(bytes);
+    for (const BlockGroup& group : groups) {
+      Region& region = *space_.regionOf(group.address);
+      region.blockOf(group.address).leaving = true;
+      allocator_.withdraw(group.address, group.end());
+      forEachObject(group, [&](ObjectRef ref) { exportObject(ref); });
+    }
+    return groups;
+  }
+
+  void restore(const BlockGroup& group) override {
+    std::scoped_lock lock(mutex_);
+    space_.regionOf(group.address)->blockOf(group.address).leaving = false;
+  }
+
+  void forEachObject(const BlockGroup& group, const std::function<void(ObjectRef)>& visit) override {
+    Region& region = *space_.regionOf(group.address);
+    const uint64_t* starts = region.blockBits(region.starts, region.blockIndex(group.address));
+    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
+      for (uint64_t word = starts[w]; word; word &= word - 1)
+        visit(group.address + (uint64_t(w * 64 + std::countr_zero(word)) << kGranuleShift));
+  }
+
+  void giveAway(const BlockGroup& group) override {
+    std::scoped_lock lock(mutex_);
+    Region& region = *space_.regionOf(group.address);
+    space_.giveAway(region, region.blockIndex(group.address), group.blocks);
+  }
+
+  void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) override {
+    std::scoped_lock lock(mutex_);
+    Region& region =
+        space_.adopt(group.address, group.blocks, group.large ? BlockKind::LargeHead : BlockKind::Small);
+    for (ObjectRef ref : objects) {
+      region.set(region.starts, ref);
+      const size_t granule = region.granule(ref);
+      region.exported[granule / 64].fetch_or(uint64_t(1) << (granule % 64), std::memory_order_relaxed);
+    }
+    region.blockOf(group.address).hasExported.store(true, std::memory_order_relaxed);
+  }
+
+  bool hasRoomFor(uint64_t bytes) const override {
+    std::scoped_lock lock(mutex_);
+    return space_.usedBytes() + bytes <= space_.limitBytes();
+  }
 
   HeapStats stats() const override {
     std::scoped_lock lock(mutex_);
@@ -221,6 +270,28 @@ class RegionHeap final : public Heap {
     }
   }
 
+  /// Groups in use, in turn: the search goes on behind the block at which the last one ended.
+  std::vector<BlockGroup> chooseGroups(uint64_t bytes) {
+    std::vector<BlockGroup> groups;
+    uint64_t chosen = 0;
+    const auto& regions = space_.regions();
+    for (size_t n = 0; n <= regions.size() && chosen < bytes; ++n) {
+      if (nextLeaving_.region >= regions.size()) nextLeaving_ = {};
+      Region& region = *regions[nextLeaving_.region];
+      for (uint32_t& i = nextLeaving_.block; i < region.highWater && chosen < bytes; ++i) {
+        const BlockInfo& info = region.blocks[i];
+        const bool large = info.kind == BlockKind::LargeHead;
+        if (info.leaving || (!large && info.kind != BlockKind::Small)) continue;
+        const BlockGroup group{region.blockAddress(i), large ? info.run : 1, large};
+        if (!groups.empty() && chosen + group.bytes() > bytes) return groups;
+        groups.push_back(group);
+        chosen += group.bytes();
+      }
+      if (chosen < bytes) nextLeaving_ = {nextLeaving_.region + 1, 0};
+    }
+    return groups;
+  }
+
   bool looksLikeYoungObject(Region& region, ObjectRef ref) const {
     const BlockInfo& block = region.blockOf(ref);
     if (block.kind != BlockKind::Small || !isHomeEpoch(header(ref)->epochWord.load(std::memory_order_relaxed)))
@@ -236,7 +307,13 @@ class RegionHeap final : public Heap {
   RegionSource& regionSource_;
   const HeapOptions options_;
 
-  mutable std::mutex mutex_;  // guards space_, allocator_, stats_, trigger_
+  struct Place {
+    size_t region = 0;
+    uint32_t block = 0;
+  };
+
+  mutable std::mutex mutex_;  // guards space_, allocator_, stats_, trigger_, nextLeaving_
+  Place nextLeaving_;
   BlockSpace space_;
   Allocator allocator_;
   Collector collector_;

@@ -31,6 +31,16 @@ struct HeapStats {
   uint64_t barrierCalls = 0;
 };
 
+/// Blocks that change their home together: one block of small objects, or all blocks of one large object.
+struct BlockGroup {
+  uint64_t address = 0;
+  uint32_t blocks = 0;
+  bool large = false;
+
+  uint64_t bytes() const { return uint64_t(blocks) << kBlockShift; }
+  uint64_t end() const { return address + bytes(); }
+};
+
 /// Visits precise roots: calls the function for each reference. Given by whoever knows them (threads, handles, object
 /// space). Called while the world is stopped.
 using RootSource = std::function<void(const std::function<void(ObjectRef)>&)>;
@@ -74,6 +84,22 @@ class Heap {
   virtual bool plausible(ObjectRef ref) const = 0;
   virtual bool isLocal(ObjectRef ref) const = 0;  ///< lies in a region leased to this node
   virtual HeapStats stats() const = 0;
+
+  // -- homes that move (cluster/objects/block_mover.h). A group is `withdrawn` until it is given away or restored.
+  /// World stopped: picks groups homed here, at most `bytes` but at least one if there is any, and withdraws them:
+  /// nothing is allocated in them, all their objects count as exported. Goes on where the last call ended.
+  virtual std::vector<BlockGroup> withdraw(uint64_t bytes) = 0;
+  /// The group stays after all.
+  virtual void restore(const BlockGroup& group) = 0;
+  /// The objects of a withdrawn group.
+  virtual void forEachObject(const BlockGroup& group, const std::function<void(ObjectRef)>& visit) = 0;
+  /// The group has a new home: its memory goes back to the system. What is in it may be cached from then on.
+  virtual void giveAway(const BlockGroup& group) = 0;
+  /// This node is home of the group and of the objects at these addresses, which are in memory and count as exported.
+  /// With GuestAccess.
+  virtual void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) = 0;
+  /// Room for so many bytes more, without a collection.
+  virtual bool hasRoomFor(uint64_t bytes) const = 0;
 };
 
 }  // namespace jvmc::rt

@@ -1,4 +1,4 @@
-// Side tables of one region that this node is home of. Nothing about marking lies in the objects themselves.
+// Side tables of one region that this node is home of, wholly or of some of its blocks. Nothing about marking lies in the objects themselves.
 //
 //     starts    one bit per 8 bytes: an object begins here. Exact after a collection; objects allocated since are added
 //               when the next one begins (large objects and statics at once)
@@ -54,6 +54,7 @@ enum class BlockKind : uint8_t {
   LargeTail,  ///< its further blocks
   Statics,    ///< statics objects: always live
   Reserved,   ///< never used (the first block of region 0)
+  Away,       ///< homed at another node: what lies here are cached copies
 };
 
 /// The lines of a small block that hold live objects; a clear bit is a line of a hole.
@@ -89,9 +90,10 @@ class LineMap {
 };
 
 struct BlockInfo {
-  BlockKind kind = BlockKind::Free;
+  std::atomic<BlockKind> kind{BlockKind::Free};  ///< read without the lock by who asks whether an object is ours
   uint8_t collectionsFree = 0;  ///< Free: collections it has stayed so
   bool used = false;            ///< Free: holds old bytes; else it is still as the system gave it, zero
+  bool leaving = false;         ///< its home is about to move: nothing is allocated here
   std::atomic<bool> hasExported{false};
   uint32_t run = 0;  ///< LargeHead: blocks of the object; LargeTail: distance to the head in blocks
   LineMap lines;     ///< Small: as of the last collection
@@ -112,6 +114,8 @@ class Region {
   uint64_t blockAddress(uint32_t block) const { return base_ + (uint64_t(block) << kBlockShift); }
   uint32_t blockIndex(uint64_t address) const { return uint32_t((address - base_) >> kBlockShift); }
   BlockInfo& blockOf(uint64_t address) { return blocks[blockIndex(address)]; }
+  /// The block's home is another node.
+  bool isAway(uint64_t address) const { return blocks[blockIndex(address)].kind == BlockKind::Away; }
 
   size_t granule(uint64_t address) const { return (address - base_) >> kGranuleShift; }
   uint64_t addressOfGranule(size_t granule) const { return base_ + (uint64_t(granule) << kGranuleShift); }

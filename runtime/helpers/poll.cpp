@@ -9,7 +9,10 @@ using namespace jvmc::rt;
 extern "C" void jvmc_poll(JvmcContext* ctx) {
   // Sequentially consistent: the read of the bits must not move above it.
   ctx->pollLimit.store(ctx->stackLimit, std::memory_order_seq_cst);
+  ctx->quiescent = true;
   ctx->vm->world().safepoint(*ctx);
+  ctx->quiescent = false;
+  ctx->interval = nextInterval();
   // What a thread sees without synchronising is never older than the node's last tick before a poll.
   if (ctx->epoch != ctx->vm->clock().load(std::memory_order_relaxed)) ctx->vm->space().acquire(*ctx, false);
   GuestThread& thread = *ctx->thread;

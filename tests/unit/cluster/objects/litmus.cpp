@@ -122,7 +122,7 @@ void storeBuffering(TestCluster& cluster) {
   });
 }
 
-void lockedCounters(TestCluster& cluster, uint32_t threads) {
+void lockedCounters(TestCluster& cluster, uint32_t threads, uint32_t pauseMicrosMax) {
   const uint32_t nodes = cluster.options().nodes;
   const ObjectRef lock = cluster.object(nodes - 1, kRecord);
   ObjectRef counters[3];
@@ -138,6 +138,7 @@ void lockedCounters(TestCluster& cluster, uint32_t threads) {
       me.write<uint64_t>(counters[1], 32, b + 1);
       me.write<uint64_t>(counters[2], 72, c + 1);
       me.unlock(lock);
+      if (pauseMicrosMax > 0) std::this_thread::sleep_for(std::chrono::microseconds(me.random.below(pauseMicrosMax)));
       ++rounds;
     }
     me.countOperations(rounds);
@@ -234,6 +235,27 @@ void neighbourBytes(TestCluster& cluster) {
         me.atomic(AtomicOp::Load, noise, kFirstField);
       }
     }
+  });
+}
+
+void hoistedChecks(TestCluster& cluster, uint32_t threads) {
+  constexpr uint64_t kWords = 8;
+  const uint32_t nodes = cluster.options().nodes;
+  std::vector<ObjectRef> own, noise;
+  for (uint32_t i = 0; i < nodes * threads; ++i) own.push_back(cluster.object(i % nodes, kLongs, kWords));
+  for (uint32_t i = 0; i < nodes; ++i) noise.push_back(cluster.object(i, kRecord));
+  cluster.run(threads, [&](Mutator& me) {
+    uint64_t mine[kWords] = {}, rounds = 0;
+    const ObjectRef array = own[me.number];
+    for (; !me.timeIsUp(); ++rounds) {
+      const uint64_t i = me.random.below(kWords);
+      me.acquire();  // what is read next is stale
+      me.writeAfterRead(array, kFirstElement + 8 * i, mine[i] = rounds, noise[me.random.below(nodes)], kFirstField);
+      const uint64_t k = me.random.below(kWords);
+      if (me.read<uint64_t>(array, kFirstElement + 8 * k) != mine[k]) return me.error("an own word was lost");
+      if (me.random.below(16) == 0) me.release();
+    }
+    me.countOperations(rounds);
   });
 }
 

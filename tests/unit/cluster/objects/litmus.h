@@ -15,7 +15,8 @@ void messagePassing(TestCluster& cluster, uint32_t threads);
 void storeBuffering(TestCluster& cluster);
 
 /// Three counters with different homes, always equal under one lock; their sum must come out exact.
-void lockedCounters(TestCluster& cluster, uint32_t threads);
+/// `pauseMicrosMax`: threads wait up to so long between two rounds.
+void lockedCounters(TestCluster& cluster, uint32_t threads, uint32_t pauseMicrosMax = 0);
 
 /// Each thread owns some elements of one array and must read what it wrote, whatever the others do to the neighbours;
 /// after each round, all must see all. `type` is an array of 1, 2, 4 or 8-byte elements.
@@ -23,6 +24,10 @@ void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type);
 
 /// The home changes bytes in place while a writer elsewhere stores to their neighbours and a third thread refreshes.
 void neighbourBytes(TestCluster& cluster);
+
+/// Each thread stores to its own words after it has read an object that is often stale, with both checks made before: so
+/// it waits for a fetch while it relies on the check of what it will store to. Nothing it stored may vanish.
+void hoistedChecks(TestCluster& cluster, uint32_t threads);
 
 /// Unsynchronised references: each read must give a reference that somebody wrote, never a mixture.
 void racyReferences(TestCluster& cluster, uint32_t threads);

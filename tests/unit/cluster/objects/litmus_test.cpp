@@ -11,6 +11,7 @@ struct Mode {
   const char* name;
   uint32_t delayOneIn;
   bool noCache;
+  bool moving = false;
 };
 
 class LitmusTest : public testing::TestWithParam<Mode> {
@@ -19,12 +20,18 @@ class LitmusTest : public testing::TestWithParam<Mode> {
     cluster_ = std::make_unique<TestCluster>(TestOptions{.nodes = nodes,
                                                          .seconds = seconds,
                                                          .delayOneIn = GetParam().delayOneIn,
+                                                         .moving = GetParam().moving,
                                                          .space = {.noCache = GetParam().noCache}});
     return *cluster_;
   }
   void TearDown() override {
     EXPECT_EQ(cluster_->errors(), 0u) << cluster_->firstError();
     EXPECT_GT(cluster_->shared().operations, 0u) << "the program did nothing";
+    if (GetParam().moving) {
+      EXPECT_GT(cluster_->shared().moves, 3u) << "no block moved";
+    }
+    RecordProperty("moves", std::to_string(cluster_->shared().moves));
+    RecordProperty("revoked", std::to_string(cluster_->shared().revoked));
     RecordProperty("operations", std::to_string(cluster_->shared().operations));
     RecordProperty("fetches", std::to_string(cluster_->shared().fetches));
   }
@@ -32,7 +39,9 @@ class LitmusTest : public testing::TestWithParam<Mode> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Modes, LitmusTest,
-                         testing::Values(Mode{"Quick", 0, false}, Mode{"Delayed", 8, false}, Mode{"NoCache", 0, true}),
+                         testing::Values(Mode{"Quick", 0, false}, Mode{"Delayed", 8, false}, Mode{"NoCache", 0, true},
+                                         Mode{"Moving", 0, false, true}, Mode{"MovingDelayed", 8, false, true},
+                                         Mode{"MovingNoCache", 0, true, true}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(LitmusTest, DataIsVisibleToWhoeverSawTheFlagOnTwoNodes) {
@@ -64,6 +73,9 @@ TEST_P(LitmusTest, NeighboursInALongArrayDoNotDisturbEachOther) {
 }
 TEST_P(LitmusTest, BytesChangedAtHomeDoNotDisturbAWriterElsewhere) {
   neighbourBytes(cluster(2));
+}
+TEST_P(LitmusTest, ChecksMadeBeforeAWaitHoldAfterIt) {
+  hoistedChecks(cluster(3), 2);
 }
 TEST_P(LitmusTest, RacingReferencesAreNeverMixed) {
   racyReferences(cluster(3), 2);

@@ -11,6 +11,7 @@ struct Setup {
   Fault fault;
   uint32_t nodes;
   uint32_t delayOneIn = 0;
+  bool moving = false;
 };
 
 /// True if some run of at most `runs` finds an error.
@@ -20,6 +21,7 @@ bool caught(Setup setup, const std::function<void(TestCluster&)>& program, int r
                          .seconds = 0.7,
                          .delayOneIn = setup.delayOneIn,
                          .seed = uint64_t(run),
+                         .moving = setup.moving,
                          .space = {.fault = setup.fault}});
     program(cluster);
     if (cluster.errors() > 0) return true;
@@ -53,6 +55,19 @@ TEST(MutationTest, FetchThatOverlapsAFlushIsCaughtByFalseSharing) {
 }
 TEST(MutationTest, IgnoredForeignFlushIsCaughtByFalseSharing) {
   EXPECT_TRUE(caught({Fault::IgnoreForeignFlush, 2, 4}, [](TestCluster& c) { falseSharing(c, 4, kLongs); }));
+}
+
+TEST(MutationTest, MoveWithoutHandshakeIsCaughtByHoistedChecks) {
+  EXPECT_TRUE(caught({Fault::MoveWithoutHandshake, 3, 4, true}, [](TestCluster& c) { hoistedChecks(c, 2); }));
+}
+TEST(MutationTest, BlockedThreadThatCountsAsQuietIsCaughtByHoistedChecks) {
+  EXPECT_TRUE(caught({Fault::BlockedIsQuiet, 3, 4, true}, [](TestCluster& c) { hoistedChecks(c, 2); }));
+}
+TEST(MutationTest, MoveWithoutPrepareIsCaughtByFalseSharing) {
+  EXPECT_TRUE(caught({Fault::MoveWithoutPrepare, 2, 4, true}, [](TestCluster& c) { falseSharing(c, 4, kLongs); }));
+}
+TEST(MutationTest, HomeThatDoesNotTickWhenABlockArrivesIsCaughtByLockedCounters) {
+  EXPECT_TRUE(caught({Fault::ArrivalDoesNotTick, 2, 0, true}, [](TestCluster& c) { lockedCounters(c, 1, 1000); }));
 }
 
 }  // namespace

@@ -17,10 +17,10 @@ constexpr uint32_t kArrayLength = 20;
 struct Lost {};  // the program has ended: unwinds the "fiber"
 
 /// A node of two whose peer is the test.
-class LoneNode final : public SpaceHost, public NodeNet {
+class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
  public:
   LoneNode()
-      : homes(kPlan, 2), space(*this, *this, homes, clock, {}), core(*this, *this, homes, clock, {}), home(core) {
+      : homes(kPlan, 2), space(*this, *this, *this, homes, clock, {}), core(*this, *this, homes, clock, {}), home(core) {
     memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     JVMC_CHECK(memory == reinterpret_cast<void*>(kPlan.base));
@@ -72,6 +72,19 @@ class LoneNode final : public SpaceHost, public NodeNet {
   void post(const rt::ThreadRef&, const rt::ThreadMail&) override {}
   void fatal(Error) override { ++fatalErrors; }
 
+  // -- BlockHost
+  void stopWorld(const std::function<void()>& body) override { body(); }
+  std::set<uint64_t> unquietIntervals() override { return {}; }
+  void pollAll() override {}
+  std::vector<rt::BlockGroup> withdraw(uint64_t) override { return {}; }
+  void restore(const rt::BlockGroup&) override {}
+  void forEachObject(const rt::BlockGroup&, const std::function<void(ObjectRef)>&) override {}
+  void giveAway(const rt::BlockGroup&) override {}
+  void adopt(const rt::BlockGroup&, const std::vector<ObjectRef>&) override { ++adopted; }
+  bool hasRoomFor(uint64_t bytes) override { return bytes <= rt::kBlockBytes; }
+  Bytes takeHomeState(ObjectRef) override { return {}; }
+  bool putHomeState(ObjectRef, std::span<const uint8_t> state) override { return state.empty(); }
+
   // -- NodeNet: every request is answered at once with `nextReply`
   NodeId self() const override { return NodeId(0); }
   std::vector<NodeId> nodes() const override { return {NodeId(0), NodeId(1)}; }
@@ -87,7 +100,7 @@ class LoneNode final : public SpaceHost, public NodeNet {
   const uint8_t granularity[4] = {3, 3, 2, 0};
   const uint32_t refOffsets[1] = {16};
   Bytes nextReply;
-  int fatalErrors = 0, carriedOut = 0;
+  int fatalErrors = 0, carriedOut = 0, adopted = 0;
   rt::GuestThread thread;
   rt::ThreadContext context;
   ClusterObjectSpace space;
@@ -127,10 +140,10 @@ Bytes fetchReply(uint32_t cls, uint32_t length, size_t dataBytes) {
 }
 
 bool accepted(LoneNode& node, const Bytes& message) {
-  CountingResponder responder;
+  const auto responder = std::make_shared<CountingResponder>();
   node.home.handle(NodeId(1), message, responder);
-  EXPECT_EQ(responder.answers, 1) << "a request must be answered once";
-  return responder.done;
+  EXPECT_EQ(responder->answers, 1) << "a request must be answered once";
+  return responder->done;
 }
 
 Bytes mutated(Bytes message, Prng& random) {

@@ -59,7 +59,7 @@ class NoTimers final : public rt::Timers {
 }  // namespace
 
 /// One process: memory, net, object space, SyncHome and the mutators.
-class TestNode final : public SpaceHost, private rt::ThreadPost {
+class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPost {
  public:
   TestNode(TestCluster& cluster, uint32_t id, std::vector<int> sockets)
       : cluster(cluster),
@@ -70,7 +70,7 @@ class TestNode final : public SpaceHost, private rt::ThreadPost {
         syncHome_(
             {.post = *this, .timers = timers_, .clock = clock, .threadStateOffset = kFirstField, .storeBarrier = {}}) {
     mapMemory();
-    space = std::make_unique<ClusterObjectSpace>(*this, net_, homes_, clock, cluster.options().space);
+    space = std::make_unique<ClusterObjectSpace>(*this, *this, net_, homes_, clock, cluster.options().space);
     net_.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder>) {
       ByteReader in(payload);
       const uint64_t thread = in.get<uint64_t>();
@@ -88,12 +88,24 @@ class TestNode final : public SpaceHost, private rt::ThreadPost {
   void exportObject(ObjectRef) override {}
   void beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) override {}
   void visitHomeRoots(const std::function<void(ObjectRef)>&) override {}
-  void accessGuest(const std::function<void()>& body) override { body(); }
+  void accessGuest(const std::function<void()>& body) override {
+    static thread_local int depth = 0;
+    while (depth == 0 && stopWanted_) std::this_thread::yield();  // the lock alone is not fair
+    std::lock_guard lock(runtimeAccess_);
+    ++depth;
+    body();
+    --depth;
+  }
   WaitToken prepareWait(rt::ThreadContext&) override { return std::make_shared<Semaphore>(); }
-  void wait(rt::ThreadContext&, const WaitToken& token) override {
-    auto& semaphore = *static_cast<Semaphore*>(token.get());
-    std::unique_lock lock(semaphore.mutex);
-    semaphore.changed.wait(lock, [&] { return semaphore.set; });
+  void wait(rt::ThreadContext& ctx, const WaitToken& token) override {
+    std::mutex& guest = mutatorOf(ctx).guest_;
+    guest.unlock();
+    {
+      auto& semaphore = *static_cast<Semaphore*>(token.get());
+      std::unique_lock lock(semaphore.mutex);
+      semaphore.changed.wait(lock, [&] { return semaphore.set; });
+    }
+    guest.lock();
   }
   void wake(const WaitToken& token) override {
     auto& semaphore = *static_cast<Semaphore*>(token.get());
@@ -109,6 +121,69 @@ class TestNode final : public SpaceHost, private rt::ThreadPost {
   void post(const rt::ThreadRef& to, const rt::ThreadMail& mail) override { send(to, mail); }
   void fatal(Error error) override { reportError("fatal: " + error.message); }
 
+  // -- BlockHost: every block with planned objects is a group
+  void stopWorld(const std::function<void()>& body) override {
+    stopWanted_ = true;
+    std::lock_guard lock(runtimeAccess_);
+    stopWanted_ = false;
+    for (auto& mutator : mutators) mutator->stopWanted_ = true;
+    for (auto& mutator : mutators) mutator->guest_.lock();
+    body();
+    for (auto& mutator : mutators) mutator->stopWanted_ = false;
+    for (auto& mutator : mutators) mutator->guest_.unlock();
+  }
+  std::set<uint64_t> unquietIntervals() override {
+    std::set<uint64_t> intervals;
+    if (cluster.options().space.fault == Fault::BlockedIsQuiet) return intervals;
+    for (auto& mutator : mutators)
+      if (!mutator->context.quiescent) intervals.insert(mutator->context.interval);
+    return intervals;
+  }
+  void pollAll() override {}
+  std::vector<rt::BlockGroup> withdraw(uint64_t) override {
+    std::set<uint64_t> here;
+    for (const auto& planned : cluster.planned_) {
+      const uint64_t block = planned.address & ~uint64_t(rt::kBlockBytes - 1);
+      if (homes_.isSettledAt(NodeId(id), block)) here.insert(block);
+    }
+    if (here.empty()) return {};
+    return {{*std::next(here.begin(), ptrdiff_t(moverRandom_.below(here.size()))), 1, false}};
+  }
+  void restore(const rt::BlockGroup&) override {}
+  void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override {
+    for (const auto& planned : cluster.planned_)
+      if (planned.address >= group.address && planned.address < group.end()) visit(planned.address);
+  }
+  void giveAway(const rt::BlockGroup& group) override {
+    madvise(reinterpret_cast<void*>(group.address), group.bytes(), MADV_DONTNEED);
+  }
+  void adopt(const rt::BlockGroup&, const std::vector<ObjectRef>&) override {}
+  bool hasRoomFor(uint64_t) override { return true; }
+  Bytes takeHomeState(ObjectRef object) override {
+    if (!(rt::header(object)->lockWord.load() & rt::kLockInflated)) return {};
+    ByteWriter out;
+    putSyncState(out, syncHome_.take(object));
+    return out.take();
+  }
+  bool putHomeState(ObjectRef object, std::span<const uint8_t> bytes) override {
+    ByteReader in(bytes);
+    const rt::SyncState state = getSyncState(in);
+    if (in.finished()) syncHome_.put(object, state);
+    return in.finished();
+  }
+  /// Hands a block to another node, again and again.
+  void keepMoving() {
+    if (steadyNanos() > deadline) return;
+    const uint32_t others = cluster.options().nodes - 1;
+    const NodeId target((id + 1 + uint32_t(moverRandom_.below(others))) % cluster.options().nodes);
+    space->mover().move(target, 1, [this](const MoveResult& result) {
+      cluster.shared().moves += result.groups;
+      cluster.shared().revoked += result.revoked;
+      usleep(useconds_t(moverRandom_.below(300)));
+      keepMoving();
+    });
+  }
+
   void reportError(const std::string& what) {
     Shared& shared = cluster.shared();
     if (shared.errors.fetch_add(1) == 0) std::strncpy(shared.firstError, what.c_str(), sizeof shared.firstError - 1);
@@ -122,6 +197,11 @@ class TestNode final : public SpaceHost, private rt::ThreadPost {
   int64_t deadline = 0;
 
  private:
+  Mutator& mutatorOf(const rt::ThreadContext& ctx) {
+    for (auto& mutator : mutators)
+      if (&mutator->context == &ctx) return *mutator;
+    JVMC_CHECK(false);
+  }
   void mapMemory() {
     void* at = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
@@ -152,6 +232,9 @@ class TestNode final : public SpaceHost, private rt::ThreadPost {
     mutator.arrived_.notify_one();
   }
 
+  Prng moverRandom_{cluster.options().seed * 31 + id};
+  std::atomic<bool> stopWanted_{false};
+  std::recursive_mutex runtimeAccess_;
   PipeNet net_;
   HomeMap homes_;
   TestClasses classes_;
@@ -172,6 +255,7 @@ Mutator::Mutator(TestNode& node, uint32_t index)
   context.thread = &thread;
   context.clock = &node.clock;
   context.epoch = node.clock;
+  context.quiescent = true;
 }
 
 void Mutator::checkRead(ObjectRef object) {
@@ -203,7 +287,10 @@ uint64_t Mutator::atomic(rt::AtomicOp op, ObjectRef object, uint32_t offset, uin
 rt::Resumption Mutator::submit(rt::SyncRequest request) {
   request.thread = thread.ref;
   request.ticket = ++ticket_;
-  if (const auto answer = node.space->submit(context, request)) return *answer;
+  {
+    const InGuest here(*this);
+    if (const auto answer = node.space->submit(context, request)) return *answer;
+  }
   return awaitMail(request.ticket);
 }
 
@@ -221,7 +308,12 @@ rt::Resumption Mutator::awaitMail(uint64_t ticket) {
 }
 
 void Mutator::release() {
-  if (!node.space->release(context, ++ticket_)) awaitMail(ticket_);
+  bool done = false;
+  {
+    const InGuest here(*this);
+    done = node.space->release(context, ++ticket_);
+  }
+  if (!done) awaitMail(ticket_);
 }
 
 void Mutator::acquire() {
@@ -300,6 +392,7 @@ void TestCluster::runNode(uint32_t node, std::vector<int> sockets, const std::fu
   self.deadline = steadyNanos() + int64_t(options_.seconds * 1e9);
   for (uint32_t i = 0; i < threads_; ++i) self.mutators.push_back(std::make_unique<Mutator>(self, i));
   self.start();
+  if (options_.moving) self.keepMoving();
   std::vector<std::thread> running;
   for (auto& mutator : self.mutators) running.emplace_back([&] { body(*mutator); });
   for (auto& thread : running) thread.join();

@@ -15,10 +15,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cluster/objects/cluster_object_space.h"
 #include "ir/support/prng.h"
+#include "runtime/gc/world.h"
 #include "runtime/sync/sync_home.h"
 #include "tests/unit/cluster/support/pipe_net.h"
 
@@ -35,13 +37,14 @@ struct TestOptions {
   double seconds = 0.5;
   uint32_t delayOneIn = 0;
   uint64_t seed = 1;
+  bool moving = false;  ///< each node hands blocks to others all the time
   SpaceOptions space;
 };
 
 /// Memory that all processes share.
 struct Shared {
   std::atomic<uint64_t> errors{0}, operations{0}, barrier{0}, finished{0};
-  std::atomic<uint64_t> fetches{0}, flushes{0};
+  std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0};
   std::atomic<bool> over{false};
   char firstError[256] = {};
   std::atomic<uint64_t> scratch[1 << 16] = {};
@@ -56,16 +59,24 @@ class Mutator {
 
   template <class T>
   T read(ObjectRef object, uint64_t offset) {
-    if (rt::header(object)->epochWord.load(std::memory_order_acquire) < context.epoch) checkRead(object);
+    const InGuest here(*this);
+    ensureReadable(object);
     return rt::loadGuest<T>(object + offset);
   }
   template <class T>
   void write(ObjectRef object, uint64_t offset, T value) {
-    const uint64_t word = rt::header(object)->epochWord.load(std::memory_order_acquire);
-    const bool writable =
-        word >= rt::kEpochHome || (word >= context.epoch && (word & rt::kWriterMask) == context.writerSlot);
-    if (!writable) checkWrite(object);
+    const InGuest here(*this);
+    ensureWritable(object);
     rt::storeGuest<T>(object + offset, value);
+  }
+  /// As compiled code does it with hoisted checks: both come first, then a word of `other` is read and `value` stored.
+  uint64_t writeAfterRead(ObjectRef object, uint64_t offset, uint64_t value, ObjectRef other, uint64_t otherOffset) {
+    const InGuest here(*this);
+    ensureWritable(object);
+    ensureReadable(other);
+    const uint64_t seen = rt::loadGuest<uint64_t>(other + otherOffset);
+    rt::storeGuest<uint64_t>(object + offset, value);
+    return seen;
   }
   void lock(ObjectRef object) { synchronise(rt::SyncOp::MonitorEnter, object); }
   void unlock(ObjectRef object) { synchronise(rt::SyncOp::MonitorExit, object); }
@@ -89,12 +100,41 @@ class Mutator {
 
  private:
   friend class TestNode;
+  /// One stretch of guest code, from poll to poll. The world stops between two, or while one waits.
+  class InGuest {
+   public:
+    explicit InGuest(Mutator& me) : me_(me) {
+      while (me_.stopWanted_) std::this_thread::yield();
+      me_.guest_.lock();
+      me_.context.interval = rt::nextInterval();
+      me_.context.quiescent = false;
+    }
+    ~InGuest() {
+      me_.context.quiescent = true;
+      me_.guest_.unlock();
+    }
+
+   private:
+    Mutator& me_;
+  };
+
+  void ensureReadable(ObjectRef object) {
+    if (rt::header(object)->epochWord.load(std::memory_order_acquire) < context.epoch) checkRead(object);
+  }
+  void ensureWritable(ObjectRef object) {
+    const uint64_t word = rt::header(object)->epochWord.load(std::memory_order_acquire);
+    const bool writable =
+        word >= rt::kEpochHome || (word >= context.epoch && (word & rt::kWriterMask) == context.writerSlot);
+    if (!writable) checkWrite(object);
+  }
   void checkRead(ObjectRef object);
   void checkWrite(ObjectRef object);
   rt::Resumption synchronise(rt::SyncOp op, ObjectRef object);
   rt::Resumption submit(rt::SyncRequest request);
   rt::Resumption awaitMail(uint64_t ticket);
 
+  std::atomic<bool> stopWanted_{false};
+  std::mutex guest_;  ///< held in guest code, but not while waiting there
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::map<uint64_t, rt::Resumption> mail_;

@@ -1,0 +1,412 @@
+// Messages (Channel::Objects), requests from the old home to the new one:
+//
+//   PREPARE  u8 4 | u32 groups | each: address u64, u32 blocks, u8 large, u32 moves
+//       ->   u8 status (refused: no room)
+//   BLOCKS   u8 5 | u32 groups | each: address u64, u32 blocks, u8 large, u32 moves, u32 objects, the objects
+//       ->   u8 status
+//   object   u32 offset in the group | u32 class word | u32 lock word | u32 array length | data, as its class says
+//            | u32 bytes, home state (takeHomeState)
+//
+// `moves` is the number that the block has had before this one.
+#include "cluster/objects/block_mover.h"
+
+#include "ir/support/check.h"
+
+namespace jvmc::cluster {
+
+using rt::BlockGroup;
+
+namespace {
+
+constexpr auto kQuietPause = std::chrono::microseconds(100);
+constexpr int kQuietAttempts = 20'000;  ///< two seconds: then the batch stays
+
+void putGroup(ByteWriter& out, const BlockGroup& group, uint32_t moves) {
+  out.put(group.address);
+  out.put(group.blocks);
+  out.put(group.large);
+  out.put(moves);
+}
+
+struct GroupHeader {
+  BlockGroup group;
+  uint32_t moves = 0;
+};
+
+GroupHeader getGroup(ByteReader& in) {
+  GroupHeader header;
+  header.group.address = in.get<uint64_t>();
+  header.group.blocks = in.get<uint32_t>();
+  header.group.large = in.getBool();
+  header.moves = in.get<uint32_t>();
+  return header;
+}
+constexpr size_t kGroupBytes = 17;
+
+bool fitsPlan(const rt::AddressPlan& plan, const BlockGroup& group) {
+  return group.blocks > 0 && (group.large || group.blocks == 1) && group.address % rt::kBlockBytes == 0 &&
+         plan.contains(group.address) &&
+         group.bytes() <= plan.regionBase(plan.regionOf(group.address)) + (uint64_t(1) << plan.regionShift) - group.address;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- source
+
+void BlockMover::move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done) {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  requests_.push_back({target, bytes, std::move(done)});
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  changed_.notify_all();
+}
+
+void BlockMover::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void BlockMover::run() {
+  for (;;) {
+    Request request;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return stopping_ || !requests_.empty(); });
+      if (stopping_) return;
+      request = std::move(requests_.front());
+      requests_.pop_front();
+    }
+    const MoveResult result = carryOut(request);
+    {
+      std::lock_guard lock(mutex_);
+      if (stopping_) return;
+    }
+    request.done(result);
+  }
+}
+
+MoveResult BlockMover::carryOut(const Request& request) {
+  MoveResult result;
+  // Each batch withdraws other groups than the last, so a group that was revoked is not tried again at once; as many
+  // attempts without a result end the request.
+  for (int idle = 0; result.bytes < request.bytes && idle < 3;) {
+    const uint64_t before = result.bytes;
+    if (!withdraw(std::min(request.bytes - result.bytes, kBatchBytes))) break;
+    const bool quiet = awaitQuiet();
+    const bool ready = quiet && prepare(request.target, result);
+    if (!ready) restoreAll();
+    if (ready && !ship(request.target)) return result;  // the program is ending
+    if (ready) finish(request.target, result);
+    result.revoked += std::exchange(revoked_, 0);
+    if (!result.refusal.message.empty()) break;
+    idle = result.bytes > before ? 0 : idle + 1;
+    std::lock_guard lock(mutex_);
+    if (stopping_) break;
+  }
+  return result;
+}
+
+/// False if there is nothing to move.
+bool BlockMover::withdraw(uint64_t bytes) {
+  host_.stopWorld([&] {
+    std::lock_guard lock(mutex_);
+    for (const BlockGroup& group : host_.withdraw(bytes)) {
+      const BlockHome home = core_.homes.at(group.address);
+      batch_.push_back({group, home.moves});
+      core_.gates.set(group.address, {core_.self, HomeState::Leaving, home.moves});
+      host_.forEachObject(group, [](ObjectRef object) {
+        rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
+      });
+    }
+    if (core_.options.fault != Fault::MoveWithoutHandshake) unquiet_ = host_.unquietIntervals();
+  });
+  return !batch_.empty();
+}
+
+/// Waits until no thread relies on a check that it made before the withdrawal. False if that takes too long.
+bool BlockMover::awaitQuiet() {
+  for (int attempt = 0; attempt < kQuietAttempts; ++attempt) {
+    {
+      std::unique_lock lock(mutex_);
+      if (unquiet_.empty()) return true;
+      if (changed_.wait_for(lock, kQuietPause, [&] { return stopping_; })) return false;
+    }
+    host_.pollAll();
+    host_.stopWorld([&] {
+      const std::set<uint64_t> now = host_.unquietIntervals();
+      std::lock_guard lock(mutex_);
+      std::erase_if(unquiet_, [&](uint64_t interval) { return !now.contains(interval); });
+    });
+  }
+  return false;
+}
+
+bool BlockMover::mustRevoke(const rt::ThreadContext& ctx, ObjectRef object) {
+  std::lock_guard lock(mutex_);
+  return unquiet_.contains(ctx.interval) && core_.homes.at(object).state == HomeState::Leaving;
+}
+
+void BlockMover::revoke(ObjectRef object) {
+  std::lock_guard lock(mutex_);
+  const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
+  const auto found = std::find_if(batch_.begin(), batch_.end(),
+                                  [&](const Leaving& leaving) { return leaving.group.address == block; });
+  if (found == batch_.end()) return;
+  const Leaving leaving = *found;
+  batch_.erase(found);
+  ++revoked_;
+  restore(leaving);
+}
+
+/// The group stays. Epochs first: whoever finds it settled may use it.
+void BlockMover::restore(const Leaving& leaving) {
+  host_.forEachObject(leaving.group, [](ObjectRef object) {
+    rt::header(object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
+  });
+  host_.restore(leaving.group);
+  core_.gates.settle(leaving.group.address, core_.self, leaving.moves);
+}
+
+void BlockMover::restoreAll() {
+  core_.host.accessGuest([&] {
+    std::lock_guard lock(mutex_);
+    for (const Leaving& leaving : batch_) restore(leaving);
+    batch_.clear();
+    unquiet_.clear();
+  });
+}
+
+std::optional<Result<Bytes>> BlockMover::ask(NodeId target, Bytes message) {
+  const auto reply = std::make_shared<std::optional<Result<Bytes>>>();
+  core_.net.request(target, Channel::Objects, std::move(message), [this, reply](Result<Bytes> arrived) {
+    std::lock_guard lock(mutex_);
+    *reply = std::move(arrived);
+    changed_.notify_all();
+  });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stopping_ || reply->has_value(); });
+  return std::move(*reply);
+}
+
+/// From here on nobody revokes, so the batch is ours alone. True: the target awaits it.
+bool BlockMover::prepare(NodeId target, MoveResult& result) {
+  if (batch_.empty()) return false;
+  if (core_.options.fault == Fault::MoveWithoutPrepare) return true;
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Prepare));
+  out.put(uint32_t(batch_.size()));
+  for (const Leaving& leaving : batch_) putGroup(out, leaving.group, leaving.moves);
+  std::optional<Result<Bytes>> reply = ask(target, out.take());
+  if (!reply) return false;
+  if (!reply->ok()) {
+    result.refusal = std::move(*reply).error();
+    return false;
+  }
+  if ((*reply)->size() == 1 && (**reply)[0] == uint8_t(ReplyStatus::Done)) return true;
+  result.refusal = {ErrorCode::kRefused, fmt::format("node {} has no room for the blocks", target.value)};
+  return false;
+}
+
+/// Sends the batch, on the I/O thread: no request is served in the middle of it. True when the target has it.
+bool BlockMover::ship(NodeId target) {
+  const auto message = std::make_shared<std::optional<Bytes>>();
+  core_.net.post([this, target, message] {
+    ByteWriter out;
+    out.put(uint8_t(ObjectMessage::Blocks));
+    out.put(uint32_t(batch_.size()));
+    core_.host.accessGuest([&] {
+      for (const Leaving& leaving : batch_) {
+        core_.gates.set(leaving.group.address, {target, HomeState::Sent, leaving.moves + 1});
+        encodeGroup(out, leaving);
+      }
+    });
+    std::lock_guard lock(mutex_);
+    *message = out.take();
+    changed_.notify_all();
+  });
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stopping_ || message->has_value(); });
+    if (stopping_) return false;
+  }
+  core_.stats.movedBytes += (*message)->size();
+  std::optional<Result<Bytes>> reply = ask(target, std::move(**message));
+  if (!reply) return false;
+  const bool done = reply->ok() && (*reply)->size() == 1 && (**reply)[0] == uint8_t(ReplyStatus::Done);
+  if (done) return true;
+  // The target may or may not be their home now: nobody can tell any more.
+  Error why = reply->ok() ? Error{ErrorCode::kCorrupt, "it refused them"} : std::move(*reply).error();
+  core_.host.fatal(std::move(why).withContext(fmt::format("moving blocks to node {}", target.value)));
+  return false;
+}
+
+void BlockMover::finish(NodeId target, MoveResult& result) {
+  core_.host.accessGuest([&] {
+    for (const Leaving& leaving : batch_) {
+      host_.giveAway(leaving.group);
+      core_.gates.settle(leaving.group.address, target, leaving.moves + 1);
+      result.bytes += leaving.group.bytes();
+      ++result.groups;
+    }
+  });
+  core_.stats.movedGroups += batch_.size();
+  batch_.clear();
+}
+
+void BlockMover::encodeGroup(ByteWriter& out, const Leaving& leaving) {
+  putGroup(out, leaving.group, leaving.moves);
+  const size_t countAt = out.size();
+  out.put(uint32_t(0));
+  uint32_t count = 0;
+  host_.forEachObject(leaving.group, [&](ObjectRef object) {
+    // First: no timer of a waiter grants the monitor after this.
+    const Bytes homeState = host_.takeHomeState(object);
+    const ObjectShape shape = core_.shapeOf(object);
+    out.put(uint32_t(object - leaving.group.address));
+    out.put(rt::header(object)->classWord.load(std::memory_order_acquire));
+    out.put(rt::header(object)->lockWord.load(std::memory_order_acquire));
+    out.put(shape.isArray() ? uint32_t(rt::arrayLength(object)) : uint32_t(0));
+    uint8_t* data = out.grow(shape.dataBytes());
+    for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
+      const uint64_t word = rt::loadGuest<uint64_t>(object + offset);
+      std::memcpy(data + (offset - shape.begin()), &word, 8);
+    }
+    shape.forEachReference([&](uint64_t offset) {
+      ObjectRef reference;
+      std::memcpy(&reference, data + (offset - shape.begin()), 8);
+      core_.exportOut(reference);
+    });
+    out.putBytes(homeState);
+    ++count;
+  });
+  out.patch(countAt, count);
+}
+
+// ---------------------------------------------------------------- target
+
+/// Transactions of this node with the blocks' objects that are still in flight; the last one answers.
+struct BlockMover::Drain {
+  std::shared_ptr<Responder> responder;
+  std::atomic<int> left{1};
+
+  void step() {
+    if (left.fetch_sub(1) == 1) responder->reply({uint8_t(ReplyStatus::Done)});
+  }
+};
+
+void BlockMover::handlePrepare(NodeId from, std::span<const uint8_t> payload, std::shared_ptr<Responder> responder) {
+  ByteReader in(payload);
+  in.get<uint8_t>();
+  std::vector<GroupHeader> groups(in.getCount(kGroupBytes));
+  uint64_t bytes = 0;
+  bool sensible = true;
+  for (GroupHeader& header : groups) {
+    header = getGroup(in);
+    sensible = sensible && in.ok() && fitsPlan(core_.homes.plan(), header.group);
+    const BlockHome known = sensible ? core_.homes.at(header.group.address) : BlockHome{};
+    sensible = sensible && known.state == HomeState::Settled && known.moves <= header.moves && known.node != core_.self;
+    bytes += header.group.bytes();
+  }
+  if (!in.finished() || !sensible || !host_.hasRoomFor(bytes))
+    return responder->reply({uint8_t(ReplyStatus::Refused)});
+  std::set<uint64_t> blocks;
+  for (const GroupHeader& header : groups) {
+    core_.gates.set(header.group.address, {from, HomeState::Incoming, header.moves});
+    blocks.insert(header.group.address);
+  }
+  // From now on no transaction begins in these blocks (it looks at the state under the lock of the shard).
+  const auto drain = std::make_shared<Drain>();
+  drain->responder = std::move(responder);
+  core_.table.forEach([&](ObjectRef object, Entry& entry) {
+    if (!entry.busy || !blocks.contains(object & ~uint64_t(rt::kBlockBytes - 1))) return;
+    ++drain->left;
+    entry.waiters.push_back([drain] { drain->step(); });
+  });
+  drain->step();
+}
+
+void BlockMover::handleBlocks(NodeId from, std::span<const uint8_t> payload, Responder& responder) {
+  ByteReader in(payload);
+  in.get<uint8_t>();
+  const uint32_t groups = in.getCount(kGroupBytes);
+  bool sensible = true;
+  core_.host.accessGuest([&] {
+    for (uint32_t i = 0; i < groups && sensible; ++i) sensible = install(from, in);
+  });
+  sensible = sensible && in.finished();
+  responder.reply({uint8_t(sensible ? ReplyStatus::Done : ReplyStatus::Refused)});
+}
+
+bool BlockMover::install(NodeId from, ByteReader& in) {
+  const GroupHeader header = getGroup(in);
+  const uint32_t count = in.getCount(20);
+  if (!in.ok() || !fitsPlan(core_.homes.plan(), header.group) || (header.group.large && count != 1)) return false;
+  const BlockHome known = core_.homes.at(header.group.address);
+  const bool awaited = known.state == HomeState::Incoming && known.node == from && known.moves == header.moves;
+  if (!awaited && core_.options.fault != Fault::MoveWithoutPrepare) return false;
+  std::vector<ObjectRef> objects;
+  objects.reserve(count);
+  uint64_t end = header.group.address;
+  for (uint32_t i = 0; i < count; ++i)
+    if (!installObject(header.group, end, in, objects)) return false;
+  host_.adopt(header.group, objects);
+  for (ObjectRef object : objects) {
+    // What threads here have written, and did not flush yet, is part of the truth now.
+    EntryTable::Shard& shard = core_.table.shard(object);
+    std::lock_guard lock(shard.mutex);
+    if (const auto entry = shard.entries.find(object); entry != shard.entries.end()) {
+      entry->second.writers.clear();
+      entry->second.hasTwin = false;
+      entry->second.twin = {};
+      shard.dropIfIdle(object);
+    }
+    rt::header(object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
+  }
+  // I6: whoever acquires here after a release that the old home has seen must find older copies stale.
+  if (core_.options.fault != Fault::ArrivalDoesNotTick) core_.tick();
+  core_.stats.adoptedGroups++;
+  core_.gates.settle(header.group.address, core_.self, header.moves + 1);
+  return true;
+}
+
+/// Brings one object into memory, merged with what threads here have written to their copy.
+bool BlockMover::installObject(const BlockGroup& group, uint64_t& end, ByteReader& in, std::vector<ObjectRef>& objects) {
+  const ObjectRef object = group.address + in.get<uint32_t>();
+  const uint32_t classWord = in.get<uint32_t>();
+  const uint32_t lockWord = in.get<uint32_t>();
+  const uint32_t length = in.get<uint32_t>();
+  const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(classWord & rt::kClassMask) : nullptr;
+  if (!info || object % rt::kObjectAlignment != 0 || object < end || length > uint32_t(INT32_MAX)) return false;
+  const ObjectShape shape(*info, length, core_.forcedGranularity());
+  if ((!shape.isArray() && length != 0) || object + shape.end() > group.end()) return false;
+  end = object + shape.end();
+  const std::span<const uint8_t> data = in.take(shape.dataBytes());
+  const std::span<const uint8_t> homeState = in.getBytes();
+  if (!in.ok()) return false;
+  bool acceptable = true;
+  shape.forEachReference([&](uint64_t offset) {
+    ObjectRef reference;
+    std::memcpy(&reference, data.data() + (offset - shape.begin()), 8);
+    acceptable = acceptable && core_.acceptable(reference);
+  });
+  if (!acceptable) return false;
+  {
+    EntryTable::Shard& shard = core_.table.shard(object);
+    std::lock_guard lock(shard.mutex);
+    rt::ObjectHeader& header = *rt::header(object);
+    header.classWord.store(classWord | rt::kFlagExported, std::memory_order_relaxed);
+    header.lockWord.store(lockWord, std::memory_order_relaxed);
+    if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, length);
+    const auto entry = shard.entries.find(object);
+    const bool written = entry != shard.entries.end() && entry->second.hasTwin;
+    mergeFresh(object, shape, data, written ? &entry->second.twin : nullptr);
+  }
+  objects.push_back(object);
+  return homeState.empty() || host_.putHomeState(object, homeState);
+}
+
+}  // namespace jvmc::cluster
