@@ -28,6 +28,34 @@ NodeLoad sampleLoad(rt::Vm& vm) {
 
 }  // namespace
 
+/// Zeal: hands blocks to the next node again and again.
+class BlockShaker {
+ public:
+  static constexpr uint64_t kBytes = 4 * rt::kBlockBytes;
+
+  BlockShaker(NodeNet& net, BlockMover& mover, uint64_t everyMillis)
+      : net_(net), mover_(mover), everyNanos_(int64_t(everyMillis) * 1'000'000) {}
+
+  void start() {
+    if (everyNanos_ > 0 && net_.nodes().size() > 1) schedule();
+  }
+  void stop() { stopped_ = true; }
+
+ private:
+  void schedule() {
+    net_.postAfter(everyNanos_, [this] {
+      if (stopped_) return;
+      const NodeId next((net_.self().value + 1) % uint32_t(net_.nodes().size()));
+      mover_.move(next, kBytes, [this](const MoveResult&) { schedule(); });
+    });
+  }
+
+  NodeNet& net_;
+  BlockMover& mover_;
+  const int64_t everyNanos_;
+  std::atomic<bool> stopped_{false};
+};
+
 /// Everything that knows the VM. Made by attach(), in the order in which the parts need each other.
 struct NodeServices::Parts {
   ControlChannel& control;
@@ -42,6 +70,7 @@ struct NodeServices::Parts {
           router(host, control.net(), homes),
           migrator(host, control.net(), router),
           balancer(control, router, options.balance, [&vm] { return sampleLoad(vm); }),
+          shaker(control.net(), space.mover(), vm.options().zeal.blocksEvery),
           staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
       host.router = &router;
       host.space = &space;
@@ -73,6 +102,7 @@ struct NodeServices::Parts {
     ThreadRouter router;
     ThreadMigrator migrator;
     Balancer balancer;
+    BlockShaker shaker;
     StalenessBound staleness;
   };
   std::unique_ptr<Attached> attached;
@@ -96,12 +126,14 @@ rt::VmPorts NodeServices::attach(rt::Vm& vm, ThreadCodec codec) {
 
 void NodeServices::start() {
   parts_->attached->balancer.start();
+  parts_->attached->shaker.start();
   if (parts_->attached->space.checked()) parts_->attached->staleness.start();
 }
 
 void NodeServices::stop() {
   parts_->attached->balancer.stop();
   parts_->attached->staleness.stop();
+  parts_->attached->shaker.stop();
   parts_->attached->space.mover().stop();
   parts_->attached->migrator.close();
 }

@@ -33,6 +33,7 @@ Result<Zeal> parseZeal(std::string_view list) {
     std::string_view what = item.substr(0, colon);
     uint64_t* target = what == "capture"   ? &zeal.captureEvery
                        : what == "migrate" ? &zeal.migrateEvery
+                       : what == "blocks"  ? &zeal.blocksEvery
                        : what == "gc"      ? &zeal.collectEvery
                        : what == "io"      ? &zeal.outsideEvery
                        : what == "barrier" ? &zeal.countBarriers
@@ -40,7 +41,7 @@ Result<Zeal> parseZeal(std::string_view list) {
     auto every = colon == std::string_view::npos ? std::nullopt : parseCount(item.substr(colon + 1));
     if (target == nullptr || !every || *every == 0)
       return usage(
-          fmt::format("bad zeal '{}': write capture:K, migrate:K, gc:K, io:K or barrier:K with K of 1 or more", item));
+          fmt::format("bad zeal '{}': write capture:K, migrate:K, blocks:K, gc:K, io:K or barrier:K with K of 1 or more", item));
     *target = *every;
   }
   return zeal;

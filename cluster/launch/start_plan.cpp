@@ -54,6 +54,7 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setMigrateEvery(plan.zeal.migrateEvery);
   out.setCollectEvery(plan.zeal.collectEvery);
   out.setOutsideEvery(plan.zeal.outsideEvery);
+  out.setBlocksEvery(plan.zeal.blocksEvery);
 }
 
 Result<StartPlan> decode(schema::StartRequest::Reader in) {
@@ -70,7 +71,11 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.balance = in.getBalance().cStr();
   plan.plan = {in.getPlan().getBase(), in.getPlan().getRegionShift(), in.getPlan().getRegionCount()};
   plan.heapBytes = in.getHeapBytes();
-  plan.zeal = {in.getCaptureEvery(), in.getMigrateEvery(), in.getCollectEvery(), in.getOutsideEvery()};
+  plan.zeal.captureEvery = in.getCaptureEvery();
+  plan.zeal.migrateEvery = in.getMigrateEvery();
+  plan.zeal.collectEvery = in.getCollectEvery();
+  plan.zeal.outsideEvery = in.getOutsideEvery();
+  plan.zeal.blocksEvery = in.getBlocksEvery();
   if (plan.peers.empty() || plan.peers.size() > kMaxNodes || plan.workers == 0 || plan.workers > kMaxWorkers)
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};

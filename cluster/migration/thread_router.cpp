@@ -113,14 +113,18 @@ void ThreadRouter::arrived(const ThreadRef& thread, uint32_t incarnation) {
   if (home == self_) {
     noteLocation(thread.id, {self_, incarnation});
   } else {
-    ByteWriter out;
-    out.put(uint8_t(ThreadMessage::Location));
-    out.put(thread.id);
-    out.put(incarnation);
-    out.put(self_.value);
-    net_.notify(home, Channel::Threads, out.take());
+    tellHome(thread, {self_, incarnation});
   }
   retry(thread.id);
+}
+
+void ThreadRouter::tellHome(const ThreadRef& thread, LastSeen seen) {
+  ByteWriter out;
+  out.put(uint8_t(ThreadMessage::Location));
+  putThreadRef(out, thread);
+  out.put(seen.incarnation);
+  out.put(seen.node.value);
+  net_.notify(homes_.homeOf(thread.object), Channel::Threads, out.take());
 }
 
 void ThreadRouter::starting(ThreadId thread, NodeId node) {
@@ -158,10 +162,17 @@ void ThreadRouter::handleMail(ByteReader& in) {
 }
 
 void ThreadRouter::handleLocation(ByteReader& in) {
-  const ThreadId thread = in.get<uint64_t>();
-  const uint32_t incarnation = in.get<uint32_t>();
-  const uint32_t node = in.get<uint32_t>();
-  if (in.finished() && node < homes_.nodeCount()) noteLocation(thread, {NodeId(node), incarnation});
+  const ThreadRef thread = getThreadRef(in);
+  LastSeen seen;
+  seen.incarnation = in.get<uint32_t>();
+  seen.node = NodeId(in.get<uint32_t>());
+  if (!in.finished() || seen.node.value >= homes_.nodeCount() || !homes_.valid(thread.object)) return;
+  // The object may have moved on, or be about to arrive: then what arrives with it is older than this.
+  const BlockHome home = homes_.at(thread.object);
+  if (home.node == self_ || home.state == HomeState::Incoming)
+    noteLocation(thread.id, seen);
+  else
+    tellHome(thread, seen);
 }
 
 std::vector<ThreadId> ThreadRouter::lastSeenAt(NodeId node) const {

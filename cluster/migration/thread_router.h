@@ -71,6 +71,7 @@ class ThreadRouter final : public rt::ThreadPost {
   static constexpr uint8_t kRetryDoublings = 6;
   static constexpr size_t kMovedMax = 1 << 18;
 
+  void tellHome(const rt::ThreadRef& thread, LastSeen seen);
   bool deliveredHere(const Letter& letter);
   void route(Letter letter);
   void drop(const Letter& letter);

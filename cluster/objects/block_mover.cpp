@@ -3,12 +3,15 @@
 //   PREPARE  u8 4 | u32 groups | each: address u64, u32 blocks, u8 large, u32 moves
 //       ->   u8 status (refused: no room)
 //   BLOCKS   u8 5 | u32 groups | each: address u64, u32 blocks, u8 large, u32 moves, u32 objects, the objects
-//       ->   u8 status
+//       ->   u8 status | text (the rest), if refused
 //   object   u32 offset in the group | u32 class word | u32 lock word | u32 array length | data, as its class says
 //            | u32 bytes, home state (takeHomeState)
 //
 // `moves` is the number that the block has had before this one.
 #include "cluster/objects/block_mover.h"
+
+#include <algorithm>
+#include <cstring>
 
 #include "ir/support/check.h"
 
@@ -239,7 +242,8 @@ bool BlockMover::ship(NodeId target) {
   const bool done = reply->ok() && (*reply)->size() == 1 && (**reply)[0] == uint8_t(ReplyStatus::Done);
   if (done) return true;
   // The target may or may not be their home now: nobody can tell any more.
-  Error why = reply->ok() ? Error{ErrorCode::kCorrupt, "it refused them"} : std::move(*reply).error();
+  Error why = reply->ok() ? Error{ErrorCode::kCorrupt, "refused: " + std::string((*reply)->begin() + 1, (*reply)->end())}
+                          : std::move(*reply).error();
   core_.host.fatal(std::move(why).withContext(fmt::format("moving blocks to node {}", target.value)));
   return false;
 }
@@ -333,26 +337,31 @@ void BlockMover::handleBlocks(NodeId from, std::span<const uint8_t> payload, Res
   ByteReader in(payload);
   in.get<uint8_t>();
   const uint32_t groups = in.getCount(kGroupBytes);
-  bool sensible = true;
+  const char* problem = nullptr;
   core_.host.accessGuest([&] {
-    for (uint32_t i = 0; i < groups && sensible; ++i) sensible = install(from, in);
+    for (uint32_t i = 0; i < groups && !problem; ++i) problem = install(from, in);
   });
-  sensible = sensible && in.finished();
-  responder.reply({uint8_t(sensible ? ReplyStatus::Done : ReplyStatus::Refused)});
+  if (!problem && !in.finished()) problem = "the message is too long or too short";
+  ByteWriter out;
+  out.put(uint8_t(problem ? ReplyStatus::Refused : ReplyStatus::Done));
+  if (problem) out.append({reinterpret_cast<const uint8_t*>(problem), std::strlen(problem)});
+  responder.reply(out.take());
 }
 
-bool BlockMover::install(NodeId from, ByteReader& in) {
+/// Null, or what is wrong with the group.
+const char* BlockMover::install(NodeId from, ByteReader& in) {
   const GroupHeader header = getGroup(in);
   const uint32_t count = in.getCount(20);
-  if (!in.ok() || !fitsPlan(core_.homes.plan(), header.group) || (header.group.large && count != 1)) return false;
+  if (!in.ok() || !fitsPlan(core_.homes.plan(), header.group) || (header.group.large && count != 1))
+    return "a group of blocks that cannot be";
   const BlockHome known = core_.homes.at(header.group.address);
   const bool awaited = known.state == HomeState::Incoming && known.node == from && known.moves == header.moves;
-  if (!awaited && core_.options.fault != Fault::MoveWithoutPrepare) return false;
+  if (!awaited && core_.options.fault != Fault::MoveWithoutPrepare) return "blocks that nobody awaits";
   std::vector<ObjectRef> objects;
   objects.reserve(count);
   uint64_t end = header.group.address;
   for (uint32_t i = 0; i < count; ++i)
-    if (!installObject(header.group, end, in, objects)) return false;
+    if (const char* problem = installObject(header.group, end, in, objects)) return problem;
   host_.adopt(header.group, objects);
   for (ObjectRef object : objects) {
     // What threads here have written, and did not flush yet, is part of the truth now.
@@ -370,30 +379,32 @@ bool BlockMover::install(NodeId from, ByteReader& in) {
   if (core_.options.fault != Fault::ArrivalDoesNotTick) core_.tick();
   core_.stats.adoptedGroups++;
   core_.gates.settle(header.group.address, core_.self, header.moves + 1);
-  return true;
+  return nullptr;
 }
 
 /// Brings one object into memory, merged with what threads here have written to their copy.
-bool BlockMover::installObject(const BlockGroup& group, uint64_t& end, ByteReader& in, std::vector<ObjectRef>& objects) {
+const char* BlockMover::installObject(const BlockGroup& group, uint64_t& end, ByteReader& in,
+                                      std::vector<ObjectRef>& objects) {
   const ObjectRef object = group.address + in.get<uint32_t>();
   const uint32_t classWord = in.get<uint32_t>();
   const uint32_t lockWord = in.get<uint32_t>();
   const uint32_t length = in.get<uint32_t>();
   const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(classWord & rt::kClassMask) : nullptr;
-  if (!info || object % rt::kObjectAlignment != 0 || object < end || length > uint32_t(INT32_MAX)) return false;
+  if (!info || object % rt::kObjectAlignment != 0 || object < end || length > uint32_t(INT32_MAX))
+    return "an object of no class, or on top of another";
   const ObjectShape shape(*info, length, core_.forcedGranularity());
-  if ((!shape.isArray() && length != 0) || object + shape.end() > group.end()) return false;
+  if ((!shape.isArray() && length != 0) || object + shape.end() > group.end()) return "an object that does not fit";
   end = object + shape.end();
   const std::span<const uint8_t> data = in.take(shape.dataBytes());
   const std::span<const uint8_t> homeState = in.getBytes();
-  if (!in.ok()) return false;
+  if (!in.ok()) return "an object is cut off";
   bool acceptable = true;
   shape.forEachReference([&](uint64_t offset) {
     ObjectRef reference;
     std::memcpy(&reference, data.data() + (offset - shape.begin()), 8);
     acceptable = acceptable && core_.acceptable(reference);
   });
-  if (!acceptable) return false;
+  if (!acceptable) return "a reference to no object";
   {
     EntryTable::Shard& shard = core_.table.shard(object);
     std::lock_guard lock(shard.mutex);
@@ -406,7 +417,7 @@ bool BlockMover::installObject(const BlockGroup& group, uint64_t& end, ByteReade
     mergeFresh(object, shape, data, written ? &entry->second.twin : nullptr);
   }
   objects.push_back(object);
-  return homeState.empty() || host_.putHomeState(object, homeState);
+  return homeState.empty() || host_.putHomeState(object, homeState) ? nullptr : "waiters that cannot be";
 }
 
 }  // namespace jvmc::cluster

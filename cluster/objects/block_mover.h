@@ -111,8 +111,8 @@ class BlockMover {
   void restoreAll();
   void restore(const Leaving& leaving);
   void encodeGroup(ByteWriter& out, const Leaving& leaving);
-  bool install(NodeId from, ByteReader& in);
-  bool installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in, std::vector<ObjectRef>& objects);
+  const char* install(NodeId from, ByteReader& in);
+  const char* installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in, std::vector<ObjectRef>& objects);
   /// Waits on the mover thread for a reply; nullopt if the mover stops.
   std::optional<Result<Bytes>> ask(NodeId target, Bytes message);
 

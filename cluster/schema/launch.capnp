@@ -40,6 +40,7 @@ struct StartRequest {
   migrateEvery @9 :UInt64;
   collectEvery @10 :UInt64;
   outsideEvery @11 :UInt64;
+  blocksEvery @12 :UInt64;
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer

@@ -107,8 +107,6 @@ class RegionHeap final : public Heap {
     world_.forEachContext([&](ThreadContext& ctx) { allocator_.returnArea(ctx); });
     std::vector<BlockGroup> groups = chooseGroups(bytes);
     for (const BlockGroup& group : groups) {
-      Region& region = *space_.regionOf(group.address);
-      region.blockOf(group.address).leaving = true;
       allocator_.withdraw(group.address, group.end());
       forEachObject(group, [&](ObjectRef ref) { exportObject(ref); });
     }
@@ -270,7 +268,7 @@ class RegionHeap final : public Heap {
     }
   }
 
-  /// Groups in use, in turn: the search goes on behind the block at which the last one ended.
+  /// Groups in use, in turn, and marks them as leaving: the search goes on behind the block at which the last one ended.
   std::vector<BlockGroup> chooseGroups(uint64_t bytes) {
     std::vector<BlockGroup> groups;
     uint64_t chosen = 0;
@@ -279,11 +277,12 @@ class RegionHeap final : public Heap {
       if (nextLeaving_.region >= regions.size()) nextLeaving_ = {};
       Region& region = *regions[nextLeaving_.region];
       for (uint32_t& i = nextLeaving_.block; i < region.highWater && chosen < bytes; ++i) {
-        const BlockInfo& info = region.blocks[i];
+        BlockInfo& info = region.blocks[i];
         const bool large = info.kind == BlockKind::LargeHead;
         if (info.leaving || (!large && info.kind != BlockKind::Small)) continue;
         const BlockGroup group{region.blockAddress(i), large ? info.run : 1, large};
         if (!groups.empty() && chosen + group.bytes() > bytes) return groups;
+        info.leaving = true;
         groups.push_back(group);
         chosen += group.bytes();
       }

@@ -44,12 +44,13 @@ Result<rt::Zeal> parseZeal(const std::string& list) {
     if (colon != std::string::npos) std::from_chars(item.data() + colon + 1, item.data() + item.size(), every);
     uint64_t* field = name == "capture"   ? &zeal.captureEvery
                       : name == "migrate" ? &zeal.migrateEvery
+                      : name == "blocks"  ? &zeal.blocksEvery
                       : name == "gc"      ? &zeal.collectEvery
                       : name == "io"      ? &zeal.outsideEvery
                                           : nullptr;
     if (!field || every == 0)
       return Error{ErrorCode::kInvalidInput,
-                   fmt::format("bad --zeal item '{}': expected capture:K, migrate:K, gc:K or io:K with K > 0", item)};
+                   fmt::format("bad --zeal item '{}': expected capture:K, migrate:K, blocks:K, gc:K or io:K with K > 0", item)};
     *field = every;
     at = end + 1;
   }
@@ -138,7 +139,7 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->envname("JVMC_BALANCE")
       ->check(CLI::IsMember({"off", "threshold", "rotate"}))
       ->capture_default_str();
-  command->add_option("--zeal", options->zeal, "Force rare events: capture:K,migrate:K,gc:K,io:K")
+  command->add_option("--zeal", options->zeal, "Force rare events: capture:K,migrate:K,blocks:K,gc:K,io:K")
       ->envname("JVMC_ZEAL");
   command->add_option("--stats", options->statsFile, "Write statistics of all nodes as JSON to FILE")
       ->envname("JVMC_STATS");
