@@ -55,9 +55,10 @@ struct SpaceCore {
       exportOut(answer.value);
     exportOut(answer.exception);
   }
-  /// A reference that came in a message may be stored.
+  /// A reference that came in a message may be stored. Of a block that has left, even if its new home has not confirmed
+  /// it yet, nothing is known here.
   bool acceptable(ObjectRef object) {
-    return object == rt::kNullRef || (homes.valid(object) && host.plausible(object));
+    return object == rt::kNullRef || (homes.valid(object) && (!servedHere(object) || host.plausible(object)));
   }
   int forcedGranularity() const {
     if (options.fault == Fault::WideDiff) return 3;
