@@ -180,8 +180,8 @@ Result<std::unique_ptr<rt::GuestThread>> VmHost::decode(std::span<const uint8_t>
   bool plausible = true;
   accessGuest([&] {
     visitThreadReferences(vm_.functionInfos(), **decoded, [&](ObjectRef object) {
-      plausible = plausible && homes_.valid(object) &&
-                  (!homes_.isServedBy(self_, object) || vm_.heap().plausible(object));
+      plausible =
+          plausible && homes_.valid(object) && (!homes_.isServedBy(self_, object) || vm_.heap().plausible(object));
     });
   });
   if (!plausible) return Error{ErrorCode::kCorrupt, "a frame holds a reference to no object"};

@@ -16,9 +16,9 @@ llvm::orc::JITTargetMachineBuilder hostMachine();
 /// One per thread: a machine is not thread-safe.
 std::unique_ptr<llvm::TargetMachine> makeTargetMachine();
 
-/// Runs LLVM's O2 pipeline with the expansion of coherence markers in it. (O3 adds copies of loops, once for each value of
-/// a condition: twice the code and the time for guest programs, not faster on any kernel.) No library function is known to it, so guest
-/// loops become no calls of memcpy or memset, which are not element-atomic.
+/// Runs LLVM's O2 pipeline with the expansion of coherence markers in it. (O3 adds copies of loops, once for each value
+/// of a condition: twice the code and the time for guest programs, not faster on any kernel.) No library function is
+/// known to it, so guest loops become no calls of memcpy or memset, which are not element-atomic.
 void optimise(llvm::Module& module, llvm::TargetMachine& machine);
 
 /// Instead of optimise(): markers are expanded, nothing else, and `machine` emits simple code from now on. A tenth of

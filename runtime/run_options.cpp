@@ -40,8 +40,8 @@ Result<Zeal> parseZeal(std::string_view list) {
                                            : nullptr;
     auto every = colon == std::string_view::npos ? std::nullopt : parseCount(item.substr(colon + 1));
     if (target == nullptr || !every || *every == 0)
-      return usage(
-          fmt::format("bad zeal '{}': write capture:K, migrate:K, blocks:K, gc:K, io:K or barrier:K with K of 1 or more", item));
+      return usage(fmt::format(
+          "bad zeal '{}': write capture:K, migrate:K, blocks:K, gc:K, io:K or barrier:K with K of 1 or more", item));
     *target = *every;
   }
   return zeal;

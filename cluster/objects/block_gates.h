@@ -16,8 +16,8 @@ class BlockGates {
  public:
   explicit BlockGates(HomeMap& homes) : homes_(homes) {}
 
-  /// Runs `then` once the block of `object` is settled, on the thread that settles it. False, and nothing will run, if it
-  /// is settled now.
+  /// Runs `then` once the block of `object` is settled, on the thread that settles it. False, and nothing will run, if
+  /// it is settled now.
   bool wait(ObjectRef object, std::function<void()> then) {
     std::lock_guard lock(mutex_);
     if (homes_.at(object).state == HomeState::Settled) return false;

@@ -49,7 +49,8 @@ constexpr size_t kGroupBytes = 17;
 bool fitsPlan(const rt::AddressPlan& plan, const BlockGroup& group) {
   return group.blocks > 0 && (group.large || group.blocks == 1) && group.address % rt::kBlockBytes == 0 &&
          plan.contains(group.address) &&
-         group.bytes() <= plan.regionBase(plan.regionOf(group.address)) + (uint64_t(1) << plan.regionShift) - group.address;
+         group.bytes() <=
+             plan.regionBase(plan.regionOf(group.address)) + (uint64_t(1) << plan.regionShift) - group.address;
 }
 
 }  // namespace
@@ -242,8 +243,9 @@ bool BlockMover::ship(NodeId target) {
   const bool done = reply->ok() && (*reply)->size() == 1 && (**reply)[0] == uint8_t(ReplyStatus::Done);
   if (done) return true;
   // The target may or may not be their home now: nobody can tell any more.
-  Error why = reply->ok() ? Error{ErrorCode::kCorrupt, "refused: " + std::string((*reply)->begin() + 1, (*reply)->end())}
-                          : std::move(*reply).error();
+  Error why = reply->ok()
+                  ? Error{ErrorCode::kCorrupt, "refused: " + std::string((*reply)->begin() + 1, (*reply)->end())}
+                  : std::move(*reply).error();
   core_.host.fatal(std::move(why).withContext(fmt::format("moving blocks to node {}", target.value)));
   return false;
 }
@@ -315,8 +317,7 @@ void BlockMover::handlePrepare(NodeId from, std::span<const uint8_t> payload, st
     sensible = sensible && known.state == HomeState::Settled && known.moves <= header.moves && known.node != core_.self;
     bytes += header.group.bytes();
   }
-  if (!in.finished() || !sensible || !host_.hasRoomFor(bytes))
-    return responder->reply({uint8_t(ReplyStatus::Refused)});
+  if (!in.finished() || !sensible || !host_.hasRoomFor(bytes)) return responder->reply({uint8_t(ReplyStatus::Refused)});
   std::set<uint64_t> blocks;
   for (const GroupHeader& header : groups) {
     core_.gates.set(header.group.address, {from, HomeState::Incoming, header.moves});

@@ -112,7 +112,8 @@ class BlockMover {
   void restore(const Leaving& leaving);
   void encodeGroup(ByteWriter& out, const Leaving& leaving);
   const char* install(NodeId from, ByteReader& in);
-  const char* installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in, std::vector<ObjectRef>& objects);
+  const char* installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in,
+                            std::vector<ObjectRef>& objects);
   /// Waits on the mover thread for a reply; nullopt if the mover stops.
   std::optional<Result<Bytes>> ask(NodeId target, Bytes message);
 

@@ -148,10 +148,11 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch) {
   const int64_t sent = steadyNanos();
   const bool early = core_.options.fault == Fault::NoAckWait;
   const auto shared = std::make_shared<Batch>(std::move(batch));
-  core_.net.request(home, Channel::Objects, message.take(), [this, job, shared, home, sent, early](Result<Bytes> reply) {
-    core_.stats.flushNanos.add(steadyNanos() - sent);
-    if (!early) onReply(job, home, *shared, std::move(reply));
-  });
+  core_.net.request(home, Channel::Objects, message.take(),
+                    [this, job, shared, home, sent, early](Result<Bytes> reply) {
+                      core_.stats.flushNanos.add(steadyNanos() - sent);
+                      if (!early) onReply(job, home, *shared, std::move(reply));
+                    });
   if (early) acknowledged(job, shared->objects);
 }
 

@@ -3,9 +3,10 @@
 // At first homes are dealt out by region: region r belongs to node r mod N. Region 0 (the statics objects) is thereby
 // the first node's. No message is needed to lease a region, so an allocating thread never waits for the network.
 //
-// Blocks move (block_mover.h). What this node knows of a moved block is a belief: who was its home after how many moves.
-// A node that gave a block away remembers where it went, so whoever asks there is sent on, always to a younger home, and
-// arrives. Of a large object's blocks only the first has an entry: every address that is asked for lies in it.
+// Blocks move (block_mover.h). What this node knows of a moved block is a belief: who was its home after how many
+// moves. A node that gave a block away remembers where it went, so whoever asks there is sent on, always to a younger
+// home, and arrives. Of a large object's blocks only the first has an entry: every address that is asked for lies in
+// it.
 #pragma once
 
 #include <atomic>

@@ -52,9 +52,9 @@ struct SpaceStats {
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};
-  Counter movedGroups{0}, movedBytes{0};  ///< blocks that left for another home
-  Counter adoptedGroups{0};               ///< blocks that came here
-  Counter redirects{0};  ///< requests for objects whose home has moved on
+  Counter movedGroups{0}, movedBytes{0};               ///< blocks that left for another home
+  Counter adoptedGroups{0};                            ///< blocks that came here
+  Counter redirects{0};                                ///< requests for objects whose home has moved on
   LatencyHistogram fetchNanos, flushNanos, syncNanos;  ///< from sending to the reply's arrival
 
   void report(const StatSink& sink) const;

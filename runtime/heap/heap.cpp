@@ -134,8 +134,7 @@ class RegionHeap final : public Heap {
 
   void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) override {
     std::scoped_lock lock(mutex_);
-    Region& region =
-        space_.adopt(group.address, group.blocks, group.large ? BlockKind::LargeHead : BlockKind::Small);
+    Region& region = space_.adopt(group.address, group.blocks, group.large ? BlockKind::LargeHead : BlockKind::Small);
     for (ObjectRef ref : objects) {
       region.set(region.starts, ref);
       const size_t granule = region.granule(ref);
@@ -268,7 +267,8 @@ class RegionHeap final : public Heap {
     }
   }
 
-  /// Groups in use, in turn, and marks them as leaving: the search goes on behind the block at which the last one ended.
+  /// Groups in use, in turn, and marks them as leaving: the search goes on behind the block at which the last one
+  /// ended.
   std::vector<BlockGroup> chooseGroups(uint64_t bytes) {
     std::vector<BlockGroup> groups;
     uint64_t chosen = 0;

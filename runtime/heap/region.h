@@ -1,4 +1,5 @@
-// Side tables of one region that this node is home of, wholly or of some of its blocks. Nothing about marking lies in the objects themselves.
+// Side tables of one region that this node is home of, wholly or of some of its blocks. Nothing about marking lies in
+// the objects themselves.
 //
 //     starts    one bit per 8 bytes: an object begins here. Exact after a collection; objects allocated since are added
 //               when the next one begins (large objects and statics at once)
@@ -91,9 +92,9 @@ class LineMap {
 
 struct BlockInfo {
   std::atomic<BlockKind> kind{BlockKind::Free};  ///< read without the lock by who asks whether an object is ours
-  uint8_t collectionsFree = 0;  ///< Free: collections it has stayed so
-  bool used = false;            ///< Free: holds old bytes; else it is still as the system gave it, zero
-  bool leaving = false;         ///< its home is about to move: nothing is allocated here
+  uint8_t collectionsFree = 0;                   ///< Free: collections it has stayed so
+  bool used = false;     ///< Free: holds old bytes; else it is still as the system gave it, zero
+  bool leaving = false;  ///< its home is about to move: nothing is allocated here
   std::atomic<bool> hasExported{false};
   uint32_t run = 0;  ///< LargeHead: blocks of the object; LargeTail: distance to the head in blocks
   LineMap lines;     ///< Small: as of the last collection

@@ -49,8 +49,9 @@ Result<rt::Zeal> parseZeal(const std::string& list) {
                       : name == "io"      ? &zeal.outsideEvery
                                           : nullptr;
     if (!field || every == 0)
-      return Error{ErrorCode::kInvalidInput,
-                   fmt::format("bad --zeal item '{}': expected capture:K, migrate:K, blocks:K, gc:K or io:K with K > 0", item)};
+      return Error{
+          ErrorCode::kInvalidInput,
+          fmt::format("bad --zeal item '{}': expected capture:K, migrate:K, blocks:K, gc:K or io:K with K > 0", item)};
     *field = every;
     at = end + 1;
   }

@@ -25,8 +25,8 @@ void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type);
 /// The home changes bytes in place while a writer elsewhere stores to their neighbours and a third thread refreshes.
 void neighbourBytes(TestCluster& cluster);
 
-/// Each thread stores to its own words after it has read an object that is often stale, with both checks made before: so
-/// it waits for a fetch while it relies on the check of what it will store to. Nothing it stored may vanish.
+/// Each thread stores to its own words after it has read an object that is often stale, with both checks made before:
+/// so it waits for a fetch while it relies on the check of what it will store to. Nothing it stored may vanish.
 void hoistedChecks(TestCluster& cluster, uint32_t threads);
 
 /// Unsynchronised references: each read must give a reference that somebody wrote, never a mixture.

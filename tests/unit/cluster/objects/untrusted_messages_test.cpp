@@ -20,7 +20,10 @@ struct Lost {};  // the program has ended: unwinds the "fiber"
 class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
  public:
   LoneNode()
-      : homes(kPlan, 2), space(*this, *this, *this, homes, clock, {}), core(*this, *this, homes, clock, {}), home(core) {
+      : homes(kPlan, 2),
+        space(*this, *this, *this, homes, clock, {}),
+        core(*this, *this, homes, clock, {}),
+        home(core) {
     memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     JVMC_CHECK(memory == reinterpret_cast<void*>(kPlan.base));
