@@ -53,7 +53,7 @@ class Engine {
     auto unit = makeUnit(context, layout_, calls_, *machine, request);
     if (!unit.ok()) return std::move(unit).error();
     // A continuation without loops does a bounded rest of work after a capture, which took longer than that.
-    if (resumePoint && isLoopFree(**unit))
+    if (resumePoint && isSmallAndLoopFree(**unit))
       prepareQuickly(**unit, *machine);
     else
       optimise(**unit, *machine);

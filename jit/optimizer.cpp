@@ -83,7 +83,9 @@ void prepareQuickly(llvm::Module& module, llvm::TargetMachine& machine) {
   machine.setO0WantsFastISel(true);
 }
 
-bool isLoopFree(const llvm::Module& module) {
+bool isSmallAndLoopFree(const llvm::Module& module) {
+  constexpr unsigned kInstructionsMax = 4000;  // 32 KiB of frame at worst, of 1 MiB
+  if (module.getInstructionCount() > kInstructionsMax) return false;
   for (const llvm::Function& function : module) {
     llvm::SmallVector<std::pair<const llvm::BasicBlock*, const llvm::BasicBlock*>> backEdges;
     if (!function.isDeclaration()) llvm::FindFunctionBackedges(function, backEdges);

@@ -25,8 +25,9 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine);
 /// the time, for what is worth no more.
 void prepareQuickly(llvm::Module& module, llvm::TargetMachine& machine);
 
-/// No function of the unit has a loop.
-bool isLoopFree(const llvm::Module& module);
+/// No function of the unit has a loop, and none is so big that simple code, which keeps every value in the frame, would
+/// take up much of a fiber's stack.
+bool isSmallAndLoopFree(const llvm::Module& module);
 
 std::unique_ptr<llvm::MemoryBuffer> emitObject(llvm::Module& module, llvm::TargetMachine& machine);
 std::string emitAssembly(llvm::Module& module, llvm::TargetMachine& machine);
