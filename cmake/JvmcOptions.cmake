@@ -3,6 +3,8 @@
 option(JVMC_BUILD_TESTS "Build the tests" ON)
 option(JVMC_BUILD_BENCHMARKS "Build the benchmarks" ON)
 option(JVMC_SEEDED_FAULTS "Compile in the seeded faults that the fault tests switch on one at a time" OFF)
+option(JVMC_INTERPRETER_ONLY "Build only ir and runtime and the tests of portable frames: no JIT, no cluster, no tools" OFF)
+option(JVMC_CROSS_TESTS "Test also that frames go on on AArch64 (needs g++-aarch64-linux-gnu and qemu-user)" OFF)
 option(JVMC_WERROR "Treat warnings as errors" OFF)
 set(JVMC_SANITIZE "" CACHE STRING "Sanitizers, as given to -fsanitize= (address,undefined or thread)")
 
@@ -23,14 +25,16 @@ if(JVMC_CCACHE)
 endif()
 
 find_package(Threads REQUIRED)
-find_package(LLVM 19.1 REQUIRED CONFIG)      # "19" alone means 19.0 and is refused
+if(NOT JVMC_INTERPRETER_ONLY)
+  find_package(LLVM 19.1 REQUIRED CONFIG)      # "19" alone means 19.0 and is refused
+  find_package(CLI11 REQUIRED)
+endif()
 find_package(CapnProto 0.9 REQUIRED CONFIG)
 find_package(TBB 2021.8 REQUIRED CONFIG)
 find_package(Boost 1.81 REQUIRED COMPONENTS context)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
 find_library(JVMC_XXHASH xxhash REQUIRED)
 
 # Floating point must give the same bits on every node: never contract to fused multiply-add.
