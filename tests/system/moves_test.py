@@ -89,6 +89,17 @@ class Waits(unittest.TestCase):
                     self.assertGreaterEqual(moved[wait], 1, wait)
 
 
+class Initialisers(unittest.TestCase):
+    def test_initialisers_move_midway_and_are_still_run_once(self):
+        """The program ends only if each of its initialisers has moved; a cycle of two sees half of the first."""
+        for mode in ("interp", "jit", "auto"):
+            with self.subTest(mode=mode):
+                output, stats = run("--nodes", 2, "--mode", mode, "--balance", "rotate",
+                                    PROGRAMS / "moving_initialisers.ir")
+                self.assertEqual(output, "111\n111\n3\n")
+                self.assertGreaterEqual(stats["total"]["moves"]["in"], 6)
+
+
 class Tiers(unittest.TestCase):
     def test_moved_threads_are_soon_in_compiled_code_again_on_every_node(self):
         program = PROGRAMS / "nested_moves.ir", 400, 1000
