@@ -166,6 +166,10 @@ const Balancer& NodeServices::balancer() const {
   return parts_->attached->balancer;
 }
 
+BlockMover& NodeServices::mover() {
+  return parts_->attached->space.mover();
+}
+
 std::string NodeServices::describe() {
   std::string lines = parts_->attached->space.describe();
   const std::string refusal = parts_->attached->migrator.lastRefusal();

@@ -52,6 +52,7 @@ class NodeServices {
   std::vector<rt::ThreadId> threadsLastSeenAt(NodeId node) const;
   std::vector<std::string> threadsInTransit() const;
   const Balancer& balancer() const;
+  BlockMover& mover();
   /// A few lines for `inspect`.
   std::string describe();
 

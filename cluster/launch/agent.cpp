@@ -196,6 +196,20 @@ class Agent::Server final : public schema::Agent::Server {
         });
   }
 
+  kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
+    auto params = context.getParams();
+    return agent_.controlOf(params.getProgram().cStr())
+        .then([context, source = params.getSource(), target = params.getTarget(),
+               bytes = params.getBytes()](schema::Control::Client control) mutable {
+          auto request = control.moveBlocksRequest();
+          request.setSource(source);
+          request.setTarget(target);
+          request.setBytes(bytes);
+          return request.send().then(
+              [context](auto response) mutable { context.getResults().setMoved(response.getMoved()); });
+        });
+  }
+
   kj::Promise<void> stop(StopContext context) override {
     return agent_.controlOf(context.getParams().getProgram().cStr())
         .then([context](schema::Control::Client control) mutable {

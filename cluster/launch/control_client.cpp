@@ -67,6 +67,17 @@ class RpcControlClient final : public ControlClient {
       return request.send().then([](auto) { return Unit{}; });
     });
   }
+  Result<BlocksMovedView> moveBlocks(const std::string& program, uint32_t source, uint32_t target,
+                                     uint64_t bytes) override {
+    return wait<BlocksMovedView>([&] {
+      auto request = control().moveBlocksRequest();
+      request.setProgram(program);
+      request.setSource(source);
+      request.setTarget(target);
+      request.setBytes(bytes);
+      return request.send().then([](auto r) { return decode(r.getMoved()); });
+    });
+  }
   Result<std::string> stop(const std::string& program) override {
     return wait<std::string>([&] {
       auto request = control().stopRequest();

@@ -24,6 +24,9 @@ class ControlClient {
   virtual Result<std::vector<NodeView>> nodes(const std::string& program) = 0;
   virtual Result<std::vector<ThreadView>> threads(const std::string& program) = 0;
   virtual Status migrate(const std::string& program, uint64_t thread, uint32_t node) = 0;
+  /// Returns when the blocks have moved.
+  virtual Result<BlocksMovedView> moveBlocks(const std::string& program, uint32_t source, uint32_t target,
+                                             uint64_t bytes) = 0;
   /// The id of the program that was stopped.
   virtual Result<std::string> stop(const std::string& program) = 0;
 };

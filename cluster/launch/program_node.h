@@ -29,6 +29,9 @@ class ProgramNode {
   virtual void describe(NodeView& view) = 0;
   /// Asks a thread to move. False if it is not on this node.
   virtual bool migrate(uint64_t thread, NodeId target) = 0;
+  /// Moves at most `bytes` of blocks homed here to `target`; `done` runs once, on any thread, unless the program ends
+  /// before.
+  virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
   /// I/O loop: the launcher's answer to a thread's outside call.
   virtual void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) = 0;
 };

@@ -269,6 +269,13 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
     return run_.migrate(params.getThread(), params.getNode());
   }
 
+  kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
+    auto params = context.getParams();
+    check(params.getProgram());
+    return run_.moveBlocks(params.getSource(), params.getTarget(), params.getBytes())
+        .then([context](BlocksMovedView moved) mutable { encode(moved, context.getResults().initMoved()); });
+  }
+
   kj::Promise<void> stop(StopContext context) override {
     check(context.getParams().getProgram());
     context.getResults().setId(run_.request_.program);
@@ -317,6 +324,16 @@ kj::Promise<std::vector<ThreadView>> ProgramRun::threadViews() {
       return decodeList<ThreadView>(response.getThreads());
     })));
   return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
+}
+
+kj::Promise<BlocksMovedView> ProgramRun::moveBlocks(uint32_t source, uint32_t target, uint64_t bytes) {
+  for (uint32_t node : {source, target})
+    if (node >= nodes_.size()) return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", node)});
+  if (source == target) return toException({ErrorCode::kInvalidInput, "the blocks are on that node already"});
+  auto request = vm(source).moveBlocksRequest();
+  request.setTarget(target);
+  request.setBytes(bytes);
+  return request.send().then([](auto response) { return decode(response.getMoved()); });
 }
 
 kj::Promise<void> ProgramRun::migrate(uint64_t thread, uint32_t target) {

@@ -40,6 +40,17 @@ void encode(const AgentView& view, schema::AgentInfo::Builder out) {
   out.setVms(view.vms);
 }
 
+void encode(const BlocksMovedView& view, schema::BlocksMoved::Builder out) {
+  out.setBytes(view.bytes);
+  out.setGroups(view.groups);
+  out.setRevoked(view.revoked);
+  out.setRefusal(view.refusal);
+}
+
+BlocksMovedView decode(schema::BlocksMoved::Reader in) {
+  return {in.getBytes(), in.getGroups(), in.getRevoked(), in.getRefusal().cStr()};
+}
+
 ThreadView decode(schema::ThreadInfo::Reader in) {
   return {in.getId(),          in.getName().cStr(), in.getNode(),     in.getState().cStr(),
           in.getWait().cStr(), in.getMoves(),       in.getCpuNanos(), in.getPinned()};

@@ -11,7 +11,9 @@ void encode(const ThreadView& view, schema::ThreadInfo::Builder out);
 void encode(const NodeView& view, schema::NodeInfo::Builder out);
 void encode(const ProgramView& view, schema::ProgramInfo::Builder out);
 void encode(const AgentView& view, schema::AgentInfo::Builder out);
+void encode(const BlocksMovedView& view, schema::BlocksMoved::Builder out);
 
+BlocksMovedView decode(schema::BlocksMoved::Reader in);
 ThreadView decode(schema::ThreadInfo::Reader in);
 NodeView decode(schema::NodeInfo::Reader in);
 ProgramView decode(schema::ProgramInfo::Reader in);

@@ -164,6 +164,20 @@ class VmProcess::Server final : public schema::VmProcess::Server {
         .then([context](bool found) mutable { context.getResults().setFound(found); });
   }
 
+  kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
+    const uint64_t bytes = context.getParams().getBytes();
+    const NodeId target(context.getParams().getTarget());
+    auto paf = kj::newPromiseAndCrossThreadFulfiller<BlocksMovedView>();
+    using Fulfiller = kj::Own<kj::CrossThreadPromiseFulfiller<BlocksMovedView>>;
+    auto fulfiller = std::make_shared<Fulfiller>(kj::mv(paf.fulfiller));
+    auto asked = onNode([target, bytes, fulfiller](ProgramNode& node) {
+      node.moveBlocks(target, bytes, [fulfiller](BlocksMovedView moved) { (*fulfiller)->fulfill(std::move(moved)); });
+      return Status(Unit{});
+    });
+    return asked.ignoreResult().then([moved = kj::mv(paf.promise)]() mutable { return kj::mv(moved); })
+        .then([context](BlocksMovedView moved) mutable { encode(moved, context.getResults().initMoved()); });
+  }
+
  private:
   template <class Work>
   auto onNode(Work work)

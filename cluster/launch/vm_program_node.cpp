@@ -108,6 +108,7 @@ class Surroundings {
   virtual void start() {}
   virtual void stop() {}
   virtual void report(const StatSink&) const {}
+  virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
 };
 
 /// The only node: everything is at home.
@@ -120,6 +121,11 @@ class AloneSurroundings final : public Surroundings {
     ports.space = &*space_;
     ports.regions = &*regions_;
     return ports;
+  }
+  void moveBlocks(NodeId, uint64_t, std::function<void(BlocksMovedView)> done) override {
+    BlocksMovedView nothing;
+    nothing.refusal = "there is no other node";
+    done(nothing);
   }
 
  private:
@@ -134,14 +140,21 @@ class ClusterSurroundings final : public Surroundings {
     ThreadCodec codec;
     codec.encode = [&vm](const rt::GuestThread& thread) { return rt::encodeThread(vm.functionInfos(), thread); };
     codec.decode = [&vm](std::span<const uint8_t> image) {
-      return rt::decodeThread(vm.functionInfos(), image,
-                              [&vm](rt::ObjectRef object) { return vm.heap().plausible(object); });
+      // Whether a reference leads to an object is asked later (VmHost::decode), by who knows where homes are.
+      return rt::decodeThread(vm.functionInfos(), image, [&vm](rt::ObjectRef object) {
+        return vm.options().plan.contains(object) && object % rt::kObjectAlignment == 0;
+      });
     };
     return services_.attach(vm, std::move(codec));
   }
   void start() override { services_.start(); }
   void stop() override { services_.stop(); }
   void report(const StatSink& sink) const override { services_.report(sink); }
+  void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) override {
+    services_.mover().move(target, bytes, [done = std::move(done)](const MoveResult& result) {
+      done({result.bytes, result.groups, result.revoked, result.refusal.message});
+    });
+  }
 
  private:
   NodeServices services_;
@@ -209,6 +222,10 @@ class VmProgramNode final : public ProgramNode {
       return true;
     }
     return false;
+  }
+
+  void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) override {
+    surroundings_->moveBlocks(target, bytes, std::move(done));
   }
 
   void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) override {

@@ -46,6 +46,8 @@ interface Control {
   stop @4 (program :Text) -> (id :Text);
   # An agent: the agents of its cluster. A launcher: none.
   agents @5 () -> (agents :List(AgentInfo));
+  # Moves homes of blocks from one node to another; returns when they have moved.
+  moveBlocks @6 (program :Text, source :UInt32, target :UInt32, bytes :UInt64) -> (moved :Launch.BlocksMoved);
 }
 
 interface VmHandle {

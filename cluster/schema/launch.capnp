@@ -84,6 +84,13 @@ struct NodeInfo {
   state @7 :Text;
 }
 
+struct BlocksMoved {
+  bytes @0 :UInt64;
+  groups @1 :UInt64;
+  revoked @2 :UInt64;
+  refusal @3 :Text;
+}
+
 interface VmProcess {
   prepare @0 (request :StartRequest) -> ();
   begin @1 () -> ();
@@ -93,6 +100,8 @@ interface VmProcess {
   info @4 () -> (info :NodeInfo);
   # Asks a thread on this node to move. found is false if it is not here.
   migrate @5 (thread :UInt64, target :UInt32) -> (found :Bool);
+  # Moves homes of blocks; returns when they have moved.
+  moveBlocks @6 (target :UInt32, bytes :UInt64) -> (moved :BlocksMoved);
 }
 
 interface Launcher {

@@ -27,7 +27,7 @@ LOCAL_WAYS = [
 ]
 CLUSTER_WAYS = [
     ["--nodes", "2", "--mode", "interp", "--zeal", "migrate:5"],
-    ["--nodes", "2", "--mode", "auto", "--zeal", "migrate:9"],
+    ["--nodes", "2", "--mode", "auto", "--zeal", "migrate:9,blocks:2"],
     ["--nodes", "3", "--mode", "jit", "--zeal", "migrate:30"],
 ]
 

@@ -1,9 +1,13 @@
 // jvmcluster migrate, stop: commands that change a running program.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "runtime/run_options.h"
 #include "tools/jvmcluster/clusters.h"
 
 namespace jvmc::tool {
@@ -14,6 +18,7 @@ struct ActOptions : ClusterOptions {
   std::string program;
   std::string thread;  ///< id or name
   uint32_t node = 0;
+  std::string blocks;  ///< a size: move blocks, and `thread` is the node they leave
   bool dryRun = false;
 };
 
@@ -44,11 +49,51 @@ Result<cluster::ThreadView> findThread(const std::vector<cluster::ThreadView>& t
   return Error{ErrorCode::kInvalidInput, fmt::format("{} threads are called '{}': use the id", found.size(), word)};
 }
 
+/// Moves blocks piece by piece, and says how far it has come if somebody watches.
+int migrateBlocks(const CommonOptions& common, const ActOptions& options, const Clusters::Program& program) {
+  constexpr uint64_t kPieceBytes = 32 << 20;
+  const uint64_t wanted = *rt::parseSize(options.blocks);
+  uint32_t source = 0;
+  const char* end = options.thread.data() + options.thread.size();
+  const auto [stop, error] = std::from_chars(options.thread.data(), end, source);
+  if (error != std::errc() || stop != end || source >= program.view.nodes || options.node >= program.view.nodes)
+    return fail(common, {ErrorCode::kNotFound,
+                         fmt::format("blocks move from one node to another, each a number below {}", program.view.nodes)});
+  cluster::BlocksMovedView sum;
+  const bool watched = isatty(STDERR_FILENO) != 0 && options.output != "json";
+  while (!options.dryRun && sum.bytes < wanted && sum.refusal.empty()) {
+    auto moved = program.client->moveBlocks(program.view.id, source, options.node,
+                                            std::min(wanted - sum.bytes, kPieceBytes));
+    if (!moved.ok()) return fail(common, moved.error());
+    sum.bytes += moved->bytes;
+    sum.groups += moved->groups;
+    sum.revoked += moved->revoked;
+    sum.refusal = moved->refusal;
+    if (watched) std::fprintf(stderr, "\r%.1f of %.1f MiB", double(sum.bytes) / (1 << 20), double(wanted) / (1 << 20));
+    if (moved->bytes == 0) break;
+  }
+  if (watched) std::fputc('\n', stderr);
+  printDone(options,
+            {{"program", program.view.id},
+             {"from", source},
+             {"to", options.node},
+             {"bytes", sum.bytes},
+             {"groups", sum.groups},
+             {"revoked", sum.revoked},
+             {"refusal", sum.refusal},
+             {"dryRun", options.dryRun}},
+            options.dryRun ? fmt::format("up to {} would move from node {} to node {}", options.blocks, source, options.node)
+                           : fmt::format("{:.1f} MiB moved from node {} to node {}{}{}", double(sum.bytes) / (1 << 20),
+                                         source, options.node, sum.refusal.empty() ? "" : ": ", sum.refusal));
+  return sum.refusal.empty() ? kOk : kFailed;
+}
+
 int migrate(const CommonOptions& common, const ActOptions& options) {
   auto clusters = Clusters::open(options);
   if (!clusters.ok()) return fail(common, clusters.error());
   auto program = clusters->program(options.program);
   if (!program.ok()) return fail(common, program.error());
+  if (!options.blocks.empty()) return migrateBlocks(common, options, *program);
   auto threads = program->client->threads(program->view.id);
   if (!threads.ok()) return fail(common, threads.error());
   auto thread = findThread(*threads, options.thread);
@@ -90,13 +135,23 @@ int stop(const CommonOptions& common, const ActOptions& options) {
 
 void addMigrate(CLI::App& app, CommonOptions& common, Action& action) {
   auto options = std::make_shared<ActOptions>();
-  CLI::App* command = app.add_subcommand("migrate", "Move a thread to another node");
+  CLI::App* command = app.add_subcommand("migrate", "Move a thread, or blocks of the heap, to another node");
   options->addTo(*command);
-  command->add_option("THREAD", options->thread, "Id or name of a thread (see 'jvmcluster threads')")->required();
+  command->add_option("THREAD", options->thread, "Id or name of a thread (see 'jvmcluster threads'); with --blocks the number of the node that gives")
+      ->required();
   command->add_option("NODE", options->node, "Number of a node (see 'jvmcluster nodes')")->required();
   command->add_option("--program", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
+  command
+      ->add_option("--blocks", options->blocks,
+                   "Move the homes of up to so many bytes of objects (4M, 1G) instead of a thread")
+      ->check([](const std::string& text) {
+        auto size = rt::parseSize(text);
+        return size.ok() ? std::string() : size.error().message;
+      });
   command->add_flag("--dry-run", options->dryRun, "Only say what would be done");
-  command->footer("Examples:\n  jvmcluster migrate 7 1\n  jvmcluster migrate worker-3 0 --program 3fa9 --json");
+  command->footer(
+      "Examples:\n  jvmcluster migrate 7 1\n  jvmcluster migrate worker-3 0 --program 3fa9 --json\n"
+      "  jvmcluster migrate --blocks 64M 0 2");
   command->callback([&common, options, &action] { action = [&common, options] { return migrate(common, *options); }; });
 }
 
