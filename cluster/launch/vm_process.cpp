@@ -174,7 +174,8 @@ class VmProcess::Server final : public schema::VmProcess::Server {
       node.moveBlocks(target, bytes, [fulfiller](BlocksMovedView moved) { (*fulfiller)->fulfill(std::move(moved)); });
       return Status(Unit{});
     });
-    return asked.ignoreResult().then([moved = kj::mv(paf.promise)]() mutable { return kj::mv(moved); })
+    return asked.ignoreResult()
+        .then([moved = kj::mv(paf.promise)]() mutable { return kj::mv(moved); })
         .then([context](BlocksMovedView moved) mutable { encode(moved, context.getResults().initMoved()); });
   }
 

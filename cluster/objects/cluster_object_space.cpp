@@ -104,17 +104,18 @@ void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, const 
 
 void ClusterObjectSpace::sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token) {
   const BlockHome home = core_.homes.at(object);
+  const Moment now{core_.recentFlushes.now(), core_.stats.adoptedGroups.load()};
   const int64_t sent = steadyNanos();
-  core_.net.request(home.node, Channel::Objects, encodeFetch(object),
-                    [this, object, stamp, token, home, sent](Result<Bytes> reply) {
+  core_.net.request(home.node, Channel::Objects, encodeFetch(object, !core_.options.noCache),
+                    [this, object, stamp, token, home, now, sent](Result<Bytes> reply) {
                       core_.stats.fetchNanos.add(steadyNanos() - sent);
-                      onFetched(object, stamp, token, home, std::move(reply));
+                      onFetched(object, stamp, token, home, now, std::move(reply));
                     });
 }
 
 /// I/O thread. A fetch that failed ends the program; its fiber is never woken.
 void ClusterObjectSpace::onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home,
-                                   Result<Bytes> reply) {
+                                   const Moment& asked, Result<Bytes> reply) {
   if (!reply.ok())
     return core_.host.fatal(std::move(reply).error().withContext(fmt::format("reading from node {}", home.node.value)));
   ByteReader in(*reply);
@@ -126,10 +127,12 @@ void ClusterObjectSpace::onFetched(ObjectRef object, uint64_t stamp, const WaitT
   bool installed = false;
   core_.host.accessGuest([&] {
     installed = status == ReplyStatus::Done && in.ok() && installImage(object, stamp, in);
-    if (installed) endTransaction(object);
+    if (!installed) return;
+    endTransaction(object);
+    core_.host.wake(token);  // the neighbours need not hold it up
+    installed = installNeighbours(stamp, asked, in) && in.finished();
   });
-  if (installed) return core_.host.wake(token);
-  core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.node.value)});
+  if (!installed) core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.node.value)});
 }
 
 void ClusterObjectSpace::endTransaction(ObjectRef object) {
@@ -147,12 +150,7 @@ void ClusterObjectSpace::endTransaction(ObjectRef object) {
 
 bool ClusterObjectSpace::installImage(ObjectRef object, uint64_t stamp, ByteReader& in) {
   const ObjectImage image = getImage(in);
-  const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(image.classIndex) : nullptr;
-  if (!info || !describesCopy(object, image)) return false;
-  const ObjectShape shape(*info, image.length, core_.forcedGranularity());
-  if (image.data.size() != shape.dataBytes() || !core_.homes.valid(object + shape.end() - 8)) return false;
-  if (!referencesAcceptable(shape, image.data)) return false;
-
+  if (!in.ok() || !isSound(object, image)) return false;
   if (core_.options.fault == Fault::StampAtReply) stamp = core_.clock.load();
   if (core_.options.noCache) stamp = rt::kEpochInvalid;
   if (image.frozen && !core_.options.noCache) stamp = rt::kEpochImmutable;
@@ -160,18 +158,56 @@ bool ClusterObjectSpace::installImage(ObjectRef object, uint64_t stamp, ByteRead
 
   EntryTable::Shard& shard = core_.table.shard(object);
   std::lock_guard lock(shard.mutex);
-  Entry& entry = shard.entries[object];
+  store(object, image, stamp, &shard.entries[object]);
+  return true;
+}
+
+/// Objects that came along unasked. One is installed only if nothing can have happened to it here that its image does
+/// not know of: it is no younger copy, nobody writes it, no flush of it has ended meanwhile, and it was not at home
+/// here in between. False if the message makes no sense.
+bool ClusterObjectSpace::installNeighbours(uint64_t stamp, const Moment& asked, ByteReader& in) {
+  for (uint32_t left = in.getCount(25); left > 0; --left) {
+    const ObjectRef object = in.get<uint64_t>();
+    const ObjectImage image = getImage(in);
+    if (!in.ok() || !core_.homes.valid(object) || !isSound(object, image)) return false;
+    EntryTable::Shard& shard = core_.table.shard(object);
+    std::lock_guard lock(shard.mutex);
+    const BlockHome home = core_.homes.at(object);
+    const uint64_t present = rt::header(object)->epochWord.load(std::memory_order_relaxed) & ~rt::kWriterMask;
+    const bool unknown = home.state == HomeState::Settled && home.node != core_.self && present < stamp &&
+                         !shard.entries.contains(object) && core_.stats.adoptedGroups == asked.adoptions &&
+                         !core_.recentFlushes.maybeSince(asked.flushes, object);
+    if (!unknown && core_.options.fault != Fault::NeighboursUnchecked) continue;
+    store(object, image, image.frozen ? rt::kEpochImmutable : stamp, nullptr);
+    core_.stats.neighbours++;
+    core_.stats.fetchBytes += image.data.size();
+  }
+  return true;
+}
+
+/// The image can be that of `object`, and what it refers to is acceptable.
+bool ClusterObjectSpace::isSound(ObjectRef object, const ObjectImage& image) {
+  const rt::ClassInfo* info = core_.host.classInfo(image.classIndex);
+  if (!info || !describesCopy(object, image)) return false;
+  const ObjectShape shape(*info, image.length, core_.forcedGranularity());
+  if (image.data.size() != shape.dataBytes() || !core_.homes.valid(object + shape.end() - 8)) return false;
+  return referencesAcceptable(shape, image.data);
+}
+
+/// Under the shard's lock. `entry`: of the object, or null if it has none.
+void ClusterObjectSpace::store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry) {
+  const ObjectShape shape(*core_.host.classInfo(image.classIndex), image.length, core_.forcedGranularity());
   rt::ObjectHeader& header = *rt::header(object);
   header.classWord.store(image.classIndex | (image.frozen ? uint32_t(rt::kFlagFrozen) : 0), std::memory_order_relaxed);
   if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, image.length);
-  const bool merge = entry.hasTwin && core_.options.fault != Fault::RefreshOverwrites;
-  mergeFresh(object, shape, image.data, merge ? &entry.twin : nullptr);
-  if (entry.hasTwin && !merge) entry.twin = makeTwin(object, shape);
+  const bool written = entry && entry->hasTwin;
+  const bool merge = written && core_.options.fault != Fault::RefreshOverwrites;
+  mergeFresh(object, shape, image.data, merge ? &entry->twin : nullptr);
+  if (written && !merge) entry->twin = makeTwin(object, shape);
 
   const uint64_t old = header.epochWord.load(std::memory_order_relaxed);
   const uint64_t writer = old == rt::kEpochInvalid ? kNoWriter : old & rt::kWriterMask;
   header.epochWord.store(std::max(old & ~rt::kWriterMask, stamp) | writer, std::memory_order_release);
-  return true;
 }
 
 /// Class and length of an object never change; a copy that is here already must agree.

@@ -43,12 +43,22 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   std::string describe();
 
  private:
+  /// When a fetch was sent: what has happened since decides whether its neighbours may be installed.
+  struct Moment {
+    uint64_t flushes = 0;
+    uint64_t adoptions = 0;
+  };
+
   void validate(rt::ThreadContext& ctx, ObjectRef object);
   bool fetch(rt::ThreadContext& ctx, ObjectRef object);
   void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, const WaitToken& token);
   void sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token);
-  void onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home, Result<Bytes> reply);
+  void onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home, const Moment& asked,
+                 Result<Bytes> reply);
   bool installImage(ObjectRef object, uint64_t stamp, ByteReader& reply);
+  bool installNeighbours(uint64_t stamp, const Moment& asked, ByteReader& reply);
+  bool isSound(ObjectRef object, const ObjectImage& image);
+  void store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry);
   void endTransaction(ObjectRef object);
   bool describesCopy(ObjectRef object, const ObjectImage& image) const;
   bool referencesAcceptable(const ObjectShape& shape, std::span<const uint8_t> data);

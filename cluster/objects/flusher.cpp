@@ -191,6 +191,7 @@ bool Flusher::sendMovedAgain(const JobPtr& job, Batch& batch, ByteReader& reply)
 }
 
 void Flusher::acknowledged(const JobPtr& job, std::span<const ObjectRef> objects) {
+  core_.recentFlushes.ended(objects);
   std::vector<std::function<void()>> waiters;
   for (ObjectRef object : objects) {
     EntryTable::Shard& shard = core_.table.shard(object);

@@ -1,6 +1,17 @@
 #include "cluster/objects/home_side.h"
 
+#include <algorithm>
+
 namespace jvmc::cluster {
+
+namespace {
+
+/// A reply of 4 KiB takes hardly longer than one of 64 bytes.
+constexpr size_t kNeighbourBytes = 4096;
+constexpr uint32_t kNeighboursMax = 64;
+constexpr size_t kImageHeadBytes = 25;
+
+}  // namespace
 
 using rt::SyncOp;
 using rt::SyncRequest;
@@ -80,32 +91,67 @@ const rt::ClassInfo* HomeSide::classOfHomed(ObjectRef object) {
 
 void HomeSide::fetch(ByteReader& in, Responder& responder) {
   const ObjectRef object = in.get<uint64_t>();
+  const bool neighbours = in.getBool();
   if (redirect(object, responder)) return;
   const rt::ClassInfo* info = in.finished() ? classOfHomed(object) : nullptr;
   if (!info) return refuse(responder);
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Done));
+  std::vector<ObjectRef> references = putObject(out, object);
+  const size_t countAt = out.size();
+  out.put(uint32_t(0));
+  if (neighbours) out.patch(countAt, putNeighbours(out, object, std::move(references)));
+  core_.stats.servedFetches++;
+  core_.stats.servedFetchBytes += out.size();
+  responder.reply(out.take());
+}
 
+std::vector<ObjectRef> HomeSide::putObject(ByteWriter& out, ObjectRef object) {
   // Frozen is read first: if it is set, all stores to the object came before.
   const uint32_t classWord = rt::header(object)->classWord.load(std::memory_order_acquire);
   const ObjectShape shape = core_.shapeOf(object);
-  ByteWriter out;
-  out.put(uint8_t(ReplyStatus::Done));
-  putImage(out, {classWord & rt::kClassMask,
-                 (classWord & rt::kFlagFrozen) != 0,
-                 shape.isArray() ? uint32_t(rt::arrayLength(object)) : 0,
-                 {}});
+  putImageHead(out,
+               {classWord & rt::kClassMask,
+                (classWord & rt::kFlagFrozen) != 0,
+                shape.isArray() ? uint32_t(rt::arrayLength(object)) : 0,
+                {}},
+               shape.dataBytes());
   uint8_t* data = out.grow(shape.dataBytes());
   for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
     const uint64_t word = rt::loadGuest<uint64_t>(object + offset);
     std::memcpy(data + (offset - shape.begin()), &word, 8);
   }
+  std::vector<ObjectRef> references;
   shape.forEachReference([&](uint64_t offset) {
     ObjectRef reference;
     std::memcpy(&reference, data + (offset - shape.begin()), 8);
+    if (reference == rt::kNullRef) return;
     core_.exportOut(reference);
+    references.push_back(reference);
   });
-  core_.stats.servedFetches++;
-  core_.stats.servedFetchBytes += shape.dataBytes();
-  responder.reply(out.take());
+  return references;
+}
+
+/// What the object refers to is likely to be wanted next: depth first, in the order of fields, as far as it is homed
+/// here and a small budget goes.
+uint32_t HomeSide::putNeighbours(ByteWriter& out, ObjectRef of, std::vector<ObjectRef> references) {
+  const size_t end = out.size() + kNeighbourBytes;
+  std::vector<ObjectRef> sent{of};
+  std::reverse(references.begin(), references.end());  // the next one is at the back
+  uint32_t count = 0;
+  while (!references.empty() && count < kNeighboursMax) {
+    const ObjectRef next = references.back();
+    references.pop_back();
+    if (!core_.homes.valid(next) || !classOfHomed(next)) continue;
+    if (std::find(sent.begin(), sent.end(), next) != sent.end()) continue;
+    if (out.size() + core_.shapeOf(next).dataBytes() + kImageHeadBytes > end) break;
+    out.put(next);
+    std::vector<ObjectRef> onward = putObject(out, next);
+    sent.push_back(next);
+    references.insert(references.end(), onward.rbegin(), onward.rend());
+    ++count;
+  }
+  return count;
 }
 
 void HomeSide::flush(ByteReader& in, Responder& responder) {

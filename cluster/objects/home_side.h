@@ -21,6 +21,9 @@ class HomeSide {
 
  private:
   void fetch(ByteReader& in, Responder& responder);
+  /// Appends the object's image and returns its references as they were then, which have been exported.
+  std::vector<ObjectRef> putObject(ByteWriter& out, ObjectRef object);
+  uint32_t putNeighbours(ByteWriter& out, ObjectRef of, std::vector<ObjectRef> references);
   void flush(ByteReader& in, Responder& responder);
   void sync(NodeId from, ByteReader& in, Responder& responder);
   /// An object of the message whose block is on its way here, or null.

@@ -7,17 +7,23 @@ using rt::SyncOp;
 using rt::SyncRequest;
 using rt::ThreadRef;
 
-Bytes encodeFetch(ObjectRef object) {
+Bytes encodeFetch(ObjectRef object, bool neighbours) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Fetch));
   out.put(object);
+  out.put(neighbours);
   return out.take();
 }
 
-void putImage(ByteWriter& out, const ObjectImage& image) {
+void putImageHead(ByteWriter& out, const ObjectImage& image, uint64_t dataBytes) {
   out.put(image.classIndex);
   out.put(image.frozen);
   out.put(image.length);
+  out.put(dataBytes);
+}
+
+void putImage(ByteWriter& out, const ObjectImage& image) {
+  putImageHead(out, image, image.data.size());
   out.append(image.data);
 }
 
@@ -26,7 +32,7 @@ ObjectImage getImage(ByteReader& in) {
   image.classIndex = in.get<uint32_t>();
   image.frozen = in.getBool();
   image.length = in.get<uint32_t>();
-  image.data = in.take(in.left());
+  image.data = in.take(in.get<uint64_t>());
   return image;
 }
 

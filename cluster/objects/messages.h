@@ -1,7 +1,8 @@
 // The messages of the object space (Channel::Objects), all of them requests to an object's home. Little-endian, packed.
 //
-//   FETCH   u8 1 | ref u64
-//      ->   u8 status | u32 class index | u8 frozen | u32 array length | data (the rest)
+//   FETCH   u8 1 | ref u64 | u8 neighbours wanted
+//      ->   u8 status | image | u32 neighbours | each: ref u64, image
+//   image   u32 class index | u8 frozen | u32 array length | u64 bytes | data
 //   FLUSH   u8 2 | u32 objects | each: ref u64, u32 runs | each run: u32 offset, u32 bytes, data
 //      ->   u8 status | u32 count | each object that was not written, because it has moved: u32 index, whereabouts
 //   SYNC    u8 3 | request (see encodeSync)
@@ -36,7 +37,9 @@ struct ObjectImage {
   std::span<const uint8_t> data;
 };
 
-Bytes encodeFetch(ObjectRef object);
+Bytes encodeFetch(ObjectRef object, bool neighbours);
+/// With `data` of image, or the caller appends that many bytes right after.
+void putImageHead(ByteWriter& out, const ObjectImage& image, uint64_t dataBytes);
 void putImage(ByteWriter& out, const ObjectImage& image);
 ObjectImage getImage(ByteReader& in);
 

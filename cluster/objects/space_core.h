@@ -10,6 +10,7 @@
 #include "cluster/objects/entry_table.h"
 #include "cluster/objects/faults.h"
 #include "cluster/objects/home_map.h"
+#include "cluster/objects/recent_flushes.h"
 #include "cluster/objects/space_host.h"
 #include "cluster/objects/space_stats.h"
 #include "cluster/objects/thread_traffic.h"
@@ -32,6 +33,7 @@ struct SpaceCore {
   const NodeId self;
   BlockGates gates;
   EntryTable table;
+  RecentFlushes recentFlushes;
   SlotPool slots;
   ThreadTraffic traffic;
   SpaceStats stats;

@@ -27,6 +27,7 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.slow_hits", slowHits);
   sink("objects.fetches", fetches);
   sink("objects.fetch_bytes", fetchBytes);
+  sink("objects.neighbours", neighbours);
   sink("objects.busy_waits", busyWaits);
   sink("objects.block_waits", blockWaits);
   sink("objects.joins", joins);

@@ -45,6 +45,7 @@ struct SpaceStats {
   Counter slowHits{0};                  ///< of these: the copy was valid all the same
   Counter fetches{0}, fetchBytes{0};    ///< objects asked for from their homes
   Counter blockWaits{0};                ///< a check had to wait for a block that was changing its home
+  Counter neighbours{0};                ///< objects that came along with these, and were new here
   Counter busyWaits{0};                 ///< a check had to wait for another thread's fetch or flush
   Counter joins{0}, twinBytes{0};       ///< first writes to a copy
   Counter releases{0};                  ///< that had something to flush

@@ -57,13 +57,14 @@ int migrateBlocks(const CommonOptions& common, const ActOptions& options, const 
   const char* end = options.thread.data() + options.thread.size();
   const auto [stop, error] = std::from_chars(options.thread.data(), end, source);
   if (error != std::errc() || stop != end || source >= program.view.nodes || options.node >= program.view.nodes)
-    return fail(common, {ErrorCode::kNotFound,
-                         fmt::format("blocks move from one node to another, each a number below {}", program.view.nodes)});
+    return fail(common,
+                {ErrorCode::kNotFound,
+                 fmt::format("blocks move from one node to another, each a number below {}", program.view.nodes)});
   cluster::BlocksMovedView sum;
   const bool watched = isatty(STDERR_FILENO) != 0 && options.output != "json";
   while (!options.dryRun && sum.bytes < wanted && sum.refusal.empty()) {
-    auto moved = program.client->moveBlocks(program.view.id, source, options.node,
-                                            std::min(wanted - sum.bytes, kPieceBytes));
+    auto moved =
+        program.client->moveBlocks(program.view.id, source, options.node, std::min(wanted - sum.bytes, kPieceBytes));
     if (!moved.ok()) return fail(common, moved.error());
     sum.bytes += moved->bytes;
     sum.groups += moved->groups;
@@ -82,9 +83,10 @@ int migrateBlocks(const CommonOptions& common, const ActOptions& options, const 
              {"revoked", sum.revoked},
              {"refusal", sum.refusal},
              {"dryRun", options.dryRun}},
-            options.dryRun ? fmt::format("up to {} would move from node {} to node {}", options.blocks, source, options.node)
-                           : fmt::format("{:.1f} MiB moved from node {} to node {}{}{}", double(sum.bytes) / (1 << 20),
-                                         source, options.node, sum.refusal.empty() ? "" : ": ", sum.refusal));
+            options.dryRun
+                ? fmt::format("up to {} would move from node {} to node {}", options.blocks, source, options.node)
+                : fmt::format("{:.1f} MiB moved from node {} to node {}{}{}", double(sum.bytes) / (1 << 20), source,
+                              options.node, sum.refusal.empty() ? "" : ": ", sum.refusal));
   return sum.refusal.empty() ? kOk : kFailed;
 }
 
@@ -137,7 +139,9 @@ void addMigrate(CLI::App& app, CommonOptions& common, Action& action) {
   auto options = std::make_shared<ActOptions>();
   CLI::App* command = app.add_subcommand("migrate", "Move a thread, or blocks of the heap, to another node");
   options->addTo(*command);
-  command->add_option("THREAD", options->thread, "Id or name of a thread (see 'jvmcluster threads'); with --blocks the number of the node that gives")
+  command
+      ->add_option("THREAD", options->thread,
+                   "Id or name of a thread (see 'jvmcluster threads'); with --blocks the number of the node that gives")
       ->required();
   command->add_option("NODE", options->node, "Number of a node (see 'jvmcluster nodes')")->required();
   command->add_option("--program", options->program, "Id, a prefix of it, or name; may be left out if only one runs");

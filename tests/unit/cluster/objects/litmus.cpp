@@ -259,6 +259,32 @@ void hoistedChecks(TestCluster& cluster, uint32_t threads) {
   });
 }
 
+void neighbourhood(TestCluster& cluster, uint32_t threads) {
+  constexpr uint64_t kRecords = 6;
+  const ObjectRef array = cluster.object(0, kReferences, kRecords);
+  ObjectRef records[kRecords];
+  for (ObjectRef& record : records) record = cluster.object(0, kRecord);
+  cluster.run(threads, [&](Mutator& me) {
+    if (me.number == 0)
+      for (uint64_t i = 0; i < kRecords; ++i) me.write<uint64_t>(array, kFirstElement + 8 * i, records[i]);
+    me.release();
+    me.barrier();
+    me.acquire();
+    uint64_t mine[kRecords] = {}, rounds = 0;
+    const uint64_t field = kFirstField + 8 * (me.number % kRecordFields);
+    for (; !me.timeIsUp(); ++rounds) {
+      const uint64_t i = me.random.below(kRecords);
+      me.write<uint64_t>(records[i], field, mine[i] = rounds + 1);
+      if (me.random.below(4) == 0) me.release();
+      if (me.random.below(4) == 0) me.acquire();
+      me.read<uint64_t>(array, kFirstElement);
+      const uint64_t k = me.random.below(kRecords);
+      if (me.read<uint64_t>(records[k], field) != mine[k]) return me.error("an own field was lost");
+    }
+    me.countOperations(rounds);
+  });
+}
+
 void racyReferences(TestCluster& cluster, uint32_t threads) {
   const ObjectRef array = cluster.object(0, kReferences, 8);
   const ObjectRef noise = cluster.object(1, kRecord);

@@ -77,6 +77,9 @@ TEST_P(LitmusTest, BytesChangedAtHomeDoNotDisturbAWriterElsewhere) {
 TEST_P(LitmusTest, ChecksMadeBeforeAWaitHoldAfterIt) {
   hoistedChecks(cluster(3), 2);
 }
+TEST_P(LitmusTest, WhatComesAlongDoesNotUndoWrites) {
+  neighbourhood(cluster(3), 2);
+}
 TEST_P(LitmusTest, RacingReferencesAreNeverMixed) {
   racyReferences(cluster(3), 2);
 }

@@ -70,5 +70,9 @@ TEST(MutationTest, HomeThatDoesNotTickWhenABlockArrivesIsCaughtByLockedCounters)
   EXPECT_TRUE(caught({Fault::ArrivalDoesNotTick, 2, 0, true}, [](TestCluster& c) { lockedCounters(c, 1, 1000); }));
 }
 
+TEST(MutationTest, NeighbourInstalledUncheckedIsCaughtByNeighbourhood) {
+  EXPECT_TRUE(caught({Fault::NeighboursUnchecked, 3, 4}, [](TestCluster& c) { neighbourhood(c, 2); }));
+}
+
 }  // namespace
 }  // namespace jvmc::cluster::test

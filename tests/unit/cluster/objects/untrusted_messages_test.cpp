@@ -138,7 +138,9 @@ Bytes fetchReply(uint32_t cls, uint32_t length, size_t dataBytes) {
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
   putImage(out, {cls, false, length, {}});
+  out.patch(10, uint32_t(dataBytes));
   std::fill_n(out.grow(dataBytes), dataBytes, uint8_t(0));
+  out.put(uint32_t(0));
   return out.take();
 }
 
@@ -162,7 +164,7 @@ Bytes mutated(Bytes message, Prng& random) {
 
 TEST(UntrustedMessagesTest, AHomeAcceptsSoundRequests) {
   LoneNode node;
-  EXPECT_TRUE(accepted(node, encodeFetch(LoneNode::local(kInstance))));
+  EXPECT_TRUE(accepted(node, encodeFetch(LoneNode::local(kInstance), true)));
   EXPECT_TRUE(accepted(node, flushMessage(LoneNode::local(kByteArray), rt::kArrayElementsOffset + 3, {7, 8, 9})));
   EXPECT_EQ(rt::loadGuest<uint8_t>(LoneNode::local(kByteArray) + rt::kArrayElementsOffset + 4), 8);
 }
@@ -178,9 +180,9 @@ TEST(UntrustedMessagesTest, AHomeRefusesWritesThatAreNotWholeFieldsOfTheObject) 
   EXPECT_FALSE(accepted(node, flushMessage(bytes, rt::kArrayLengthOffset, Bytes(4, 1)))) << "an array's length";
   EXPECT_FALSE(accepted(node, flushMessage(instance, 16, Bytes(8, 1)))) << "not a reference";
   EXPECT_FALSE(accepted(node, flushMessage(LoneNode::foreign(kInstance), 24, Bytes(8, 1)))) << "not homed here";
-  EXPECT_FALSE(accepted(node, encodeFetch(instance + 4)));
-  EXPECT_FALSE(accepted(node, encodeFetch(0)));
-  EXPECT_FALSE(accepted(node, encodeFetch(kPlan.end())));
+  EXPECT_FALSE(accepted(node, encodeFetch(instance + 4, true)));
+  EXPECT_FALSE(accepted(node, encodeFetch(0, true)));
+  EXPECT_FALSE(accepted(node, encodeFetch(kPlan.end(), false)));
 }
 
 TEST(UntrustedMessagesTest, AHomeRefusesAtomicsThatMissTheirField) {
@@ -211,7 +213,7 @@ TEST(UntrustedMessagesTest, MutatedRequestsTouchNothingElse) {
   sync.object = LoneNode::local(kInstance);
   sync.offset = 24;
   sync.sizeLog2 = 3;
-  const Bytes seeds[] = {encodeFetch(LoneNode::local(kByteArray)),
+  const Bytes seeds[] = {encodeFetch(LoneNode::local(kByteArray), true),
                          flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1)),
                          flushMessage(LoneNode::local(kByteArray), 28, Bytes(5, 2)),
                          flushMessage(LoneNode::local(kReferenceArray), 32, Bytes(16, 0)), encodeSync(sync)};
