@@ -175,7 +175,11 @@ class VmProcess::Server final : public schema::VmProcess::Server {
       return Status(Unit{});
     });
     return asked.ignoreResult()
-        .then([moved = kj::mv(paf.promise)]() mutable { return kj::mv(moved); })
+        .then([moved = kj::mv(paf.promise)]() mutable {
+          return moved.catch_([](kj::Exception&&) -> kj::Promise<BlocksMovedView> {
+            return toException({ErrorCode::kUnavailable, "the program ended before the blocks had moved"});
+          });
+        })
         .then([context](BlocksMovedView moved) mutable { encode(moved, context.getResults().initMoved()); });
   }
 

@@ -270,19 +270,19 @@ class Commands(ClusterTest):
 
     def test_blocks_move_while_threads_use_what_is_in_them(self):
         process = self.start("run", "--nodes", "3", "--balance", "off", PROGRAMS / "shared_list.ir")
-        self.assertEqual(process.stdout.readline(), "199990000\n")
+        self.assertEqual(process.stdout.readline(), "again\n")
         moved = 0
         for source, target in [(0, 1), (1, 2), (2, 0), (0, 2), (2, 1), (1, 0)]:
             result = self.json("migrate", "--blocks", "64M", source, target)
             self.assertEqual((result["from"], result["to"], result["refusal"]), (source, target, ""))
             moved += result["bytes"]
+            self.assertEqual(process.stdout.readline(), "again\n")
         self.assertGreater(moved, 1 << 20)
         self.assertEqual(self.json("migrate", "--blocks", "4M", 0, 1, "--dry-run")["bytes"], 0)
         self.assertEqual(self.jvmcluster("migrate", "--blocks", "4M", 0, 3).returncode, 4)
         self.assertEqual(self.jvmcluster("migrate", "--blocks", "a lot", 0, 1).returncode, 2)
-        out, err = process.communicate(timeout=PATIENCE)
-        self.assertEqual((set(out.split()), process.returncode), ({"199990000"}, 0), err)
-        self.assertEqual(len(out.split()), 79)
+        self.assertEqual(self.jvmcluster("stop").returncode, 0)
+        self.assertEqual(set(process.communicate(timeout=PATIENCE)[0].split()) - {"again"}, set())
 
     def test_an_ambiguous_program_lists_the_candidates(self):
         self.start_forever()
