@@ -4,15 +4,10 @@
 
 #include <capnp/message.h>
 #include <capnp/serialize.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "binary/module.capnp.h"
 #include "ir/binary/format.h"
+#include "ir/support/write_file.h"
 
 namespace jvmc::ir {
 namespace {
@@ -206,29 +201,6 @@ class ModuleWriter {
   const Module& module_;
 };
 
-Error ioError(const std::string& path, int error) {
-  return {ErrorCode::kIo, fmt::format("cannot write '{}': {}", path, std::strerror(error))};
-}
-
-// Writes all bytes and closes `fd`; 0 or an errno.
-int writeAndClose(int fd, std::span<const uint8_t> bytes) {
-  int error = 0;
-  while (!bytes.empty() && error == 0) {
-    ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n >= 0)
-      bytes = bytes.subspan(size_t(n));
-    else if (errno != EINTR)
-      error = errno;
-  }
-  if (::close(fd) != 0 && error == 0) error = errno;
-  return error;
-}
-
-bool isSpecialFile(const std::string& path) {
-  struct stat info;
-  return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
-}
-
 }  // namespace
 
 Result<std::vector<uint8_t>> writeModuleBytes(const Module& module) {
@@ -238,15 +210,7 @@ Result<std::vector<uint8_t>> writeModuleBytes(const Module& module) {
 Status writeModule(const Module& module, const std::string& path) {
   auto bytes = writeModuleBytes(module);
   if (!bytes.ok()) return bytes.error();
-  bool isSpecial = isSpecialFile(path);
-  std::string target = isSpecial ? path : fmt::format("{}.tmp.{}", path, ::getpid());
-  int fd = ::open(target.c_str(), O_WRONLY | O_CLOEXEC | (isSpecial ? 0 : O_CREAT | O_TRUNC), 0666);
-  if (fd < 0) return ioError(path, errno);
-  int error = writeAndClose(fd, *bytes);
-  if (error == 0 && !isSpecial && ::rename(target.c_str(), path.c_str()) != 0) error = errno;
-  if (error == 0) return Unit{};
-  if (!isSpecial) ::unlink(target.c_str());
-  return ioError(path, error);
+  return writeFile(path, {reinterpret_cast<const char*>(bytes->data()), bytes->size()});
 }
 
 }  // namespace jvmc::ir

@@ -22,9 +22,7 @@ struct ModuleHash {
 /// Fails if a body cannot be loaded (of a module that was opened from a damaged file).
 Result<std::vector<uint8_t>> writeModuleBytes(const Module& module);
 
-/// Writes the file in one step: readers see the old one or the new one, never a part. (A temporary file beside it is
-/// renamed; it is gone after a failure. A device or pipe is written to directly.)
-/// Fails with kIo and the system's reason: no such folder, no permission, disk full.
+/// The module as a file, written in one step (ir/support/write_file.h). Fails as that, and as writeModuleBytes().
 Status writeModule(const Module& module, const std::string& path);
 
 }  // namespace jvmc::ir
