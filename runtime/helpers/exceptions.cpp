@@ -2,6 +2,7 @@
 // when it is caught: appended, so that a rethrown exception tells its whole way.
 #include <algorithm>
 
+#include "ir/text/printer.h"
 #include "runtime/frames/function_info.h"
 #include "runtime/helpers/access.h"
 #include "runtime/helpers/throwing.h"
@@ -16,30 +17,6 @@ constexpr size_t kPrintedMax = 64;  // lines printed of an uncaught one
 
 uint32_t throwableOffset(const ModuleLayout& layout, uint32_t field) {
   return layout[ir::builtin::kThrowable].fields[field].offset;
-}
-
-std::string typeName(const ir::Module& module, ir::TypeId type) {
-  const ir::Type& t = module.types[type];
-  switch (t.kind) {
-    case ir::TypeKind::I8:
-      return "i8";
-    case ir::TypeKind::I16:
-      return "i16";
-    case ir::TypeKind::I32:
-      return "i32";
-    case ir::TypeKind::I64:
-      return "i64";
-    case ir::TypeKind::F32:
-      return "f32";
-    case ir::TypeKind::F64:
-      return "f64";
-    case ir::TypeKind::Ref:
-      return module[t.classId()].name;
-    case ir::TypeKind::Array:
-      return "array(" + typeName(module, t.element()) + ")";
-    default:
-      return "null";
-  }
 }
 
 std::string messageOf(const ModuleLayout& layout, BuiltinThrow kind, int32_t detail) {
@@ -114,7 +91,7 @@ void addTraceLines(Vm& vm, const std::vector<uint64_t>& trace, std::string& text
 std::string className(const ModuleLayout& layout, ClassIndex index) {
   const ir::Module& module = layout.module();
   if (layout.isClass(index)) return module[ir::ClassId(index)].name;
-  if (layout.isArray(index)) return typeName(module, layout.arrayType(index));
+  if (layout.isArray(index)) return ir::text::typeText(module, layout.arrayType(index));
   return index < layout.indexCount() ? "statics of " + module[layout.staticsClass(index)].name : "?";
 }
 

@@ -2,43 +2,17 @@
 
 #include <algorithm>
 
+#include "ir/text/printer.h"
 #include "runtime/natives/natives.h"
 
 namespace jvmc::rt {
 namespace {
 
-std::string typeText(const ir::Module& module, ir::TypeId type) {
-  const ir::Type& t = module.types[type];
-  switch (t.kind) {
-    case ir::TypeKind::Void:
-      return "";
-    case ir::TypeKind::I8:
-      return "i8";
-    case ir::TypeKind::I16:
-      return "i16";
-    case ir::TypeKind::I32:
-      return "i32";
-    case ir::TypeKind::I64:
-      return "i64";
-    case ir::TypeKind::F32:
-      return "f32";
-    case ir::TypeKind::F64:
-      return "f64";
-    case ir::TypeKind::Null:
-      return "null";
-    case ir::TypeKind::Ref:
-      return "ref(" + module[t.classId()].name + ")";
-    case ir::TypeKind::Array:
-      return "array(" + typeText(module, t.element()) + ")";
-  }
-  JVMC_UNREACHABLE(int(t.kind));
-}
-
 std::string signatureText(const ir::Module& module, const ir::NativeDecl& decl) {
   std::string text = "(";
-  for (size_t i = 0; i < decl.params.size(); ++i) text += (i ? ", " : "") + typeText(module, decl.params[i]);
+  for (size_t i = 0; i < decl.params.size(); ++i) text += (i ? ", " : "") + ir::text::typeText(module, decl.params[i]);
   text += ")";
-  if (decl.result != ir::kVoid) text += " -> " + typeText(module, decl.result);
+  if (decl.result != ir::kVoid) text += " -> " + ir::text::typeText(module, decl.result);
   return text;
 }
 
