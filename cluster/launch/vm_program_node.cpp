@@ -71,7 +71,7 @@ ThreadView viewOf(const rt::ThreadSnapshot& snapshot, NodeId node) {
   view.state = stateName(snapshot.state);
   if (snapshot.state == rt::ThreadState::Parked) view.wait = waitName(snapshot.wait.kind);
   view.moves = snapshot.incarnation;
-  view.cpuNanos = snapshot.stats.cpuNanosInterpreter + snapshot.stats.cpuNanosCompiled;
+  view.cpuNanos = snapshot.stats.cpuNanosInterpreter + snapshot.stats.cpuNanosCompiled + snapshot.cpuNanosRunning;
   view.pinned = snapshot.pinned;
   return view;
 }

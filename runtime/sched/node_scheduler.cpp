@@ -325,12 +325,14 @@ std::vector<ThreadSnapshot> NodeScheduler::snapshot() const {
   table_.forEach([&](ThreadEntry& entry) {
     const GuestThread& thread = *entry.thread;
     CpuMeter cpu = entry.cpu;
-    if (auto found = inProgress.find(thread.ref.id); found != inProgress.end()) cpu.add(now, found->second);
+    auto found = inProgress.find(thread.ref.id);
+    uint64_t running = found != inProgress.end() ? found->second : 0;
+    cpu.add(now, running);
     WaitState wait = thread.state == ThreadState::Parked ? thread.wait : WaitState{};
     // Frames of a running thread change under our eyes.
     size_t frameBytes = thread.state == ThreadState::Running ? 0 : thread.frames.bytes();
-    all.push_back({thread.ref, thread.name, thread.state, wait, thread.incarnation, entry.stats, cpu.recent(now),
-                   frameBytes, thread.pinned || entry.moving});
+    all.push_back({thread.ref, thread.name, thread.state, wait, thread.incarnation, entry.stats, running,
+                   cpu.recent(now), frameBytes, thread.pinned || entry.moving});
   });
   return all;
 }

@@ -27,8 +27,9 @@ struct ThreadSnapshot {
   ThreadState state;
   WaitState wait;
   uint32_t incarnation;
-  ThreadStats stats;
-  uint64_t cpuNanosRecent;  ///< CPU in the last 100 ms window, for the balancer
+  ThreadStats stats;         ///< as of the last time it was captured
+  uint64_t cpuNanosRunning;  ///< CPU since then, if it runs
+  uint64_t cpuNanosRecent;   ///< CPU in the last 100 ms window, for the balancer
   size_t frameBytes;
   bool pinned;
 };

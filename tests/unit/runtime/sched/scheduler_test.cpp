@@ -292,6 +292,8 @@ TEST(Scheduler, cpu_time_is_seen_while_a_thread_runs_and_after) {
   std::this_thread::sleep_for(std::chrono::milliseconds(250));
   EXPECT_GT(vm.snapshotOf(busy).cpuNanosRecent, 10'000'000u);  // other processes want the machine too
   EXPECT_LT(vm.snapshotOf(idle).cpuNanosRecent, 10'000'000u);
+  EXPECT_GT(vm.snapshotOf(busy).cpuNanosRunning, 10'000'000u);  // it has never left its worker
+  EXPECT_EQ(vm.snapshotOf(idle).cpuNanosRunning, 0u);
   stop = true;
   vm.scheduler().waitIdle();
 }
