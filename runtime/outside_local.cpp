@@ -292,8 +292,12 @@ std::optional<OutsideResult> OutsideExecutor::run(const OutsideCall& call) {
     return call.native == native && call.scalars.size() == scalars && call.bytes.size() == arrays;
   };
   auto scalar = [&](size_t i) { return int32_t(call.scalars[i]); };
-  auto print = [&](int fd, std::string_view stream, std::string_view bytes) {
+  auto print = [&](int fd, std::string_view stream, std::string_view bytes) -> std::optional<OutsideResult> {
     int error = writeAll(fd, bytes);
+    if (error == EPIPE && fd == options_.output && options_.onOutputClosed) {
+      options_.onOutputClosed();
+      return std::nullopt;
+    }
     return error ? ioError(stream, error) : valueResult(0);
   };
   if (is("io.print", 0, 1)) return print(options_.output, "standard output", call.bytes[0]);

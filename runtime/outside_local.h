@@ -1,9 +1,9 @@
 // The outside world in this process: `irc run` uses both halves, the launcher of a cluster only the executor.
 //
-//   OutsideExecutor    does what a call asks for, once for each (thread, number): a repeated number gets the stored
-//   result LocalOutsideWorld  two I/O threads in front of it, so that guest threads never block a worker: one for
-//   standard
-//                      input, which may wait for a person, one for everything else, in the order of the calls
+// - OutsideExecutor does what a call asks for, once for each (thread, number): a repeated number gets the stored
+// result.
+// - LocalOutsideWorld puts two I/O threads in front of it, so that guest threads never block a worker: one for standard
+//   input, which may wait for a person, one for everything else, in the order of the calls.
 //
 // Output is not buffered: what `io.print` has returned from is in the kernel, in the order of the calls, and nothing
 // needs flushing when the program exits or crashes.
@@ -33,6 +33,9 @@ class OutsideExecutor {
   struct Options {
     int input = 0, output = 1, error = 2;      ///< descriptors, not owned
     std::function<void(int32_t code)> onExit;  ///< program.exit; called on the executing thread
+    /// Nobody reads standard output any more (`program | head`); called on the executing thread, the call is not
+    /// answered. Unset: that is an IoError as any other.
+    std::function<void()> onOutputClosed;
   };
   explicit OutsideExecutor(Options options);
   ~OutsideExecutor();

@@ -18,10 +18,6 @@ std::optional<uint64_t> parseCount(std::string_view text) {
   return value;
 }
 
-std::string_view modeName(RunMode mode) {
-  return mode == RunMode::Interp ? "interp" : mode == RunMode::Jit ? "jit" : "auto";
-}
-
 }  // namespace
 
 Result<Zeal> parseZeal(std::string_view list) {
@@ -41,10 +37,14 @@ Result<Zeal> parseZeal(std::string_view list) {
     auto every = colon == std::string_view::npos ? std::nullopt : parseCount(item.substr(colon + 1));
     if (target == nullptr || !every || *every == 0)
       return usage(fmt::format(
-          "bad zeal '{}': write capture:K, migrate:K, blocks:K, gc:K, io:K or barrier:K with K of 1 or more", item));
+          "bad item '{}': write capture:K, migrate:K, blocks:K, gc:K, io:K or barrier:K with K of 1 or more", item));
     *target = *every;
   }
   return zeal;
+}
+
+std::string_view modeName(RunMode mode) {
+  return mode == RunMode::Interp ? "interp" : mode == RunMode::Jit ? "jit" : "auto";
 }
 
 Result<RunMode> parseMode(std::string_view name) {

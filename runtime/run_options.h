@@ -12,6 +12,7 @@ Result<Zeal> parseZeal(std::string_view list);
 
 /// "interp", "jit" or "auto".
 Result<RunMode> parseMode(std::string_view name);
+std::string_view modeName(RunMode mode);
 
 /// "512M", "4G", "65536K" or bytes; at least 4 MiB.
 Result<uint64_t> parseSize(std::string_view text);

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "runtime/run_options.h"
+
 namespace jvmc::cluster {
 
 namespace {
@@ -18,31 +20,13 @@ capnp::Data::Reader dataOf(const std::string& text) {
 
 }  // namespace
 
-const char* modeName(rt::RunMode mode) {
-  switch (mode) {
-    case rt::RunMode::Interp:
-      return "interp";
-    case rt::RunMode::Jit:
-      return "jit";
-    case rt::RunMode::Auto:
-      return "auto";
-  }
-  return "auto";
-}
-
-Result<rt::RunMode> parseMode(const std::string& name) {
-  for (auto mode : {rt::RunMode::Interp, rt::RunMode::Jit, rt::RunMode::Auto})
-    if (name == modeName(mode)) return mode;
-  return Error{ErrorCode::kInvalidInput, fmt::format("unknown mode '{}' (interp, jit or auto)", name)};
-}
-
 void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setModule({plan.module.data(), plan.module.size()});
   auto peers = out.initPeers(uint32_t(plan.peers.size()));
   for (uint32_t i = 0; i < plan.peers.size(); ++i) peers.set(i, plan.peers[i]);
   auto arguments = out.initArguments(uint32_t(plan.arguments.size()));
   for (uint32_t i = 0; i < plan.arguments.size(); ++i) arguments.set(i, dataOf(plan.arguments[i]));
-  out.setMode(modeName(plan.mode));
+  out.setMode(std::string(rt::modeName(plan.mode)));
   out.setWorkers(plan.workers);
   out.setBalance(plan.balance);
   auto range = out.initPlan();
@@ -55,6 +39,7 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setCollectEvery(plan.zeal.collectEvery);
   out.setOutsideEvery(plan.zeal.outsideEvery);
   out.setBlocksEvery(plan.zeal.blocksEvery);
+  out.setCountBarriers(plan.zeal.countBarriers);
 }
 
 Result<StartPlan> decode(schema::StartRequest::Reader in) {
@@ -64,7 +49,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   for (auto peer : in.getPeers()) plan.peers.emplace_back(peer.cStr());
   for (auto argument : in.getArguments())
     plan.arguments.emplace_back(reinterpret_cast<const char*>(argument.begin()), argument.size());
-  auto mode = parseMode(in.getMode().cStr());
+  auto mode = rt::parseMode(in.getMode().cStr());
   if (!mode.ok()) return mode.error();
   plan.mode = *mode;
   plan.workers = in.getWorkers();
@@ -76,6 +61,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.collectEvery = in.getCollectEvery();
   plan.zeal.outsideEvery = in.getOutsideEvery();
   plan.zeal.blocksEvery = in.getBlocksEvery();
+  plan.zeal.countBarriers = in.getCountBarriers();
   if (plan.peers.empty() || plan.peers.size() > kMaxNodes || plan.workers == 0 || plan.workers > kMaxWorkers)
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};

@@ -25,9 +25,6 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out);
 /// Fails for an unknown mode or a plan that makes no sense.
 Result<StartPlan> decode(schema::StartRequest::Reader in);
 
-const char* modeName(rt::RunMode mode);
-Result<rt::RunMode> parseMode(const std::string& name);
-
 /// A node's VM options for the plan.
 rt::VmOptions vmOptions(const StartPlan& plan, uint32_t node);
 

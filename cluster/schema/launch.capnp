@@ -41,6 +41,7 @@ struct StartRequest {
   collectEvery @10 :UInt64;
   outsideEvery @11 :UInt64;
   blocksEvery @12 :UInt64;
+  countBarriers @13 :UInt64;
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer

@@ -140,7 +140,26 @@ class Streams(ClusterTest):
     def test_statistics_on_a_full_disk_fail_the_run(self):
         result = self.jvmcluster("run", "--stats", "/dev/full", PROGRAMS / "numbers.ir", 1)
         self.assertEqual(result.returncode, 125)
-        self.assertIn("cannot write /dev/full", result.stderr)
+        self.assertIn("cannot write '/dev/full'", result.stderr)
+
+    def test_a_reader_that_has_gone_ends_the_program_quietly(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "w") as closed:
+            result = self.jvmcluster("run", PROGRAMS / "numbers.ir", 5, stdout=closed, stderr=subprocess.PIPE)
+        self.assertEqual((result.returncode, result.stderr), (128 + signal.SIGPIPE, ""))
+
+    def test_closed_streams_stay_closed(self):
+        """No socket or file of the launcher may take their numbers: output would go there, and input come from there."""
+        def run(program, redirection):
+            return subprocess.run(["sh", "-c", f'exec "$0" run "$1" 2 3 {redirection}', JVMCLUSTER, str(program)], env=self.env,
+                                  text=True, capture_output=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        result = run(PROGRAMS / "numbers.ir", ">&-")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("standard output: Bad file descriptor", result.stderr)
+        result = run(RUN_TESTS / "stdio_and_exit_code.ir", "<&-")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("standard input: Bad file descriptor", result.stderr)
 
     def test_an_uncaught_exception_is_reported_and_exits_with_1(self):
         result = self.jvmcluster("run", PROGRAMS / "numbers.ir")  # the argument is missing
@@ -206,7 +225,9 @@ class Usage(ClusterTest):
         self.fails(2, "did you mean '--json'", "ps", "--jsno")
         self.fails(2, "the program is missing", "run")
         self.fails(2, "unknown option --nods", "run", "--nods", "3", "x.ir")
-        self.fails(2, "bad --zeal item", "run", "--zeal", "capture", "x.ir")
+        self.fails(2, "--zeal: bad item 'capture'", "run", "--zeal", "capture", "x.ir")
+        self.fails(2, "--heap: bad size '1'", "run", "--heap", "1", "x.ir")
+        self.fails(2, "--timeout: '-1' is not a number of seconds", "run", "--timeout", "-1", "x.ir")
         self.fails(2, "--mode", "run", "--mode", "fast", "x.ir")
 
     def test_programs_that_cannot_run(self):
@@ -218,6 +239,7 @@ class Usage(ClusterTest):
         bad = self.path / "bad.irm"
         bad.write_bytes(b"JVMC-IRM" + bytes(100))
         self.fails(126, "bad.irm", "run", bad)
+        self.fails(126, "larger than", "run", "/dev/zero")
         noMain = self.path / "no_main.ir"
         noMain.write_text("func @other() { return }\n")
         self.fails(126, "main", "run", noMain)
@@ -262,6 +284,10 @@ class Commands(ClusterTest):
 
         table = self.jvmcluster("threads", "-o", "wide").stdout
         self.assertEqual(table.split()[:3], ["NAME", "ID", "NODE"])
+        self.assertIn("is on node", self.jvmcluster("migrate", "busy", where()).stdout)
+        cpu = next(t["cpuNanos"] for t in self.json("threads")["threads"] if t["name"] == "busy")
+        wait_until(lambda: next(t["cpuNanos"] for t in self.json("threads")["threads"] if t["name"] == "busy") > cpu,
+                   "the CPU time of a thread that never stops to grow")
         self.assertEqual(self.jvmcluster("migrate", "nobody", 0).returncode, 4)
         self.assertEqual(self.jvmcluster("migrate", "busy", 7).returncode, 4)
         self.assertEqual(self.jvmcluster("threads", "zzz").returncode, 4)

@@ -4,6 +4,8 @@
 import json
 import os
 import pathlib
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -84,6 +86,45 @@ class Irc(unittest.TestCase):
         with open("/dev/full", "wb") as full:
             for command in ("dis", "fmt"):
                 self.assertIn(b"No space left", self.expect(3, command, good, stdout=full).stderr)
+
+    def test_what_cannot_be_written_whole_is_not_written_at_all(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails then as on a full disk
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        source = "func @f( ) {\n return\n}\n" + "// a long comment\n" * 100
+        path = self.write("source.ir", source)
+        os.chmod(self.path / path, 0o640)
+        for args in (["fmt", "-i", path], ["build", path, "-o", "source.irm"], ["emit", "llvm", path, "-o", "source.ll"]):
+            done = subprocess.run([IRC, *args], cwd=self.path, preexec_fn=limit, capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 3, args)
+            self.assertIn(b"File too large", done.stderr)
+            self.assertEqual([p.name for p in self.path.iterdir()], [path])
+            self.assertEqual((self.path / path).read_text(), source)
+        os.symlink(path, self.path / "link.ir")
+        self.expect(0, "fmt", "-i", "link.ir")
+        self.assertTrue((self.path / "link.ir").is_symlink())
+        self.expect(0, "fmt", "--check", path)
+        self.assertEqual((self.path / path).stat().st_mode & 0o777, 0o640)
+
+    def test_wrong_usage_says_what_was_probably_meant(self):
+        for args, words in ((["chek", "x.ir"], b"irc: error: A subcommand is required"), (["chek", "x.ir"], b"'check'"),
+                            (["check", "--jsn", "x.ir"], b"did you mean '--json'"), (["run", "--zeal", "gc", "x"], b"bad item 'gc'"),
+                            (["run", "--zeal", "io:3", "x"], b"need 'jvmcluster run'"), (["run", "--heap", "1K", "x"], b"bad size"),
+                            (["check", "--jsn", "x.ir"], b"See 'irc check --help'")):
+            self.assertIn(words, self.expect(2, *args).stderr)
+
+    def test_the_first_program_of_the_readme_runs(self):
+        readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+        program = next(part for part in readme.split("```\n") if part.startswith("module"))
+        self.assertEqual(self.expect(0, "run", "--workers", "2", self.write("hello.ir", program)).stdout, b"10000\n")
+
+    def test_a_reader_that_has_gone_ends_the_program_quietly(self):
+        self.write("print.ir", 'native @io.print(array(i8)) outside\nfunc @main() -> i32 {\n  %t = new_bytes "x"\n'
+                   "  call_native @io.print(%t)\n  return 0\n}\n")
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "wb") as closed:
+            self.assertEqual(self.expect(128 + signal.SIGPIPE, "run", "print.ir", stdout=closed).stderr, b"")
 
     def test_damaged_modules_are_one_clear_error(self):
         self.write("main.ir", MAIN + LIBRARY)

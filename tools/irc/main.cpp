@@ -1,12 +1,12 @@
 // irc: compiles, checks, formats and shows programs in the intermediate representation.
-#include <CLI/CLI.hpp>
-#include <exception>
-#include <iostream>
+#include <unistd.h>
 
+#include "tools/common/command_line.h"
 #include "tools/irc/commands.h"
 
 namespace {
 
+using namespace jvmc;
 using namespace jvmc::irc;
 
 void addCommon(CLI::App& app, CommonOptions& common) {
@@ -37,22 +37,16 @@ int runMain(int argc, char** argv) {
   addDis(app, common, action);
   addRun(app, common, action);
   addEmit(app, common, action);
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    command->footer(command->get_footer() + "\nAll commands take --color, --json and --error-limit (irc --help).");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kUsage;
-  }
+  if (auto code = tools::parse(app, argc, argv, [&] { return tools::useColor(common.color, STDERR_FILENO); }))
+    return *code;
   return action();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return runMain(argc, argv);
-  } catch (const std::exception& error) {
-    std::cerr << "irc: internal error: " << error.what() << "\n";
-    return kInternal;
-  }
+  return jvmc::tools::guardedMain("irc", [&] { return runMain(argc, argv); });
 }

@@ -6,6 +6,7 @@
 #include "runtime/natives/native_table.h"
 #include "runtime/outside_local.h"
 #include "runtime/run_options.h"
+#include "tools/common/command_line.h"
 #include "tools/irc/commands.h"
 
 namespace jvmc::irc {
@@ -22,17 +23,20 @@ struct RunFlags {
   bool perfMap = false, unmovable = false;
 };
 
-Result<rt::VmOptions> toVmOptions(const RunFlags& flags) {
+/// What `irc run` has no other node and no launcher for is refused.
+Result<rt::Zeal> parseLocalZeal(const std::string& list) {
+  auto zeal = rt::parseZeal(list);
+  if (zeal.ok() && (zeal->migrateEvery || zeal->outsideEvery))
+    return Error{ErrorCode::kInvalidInput, "migrate:K and io:K need 'jvmcluster run'"};
+  return zeal;
+}
+
+/// Of flags that were checked when they were parsed.
+rt::VmOptions toVmOptions(const RunFlags& flags) {
   rt::VmOptions options;
-  auto mode = rt::parseMode(flags.mode);
-  if (!mode.ok()) return std::move(mode).error();
-  auto zeal = rt::parseZeal(flags.zeal);
-  if (!zeal.ok()) return std::move(zeal).error();
-  auto heap = rt::parseSize(flags.heap);
-  if (!heap.ok()) return std::move(heap).error();
-  options.mode = *mode;
-  options.zeal = *zeal;
-  options.heap.limitBytes = *heap;
+  options.mode = *rt::parseMode(flags.mode);
+  options.zeal = *parseLocalZeal(flags.zeal);
+  options.heap.limitBytes = *rt::parseSize(flags.heap);
   options.workers = flags.workers;
   options.arguments = flags.arguments;
   options.tierUpHeat = flags.tierUpHeat;
@@ -55,6 +59,7 @@ int runProgram(Session& session, const ir::Module& module, rt::VmOptions options
   auto makeOutside = [&](rt::Scheduler& scheduler) {
     rt::OutsideExecutor::Options outside;
     outside.onExit = [&running](int32_t code) { running->requestExit(code); };
+    outside.onOutputClosed = [&running] { running->requestExit(tools::kExitOutputClosed); };
     return std::make_unique<rt::LocalOutsideWorld>(
         outside, [&scheduler](const rt::ThreadRef& to, uint64_t ticket, rt::OutsideResult result) {
           scheduler.completeOutside(to, ticket, std::move(result));
@@ -71,11 +76,6 @@ int runProgram(Session& session, const ir::Module& module, rt::VmOptions options
 
 int runRun(const CommonOptions& common, const RunFlags& flags) {
   Session session(common);
-  auto options = toVmOptions(flags);
-  if (!options.ok()) {
-    session.fail(kUsage, "irc run", options.error().message);
-    return session.finish();
-  }
   std::optional<Program> program = session.load({flags.file});
   if (!program) return session.finish();
   if (!program->module->entry.valid()) {
@@ -86,7 +86,7 @@ int runRun(const CommonOptions& common, const RunFlags& flags) {
     session.fail(kDiagnostics, flags.file, natives.error().message);
     return session.finish();
   }
-  return runProgram(session, *program->module, std::move(*options), flags);
+  return runProgram(session, *program->module, toVmOptions(flags), flags);
 }
 
 }  // namespace
@@ -97,12 +97,19 @@ void addRun(CLI::App& app, const CommonOptions& common, Action& action) {
   command->add_option("FILE", flags->file, "A text (.ir) or a stored module (.irm); - is standard input")->required();
   command->add_option("ARGS", flags->arguments,
                       "Arguments of the program's main; put -- before the first if one starts with -");
-  command->add_option("--mode", flags->mode, "interp, jit (nothing is interpreted) or auto")->capture_default_str();
+  command->add_option("--mode", flags->mode, "interp, jit (nothing is interpreted) or auto")
+      ->check(CLI::IsMember({"interp", "jit", "auto"}))
+      ->capture_default_str();
   command->add_option("--workers", flags->workers, "Guest threads that run at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  command->add_option("--heap", flags->heap, "Heap limit, as in 512M or 4G")->capture_default_str();
-  command->add_option("--zeal", flags->zeal, "Forced events for tests: capture:K, gc:K, barrier:1, comma-separated");
+  command->add_option("--heap", flags->heap, "Heap limit, as in 512M or 4G; at least 4M")
+      ->check(tools::parsesWith(rt::parseSize))
+      ->capture_default_str();
+  command
+      ->add_option("--zeal", flags->zeal,
+                   "Force rare events: capture:K, gc:K (every K-th safepoint, allocation), barrier:1 (count barriers)")
+      ->check(tools::parsesWith(parseLocalZeal));
   command->add_option("--stats", flags->stats, "Write statistics as JSON to this file (- is standard output)");
   command->add_option("--pass-seed", flags->passSeed, "Non-zero: a random subset of passes for each function");
   command->add_option("--compile-threads", flags->compileThreads, "Threads that compile in the background")

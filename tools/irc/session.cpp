@@ -12,6 +12,8 @@
 #include <span>
 
 #include "ir/binary/reader.h"
+#include "ir/support/write_file.h"
+#include "tools/common/command_line.h"
 
 namespace jvmc::irc {
 
@@ -112,17 +114,9 @@ void Session::fail(const std::string& path, const Error& error) {
   fail(exitCodeOf(error.code), path, error.message);
 }
 
-bool Session::useColor() const {
-  if (options_.color != "auto") return options_.color == "always";
-  const char* noColor = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  bool refused = (noColor && *noColor) || (term && std::string_view(term) == "dumb");
-  return !refused && isatty(STDERR_FILENO);
-}
-
 int Session::finish() {
   if (!options_.json) {
-    std::cerr << ir::text::renderDiagnostics(sources_, sink_, useColor());
+    std::cerr << ir::text::renderDiagnostics(sources_, sink_, tools::useColor(options_.color, STDERR_FILENO));
   } else {
     for (const ir::text::Diagnostic& d : sink_.sorted()) std::cout << ir::text::diagnosticJson(sources_, d);
   }
@@ -131,15 +125,13 @@ int Session::finish() {
 }
 
 bool writeOutput(Session& session, const std::string& path, std::string_view text) {
-  bool toStdout = path.empty() || path == "-";
-  std::FILE* file = toStdout ? stdout : std::fopen(path.c_str(), "wb");
-  bool ok = file && std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0;
-  int error = errno;
-  if (file && !toStdout && std::fclose(file) != 0 && ok) {
-    ok = false;
-    error = errno;
+  if (!path.empty() && path != "-") {
+    Status written = writeFile(path, text);
+    if (!written.ok()) session.fail(path, written.error());
+    return written.ok();
   }
-  if (!ok) session.fail(kIo, toStdout ? "<stdout>" : path, std::strerror(error));
+  bool ok = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!ok) session.fail(kIo, "<stdout>", std::strerror(errno));
   return ok;
 }
 

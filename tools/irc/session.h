@@ -55,7 +55,6 @@ class Session {
  private:
   std::optional<Program> loadTexts();
   std::optional<Program> loadStored(const std::string& path, const std::string& bytes);
-  bool useColor() const;
 
   const CommonOptions& options_;
   ir::text::SourceSet sources_;
@@ -63,7 +62,7 @@ class Session {
   ExitCode failure_ = kDiagnostics;
 };
 
-/// Writes to a file, or to standard output for "-" or "". False after reporting to `session`.
+/// Writes a file (in one step), or to standard output for "-" or "". False after reporting to `session`.
 bool writeOutput(Session& session, const std::string& path, std::string_view text);
 
 }  // namespace jvmc::irc

@@ -103,7 +103,8 @@ int migrate(const CommonOptions& common, const ActOptions& options) {
   if (options.node >= program->view.nodes)
     return fail(common, {ErrorCode::kNotFound,
                          fmt::format("there is no node {}; the program has {}", options.node, program->view.nodes)});
-  if (!options.dryRun) {
+  bool isThere = thread->node == options.node;
+  if (!options.dryRun && !isThere) {
     auto moved = program->client->migrate(program->view.id, thread->id, options.node);
     if (!moved.ok()) return fail(common, moved.error());
   }
@@ -113,8 +114,9 @@ int migrate(const CommonOptions& common, const ActOptions& options) {
              {"from", thread->node},
              {"to", options.node},
              {"dryRun", options.dryRun}},
-            fmt::format("thread {} {} from node {} to node {}", thread->id, options.dryRun ? "would move" : "moves",
-                        thread->node, options.node));
+            isThere ? fmt::format("thread {} is on node {} already", thread->id, options.node)
+                    : fmt::format("thread {} {} from node {} to node {}", thread->id,
+                                  options.dryRun ? "would move" : "moves", thread->node, options.node));
   return kOk;
 }
 

@@ -11,6 +11,8 @@
 #include "cluster/launch/launcher.h"
 #include "cluster/launch/log.h"
 #include "runtime/outside_local.h"
+#include "runtime/run_options.h"
+#include "tools/common/command_line.h"
 #include "tools/jvmcluster/commands.h"
 #include "tools/jvmcluster/load_program.h"
 #include "tools/jvmcluster/stats_file.h"
@@ -26,37 +28,11 @@ struct RunOptions {
   std::string balance = "threshold";
   std::string zeal;
   std::string statsFile;
-  uint64_t heapBytes = 0;
+  std::string heap;  ///< empty: the default of a node
   double timeoutSeconds = 0;
   std::string cluster;
   std::string keyFile = cluster::defaultKeyPath();
 };
-
-/// "capture:3,io:2".
-Result<rt::Zeal> parseZeal(const std::string& list) {
-  rt::Zeal zeal;
-  for (size_t at = 0; at < list.size();) {
-    size_t end = std::min(list.find(',', at), list.size());
-    std::string item = list.substr(at, end - at);
-    size_t colon = item.find(':');
-    std::string name = item.substr(0, colon);
-    uint64_t every = 0;
-    if (colon != std::string::npos) std::from_chars(item.data() + colon + 1, item.data() + item.size(), every);
-    uint64_t* field = name == "capture"   ? &zeal.captureEvery
-                      : name == "migrate" ? &zeal.migrateEvery
-                      : name == "blocks"  ? &zeal.blocksEvery
-                      : name == "gc"      ? &zeal.collectEvery
-                      : name == "io"      ? &zeal.outsideEvery
-                                          : nullptr;
-    if (!field || every == 0)
-      return Error{
-          ErrorCode::kInvalidInput,
-          fmt::format("bad --zeal item '{}': expected capture:K, migrate:K, blocks:K, gc:K or io:K with K > 0", item)};
-    *field = every;
-    at = end + 1;
-  }
-  return zeal;
-}
 
 /// Cores for all nodes of this machine, shared out; at least one each.
 uint32_t defaultWorkers(uint32_t nodes) {
@@ -69,8 +45,6 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
     std::fprintf(stderr, "See 'jvmcluster run --help'.\n");
     return kUsage;
   }
-  auto zeal = parseZeal(options.zeal);
-  if (!zeal.ok()) return printError(common, zeal.error().message), kUsage;
 
   cluster::setupLogging({"launcher", common.logLevel(), common.jsonLog});
   LoadedProgram program = loadProgram(words[0], useColor(common, STDERR_FILENO));
@@ -80,11 +54,11 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.name = std::filesystem::path(words[0]).filename().string();
   launch.plan.module = std::move(program.module);
   launch.plan.arguments.assign(words.begin() + 1, words.end());
-  launch.plan.mode = *cluster::parseMode(options.mode);
+  launch.plan.mode = *rt::parseMode(options.mode);
   launch.plan.workers = options.workers ? options.workers : defaultWorkers(options.cluster.empty() ? options.nodes : 1);
   launch.plan.balance = options.balance;
-  launch.plan.heapBytes = options.heapBytes;
-  launch.plan.zeal = *zeal;
+  launch.plan.heapBytes = options.heap.empty() ? 0 : *rt::parseSize(options.heap);
+  launch.plan.zeal = *rt::parseZeal(options.zeal);
   launch.nodes = options.nodes;
   launch.cluster = options.cluster;
   launch.keyFile = options.keyFile;
@@ -95,6 +69,7 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   std::function<void(int)> endProgram;
   rt::OutsideExecutor::Options outside;
   outside.onExit = [&](int32_t code) { endProgram(code); };
+  outside.onOutputClosed = [&] { endProgram(tools::kExitOutputClosed); };
   rt::OutsideExecutor executor(outside);
   launch.execute = [&](const rt::OutsideCall& call) { return executor.execute(call); };
 
@@ -113,13 +88,30 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   _exit(outcome.exitCode);
 }
 
+/// Shows in the usage line what follows the options.
+class RunFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    std::string usage = CLI::Formatter::make_usage(app, std::move(name));
+    usage.insert(usage.find_last_not_of('\n') + 1, " PROG [ARGS...]");
+    return usage;
+  }
+};
+
+std::string isDuration(const std::string& text) {
+  double seconds = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  bool ok = error == std::errc() && end == text.data() + text.size() && seconds > 0 && seconds <= 1e9;
+  return ok ? "" : fmt::format("'{}' is not a number of seconds", text);
+}
+
 }  // namespace
 
 void addRun(CLI::App& app, CommonOptions& common, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand(
-      "run",
-      "Run a program and pass its output and exit code through: run [OPTIONS] PROG [ARGS...]; PROG is .ir or .irm");
+  CLI::App* command =
+      app.add_subcommand("run", "Run a program (.ir or .irm) and pass its streams and exit code through");
+  command->formatter(std::make_shared<RunFormatter>());
   command->prefix_command()->fallthrough(false);  // what follows PROG is the program's
   addCommon(*command, common);
   command->add_option("--nodes", options->nodes, "VM processes (default: 1; with --cluster one for each agent)")
@@ -140,16 +132,19 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->envname("JVMC_BALANCE")
       ->check(CLI::IsMember({"off", "threshold", "rotate"}))
       ->capture_default_str();
-  command->add_option("--zeal", options->zeal, "Force rare events: capture:K,migrate:K,blocks:K,gc:K,io:K")
-      ->envname("JVMC_ZEAL");
+  command
+      ->add_option("--zeal", options->zeal,
+                   "Force rare events: capture:K,migrate:K,blocks:K,gc:K,io:K; barrier:1 counts barriers")
+      ->envname("JVMC_ZEAL")
+      ->check(tools::parsesWith(rt::parseZeal));
   command->add_option("--stats", options->statsFile, "Write statistics of all nodes as JSON to FILE")
       ->envname("JVMC_STATS");
-  command->add_option("--heap", options->heapBytes, "Heap limit of each node, such as 512M or 4G")
+  command->add_option("--heap", options->heap, "Heap limit of each node, such as 512M or 4G; at least 4M")
       ->envname("JVMC_HEAP")
-      ->transform(CLI::AsSizeValue(false));
+      ->check(tools::parsesWith(rt::parseSize));
   command->add_option("--timeout", options->timeoutSeconds, "End the program after so many seconds (exit code 124)")
       ->envname("JVMC_TIMEOUT")
-      ->check(CLI::PositiveNumber);
+      ->check(isDuration);
   command->add_option("--cluster", options->cluster, "Run on the agents of the cluster at HOST:PORT")
       ->envname("JVMC_CLUSTER");
   command->add_option("--key-file", options->keyFile, "Key of the cluster")

@@ -1,9 +1,6 @@
-#include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <string_view>
-
+#include "tools/common/command_line.h"
 #include "tools/jvmcluster/commands.h"
 
 namespace jvmc::tool {
@@ -18,22 +15,11 @@ void addCommon(CLI::App& app, CommonOptions& common) {
 }
 
 bool useColor(const CommonOptions& common, int fd) {
-  if (common.color != "auto") return common.color == "always";
-  auto isSet = [](const char* name) {
-    const char* value = std::getenv(name);
-    return value && *value;
-  };
-  if (isSet("NO_COLOR")) return false;
-  if (isSet("CLICOLOR_FORCE")) return true;
-  const char* term = std::getenv("TERM");
-  return isatty(fd) && !(term && std::string_view(term) == "dumb");
+  return tools::useColor(common.color, fd);
 }
 
 void printError(const CommonOptions& common, const std::string& text) {
-  bool color = useColor(common, STDERR_FILENO);
-  std::string line =
-      fmt::format("jvmcluster: {}error:{} {}\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "", text);
-  (void)!write(STDERR_FILENO, line.data(), line.size());
+  tools::printError("jvmcluster", useColor(common, STDERR_FILENO), text);
 }
 
 int exitCodeOf(const Error& error) {

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
+#include <vector>
 
 #include "cluster/launch/program_run.h"
 #include "ir/binary/reader.h"
@@ -62,8 +62,13 @@ LoadedProgram loadProgram(const std::string& path, bool color) {
     return failed(errno == ENOENT ? kExitNotFound : kExitCannotInvoke, path, std::strerror(errno));
   if (S_ISDIR(info.st_mode)) return failed(kExitCannotInvoke, path, "is a folder");
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) return failed(kExitCannotInvoke, path, "cannot be read");
+  std::string text;
+  for (std::vector<char> chunk(1 << 20); file.read(chunk.data(), std::streamsize(chunk.size())), file.gcount() > 0;) {
+    text.append(chunk.data(), size_t(file.gcount()));
+    if (text.size() > ir::text::SourceSet::kMaxSourceBytes)
+      return failed(kExitCannotInvoke, path, fmt::format("larger than {} bytes", ir::text::SourceSet::kMaxSourceBytes));
+  }
+  if (!file.eof()) return failed(kExitCannotInvoke, path, "cannot be read");
   // An empty or damaged file that calls itself .irm must not pass for an empty text.
   if (text.starts_with("JVMC-IRM") || path.ends_with(".irm")) return loadStored(path, text);
   return loadText(path, std::move(text), color);

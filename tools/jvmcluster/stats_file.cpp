@@ -1,11 +1,8 @@
 #include "tools/jvmcluster/stats_file.h"
 
-#include <fmt/format.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "ir/support/write_file.h"
 
 namespace jvmc::tool {
 
@@ -58,10 +55,7 @@ Status writeStats(const std::string& path, const std::string& program, const clu
   }
   stats["nodes"] = std::move(nodes);
   stats["total"] = std::move(total);
-  std::ofstream file(path);
-  file << stats.dump(2) << '\n';
-  if (!file.flush()) return Error{ErrorCode::kIo, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
-  return Unit{};
+  return writeFile(path, stats.dump(2) + '\n');
 }
 
 }  // namespace jvmc::tool

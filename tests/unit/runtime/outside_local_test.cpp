@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <future>
 #include <map>
 
 namespace jvmc::rt {
@@ -174,6 +175,20 @@ TEST_F(OutsideTest, a_closed_pipe_is_an_error_not_a_signal) {
   ASSERT_TRUE(result);
   EXPECT_EQ(result->kind, Kind::IoError);
   EXPECT_NE(result->bytes.find("standard output: Broken pipe"), std::string::npos) << result->bytes;
+}
+
+TEST_F(OutsideTest, a_closed_output_may_end_the_program_instead) {
+  closeFd(out_[0]);
+  Answers answers;
+  std::promise<void> closed;
+  OutsideExecutor::Options o = options();
+  o.onOutputClosed = [&] { closed.set_value(); };
+  {
+    LocalOutsideWorld world(o, answers.sink());
+    world.call(call("io.print", {}, {"lost"}));
+    EXPECT_EQ(closed.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  }
+  EXPECT_TRUE(answers.byTicket.empty());
 }
 
 TEST_F(OutsideTest, exit_passes_its_code_on_and_is_never_answered) {
