@@ -16,6 +16,7 @@ constexpr std::array<const char*, kChannels> kChannelNames = {"objects", "thread
 
 NodeLoad sampleLoad(rt::Vm& vm) {
   NodeLoad load;
+  load.occupied = vm.scheduler().occupiedWorkers();
   load.node = vm.options().node;
   load.workers = vm.options().workers;
   for (const rt::ThreadSnapshot& thread : vm.scheduler().snapshot()) {

@@ -24,6 +24,8 @@ void Balancer::tick() {
   if (stopped_) return;
   const int64_t begun = steadyNanos();
   NodeLoad load = sample_();
+  occupied_ += (load.occupied - occupied_) / kOccupiedSamples;
+  load.occupied = occupied_;
   const int64_t spent = steadyNanos() - begun;
   sampleNanos_ += uint64_t(spent);
   if (control_.net().self() == kLeader) {

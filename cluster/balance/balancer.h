@@ -44,6 +44,7 @@ class Balancer {
   static constexpr NodeId kLeader{0};
   static constexpr size_t kLogMax = 1000;
   static constexpr int64_t kReportNanosMax = 2'000'000'000;  ///< an older report is not believed
+  static constexpr int kOccupiedSamples = 6;                 ///< a moment says little: averaged over about so many
   static constexpr int64_t kTickShareMax = 50;               ///< sampling takes at most 1/50 of the time
 
   struct Report {
@@ -61,6 +62,7 @@ class Balancer {
   std::function<NodeLoad()> sample_;
   std::atomic<bool> stopped_{false};
   BalanceHistory history_;  // I/O thread only
+  double occupied_ = 0;     // moving average; I/O thread only
   mutable std::mutex mutex_;
   std::map<NodeId, Report> reports_;
   std::deque<DecisionRecord> log_;

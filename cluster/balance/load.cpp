@@ -7,7 +7,7 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr size_t kThreadBytes = 23;
-constexpr double kCpuScale = 65535;
+constexpr double kCpuScale = 65535, kOccupiedScale = 1000;
 constexpr uint8_t kRunnable = 1, kPinned = 2;
 
 }  // namespace
@@ -26,6 +26,7 @@ std::vector<uint8_t> encodeLoad(const NodeLoad& load) {
   ByteWriter out;
   out.put(load.node.value);
   out.put(load.workers);
+  out.put(uint32_t(std::lround(std::clamp(load.occupied, 0.0, double(load.workers)) * kOccupiedScale)));
   out.put(uint32_t(load.threads.size()));
   for (const ThreadLoad& thread : load.threads) {
     out.put(thread.thread.id);
@@ -42,6 +43,7 @@ Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes) {
   NodeLoad load;
   load.node = NodeId(in.get<uint32_t>());
   load.workers = in.get<uint32_t>();
+  load.occupied = std::min(in.get<uint32_t>() / kOccupiedScale, double(load.workers));
   const uint32_t count = in.getCount(kThreadBytes);
   load.threads.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {

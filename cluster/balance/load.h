@@ -24,6 +24,9 @@ struct ThreadLoad {
 struct NodeLoad {
   NodeId node;
   uint32_t workers = 1;
+  /// Workers that had something to run, averaged over the last samples. More than cpuUsed() where other processes take
+  /// part of the machine.
+  double occupied = 0;
   std::vector<ThreadLoad> threads;
 
   uint32_t runnable() const;
@@ -36,8 +39,8 @@ struct LoadSnapshot {
   std::vector<NodeLoad> nodes;
 };
 
-/// u32 node | u32 workers | u32 threads | each: id u64, object u64, cpu u16 (1/65535), flags u8 (1 runnable, 2 pinned),
-/// frame bytes u32.
+/// u32 node | u32 workers | u32 occupied (1/1000) | u32 threads | each: id u64, object u64, cpu u16 (1/65535), flags u8
+/// (1 runnable, 2 pinned), frame bytes u32.
 std::vector<uint8_t> encodeLoad(const NodeLoad& load);
 Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes);
 

@@ -9,6 +9,7 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr double kSaturated = 0.85;   // share of its workers' time from which a node counts as crowded
+constexpr double kGotMin = 0.1;       // what a worker gets of a core where it gets least; less is noise
 constexpr double kBusyThread = 0.15;  // demand below this is not worth a move
 
 /// A node while moves are tried out on it.
@@ -142,10 +143,15 @@ const char* nameOf(BalancePolicy policy) {
 
 double demand(const NodeLoad& node, const ThreadLoad& thread) {
   const double used = node.cpuUsed();
-  if (used < kSaturated * node.workers) return thread.cpu;
+  const double occupied = std::max(node.occupied, used);
+  // Other processes may want the machine too: of each second that a worker is occupied it gets only this much of a
+  // core.
+  const double got = occupied > 0 ? std::max(used / occupied, kGotMin) : 1;
+  const double cpu = std::min(1.0, thread.cpu / got);
+  if (occupied < kSaturated * node.workers) return cpu;
   // The node is crowded: a runnable thread that gets its fair share wants a whole core.
   const double share = std::min(1.0, double(node.workers) / std::max(1u, node.runnable()));
-  return std::min(1.0, thread.cpu / share);
+  return std::min(1.0, cpu / share);
 }
 
 BalanceDecision decide(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& history) {

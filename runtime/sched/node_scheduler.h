@@ -55,6 +55,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
 
   std::vector<ThreadSnapshot> snapshot() const override;
   size_t threadCount() const override { return table_.size(); }
+  uint32_t occupiedWorkers() const override { return workers_.occupied(); }
   void waitIdle() override;
   void stopAll() override;
   void visitRoots(const std::function<void(ObjectRef)>& visit) override;

@@ -67,6 +67,8 @@ class Scheduler : public ThreadPost {
 
   virtual std::vector<ThreadSnapshot> snapshot() const = 0;
   virtual size_t threadCount() const = 0;
+  /// Workers that have threads to run at this moment, whether the machine gives them a core or not.
+  virtual uint32_t occupiedWorkers() const = 0;
   /// Waits until no thread is left on this node or stopAll was called.
   virtual void waitIdle() = 0;
   /// Every thread unwinds and is discarded; returns when no guest code runs any more and no alarm goes off any more.

@@ -51,6 +51,8 @@ class Workers final : private Timers::Sink {
     uint64_t cpuNanos;  ///< in this dispatch so far
   };
   std::vector<Running> running();
+  /// Workers that have something to do now, on a core or waiting for one.
+  uint32_t occupied() const { return busy_; }
 
  private:
   struct Worker;

@@ -98,6 +98,21 @@ TEST(ThresholdPolicyTest, MeasurementNoiseMovesNothing) {
   }
 }
 
+TEST(ThresholdPolicyTest, OtherProcessesOfTheMachineHideNoBusyThread) {
+  const double got = 0.4;  // of a core, for each occupied worker
+  for (auto [busyHere, busyThere, moves] :
+       {std::tuple(2u, 0u, true), {2u, 1u, false}, {1u, 1u, false}, {3u, 1u, true}}) {
+    Loads loads = Loads().node(1, busyHere, 10).node(1, busyThere);
+    for (NodeLoad& node : loads.snapshot.nodes) {
+      node.occupied = std::min(node.workers, node.runnable());
+      for (ThreadLoad& thread : node.threads) thread.cpu *= got;
+    }
+    BalanceOptions options;
+    options.confirmations = 1;
+    EXPECT_EQ(!decide(options, loads.snapshot, {}).moves.empty(), moves) << busyHere << " and " << busyThere;
+  }
+}
+
 TEST(ThresholdPolicyTest, OneThreadMoreThanNodesStaysWhereItIs) {
   Rounds rounds({}, Loads().node(1, 2).node(1, 1));
   EXPECT_TRUE(rounds.run(100).empty()) << "moving it would only crowd the other node";
@@ -179,11 +194,13 @@ TEST(PolicyTest, NamesAreReadAsTheyAreWritten) {
 }
 
 TEST(LoadReportTest, TravelsUnchangedAndRefusesGarbage) {
-  const NodeLoad load = Loads().node(3, 2, 1).snapshot.nodes[0];
+  NodeLoad load = Loads().node(3, 2, 1).snapshot.nodes[0];
+  load.occupied = 1.25;
   std::vector<uint8_t> bytes = encodeLoad(load);
   const Result<NodeLoad> read = decodeLoad(bytes);
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->workers, 3u);
+  EXPECT_NEAR(read->occupied, 1.25, 1e-3);
   ASSERT_EQ(read->threads.size(), 3u);
   EXPECT_EQ(read->threads[1].thread.id, 2u);
   EXPECT_TRUE(read->threads[1].runnable);
