@@ -9,13 +9,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 namespace jvmc::cluster {
 
 namespace {
 
 /// Between fork and exec: async-signal-safe calls only.
-[[noreturn]] void becomeChild(pid_t parent, char* const* arguments, int listenFd) {
+[[noreturn]] void becomeChild(pid_t parent, const char* program, char* const* arguments, int listenFd) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(125);  // it died before we asked
   setpgid(0, 0);
@@ -34,19 +35,23 @@ namespace {
     dup2(listenFd, kInheritedListenFd);
   }
   close_range(kInheritedListenFd + 1, ~0u, 0);
-  execv("/proc/self/exe", arguments);
+  execv(program, arguments);
   _exit(126);
 }
 
 }  // namespace
 
-Result<pid_t> startSelf(const std::vector<std::string>& arguments, int listenFd) {
+Result<pid_t> startVm(const std::vector<std::string>& arguments, int listenFd) {
+  std::error_code error;
+  std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).replace_filename(kVmProgram);
+  if (error || access(program.c_str(), X_OK) != 0)
+    return Error{ErrorCode::kNotFound, fmt::format("cannot start a node: there is no program '{}'", program.string())};
   std::vector<char*> pointers;
   for (auto& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
   pid_t parent = getpid();
   pid_t child = fork();
-  if (child == 0) becomeChild(parent, pointers.data(), listenFd);
+  if (child == 0) becomeChild(parent, program.c_str(), pointers.data(), listenFd);
   if (child < 0) return Error{ErrorCode::kIo, fmt::format("cannot start a process: {}", std::strerror(errno))};
   return child;
 }

@@ -28,7 +28,6 @@ using Action = std::function<int()>;
 
 void addRun(CLI::App& app, CommonOptions& common, Action& action);
 void addNode(CLI::App& app, CommonOptions& common, Action& action);
-void addVm(CLI::App& app, CommonOptions& common, Action& action);
 void addPs(CLI::App& app, CommonOptions& common, Action& action);
 void addThreads(CLI::App& app, CommonOptions& common, Action& action);
 void addNodes(CLI::App& app, CommonOptions& common, Action& action);

@@ -32,7 +32,6 @@ int runMain(int argc, char** argv) {
   addNodes(app, common, action);
   addMigrate(app, common, action);
   addStop(app, common, action);
-  addVm(app, common, action);
 
   if (auto code = jvmc::tools::parse(app, argc, argv, [&] { return useColor(common, STDERR_FILENO); })) return *code;
   return action();
