@@ -8,6 +8,7 @@ Every test has a runtime folder and a home of its own, and fails if a process, s
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -250,6 +251,14 @@ class Usage(ClusterTest):
             self.assertEqual(result.returncode, 0)
             self.assertIn("Example", result.stdout)
 
+    def test_the_manual_names_every_flag_and_no_other(self):
+        manual = (HERE.parents[1] / "docs" / "reference" / "cli.md").read_text()
+        helps = "".join(self.jvmcluster(*command, "--help").stdout for command in (
+            [], ["run"], ["node"], ["ps"], ["threads"], ["nodes"], ["migrate"], ["stop"]))
+        flags = set(re.findall(r"--[a-z][a-z-]+", helps))
+        self.assertEqual({f for f in flags if f not in manual and f != "--version"}, set())
+        self.assertEqual({f for f in re.findall(r"--[a-z][a-z-]+", manual) if f not in flags}, {"--some-flag"})
+
     def test_colour_obeys_flag_and_environment(self):
         self.assertIn("\033[", self.jvmcluster("--color", "always", "run", "nowhere.ir").stderr + self.jvmcluster(
             "--color", "always", "stop").stderr)
@@ -323,6 +332,30 @@ class Commands(ClusterTest):
         for command in (["nodes"], ["threads"], ["stop"], ["migrate", "1", "0"]):
             self.assertEqual(self.jvmcluster(*command).returncode, 3)
         self.assertEqual(self.jvmcluster("ps", "--cluster", "127.0.0.1:1").returncode, 4)  # there is no key yet
+
+
+class Balance(ClusterTest):
+    def busy(self):
+        """Node and number of moves of each busy thread."""
+        return {t["name"]: (t["node"], t["moves"]) for t in self.json("threads")["threads"] if t["name"].startswith("busy")}
+
+    def test_a_node_with_ten_idle_and_two_busy_threads_loses_a_busy_one_and_then_all_stay(self):
+        process = self.start("run", "--nodes", 2, "--workers", 1, "--balance", "threshold", PROGRAMS / "ten_idle_two_busy.ir")
+        self.assertEqual(process.stdout.readline(), "started\n")
+        before = wait_until(lambda: len(b := self.busy()) == 2 and b, "the busy threads")
+        for name, (node, _) in before.items():
+            if node != 0:
+                self.assertEqual(self.jvmcluster("migrate", name, 0).returncode, 0)
+        apart = wait_until(lambda: len({node for node, _ in (b := self.busy()).values()}) == 2
+                           and sum(moves for _, moves in b.values()) >= 2 and b, "the balancer to part the busy threads")
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            self.assertEqual(self.busy(), apart, "a balanced cluster moves nothing")
+            time.sleep(1)
+        threads = self.json("threads")["threads"]
+        self.assertEqual([t["moves"] for t in threads if t["name"] == "idle"], [0] * 10)
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 128 + signal.SIGTERM)
 
 
 class Agents(ClusterTest):

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -112,6 +113,14 @@ class Irc(unittest.TestCase):
                             (["run", "--zeal", "io:3", "x"], b"need 'jvmcluster run'"), (["run", "--heap", "1K", "x"], b"bad size"),
                             (["check", "--jsn", "x.ir"], b"See 'irc check --help'")):
             self.assertIn(words, self.expect(2, *args).stderr)
+
+    def test_the_manual_names_every_flag_and_no_other(self):
+        manual = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "reference" / "irc.md").read_text()
+        helps = b"".join(self.expect(0, *command, "--help").stdout for command in (
+            [], ["build"], ["check"], ["fmt"], ["dis"], ["run"], ["emit"])).decode()
+        flags = set(re.findall(r"--[a-z][a-z-]+", helps))
+        self.assertEqual({f for f in flags if f not in manual and f != "--version"}, set())
+        self.assertEqual({f for f in re.findall(r"--[a-z][a-z-]+", manual) if f not in flags}, set())
 
     def test_the_first_program_of_the_readme_runs(self):
         readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
