@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint32_t kMaxNodes = 1024;
 constexpr uint32_t kMaxWorkers = 1024;
+constexpr uint64_t kNodeSeedStep = 0x9E3779B97F4A7C15;
 
 capnp::Data::Reader dataOf(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -40,6 +41,7 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setOutsideEvery(plan.zeal.outsideEvery);
   out.setBlocksEvery(plan.zeal.blocksEvery);
   out.setCountBarriers(plan.zeal.countBarriers);
+  out.setPassSeed(plan.passSeed);
 }
 
 Result<StartPlan> decode(schema::StartRequest::Reader in) {
@@ -62,6 +64,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.outsideEvery = in.getOutsideEvery();
   plan.zeal.blocksEvery = in.getBlocksEvery();
   plan.zeal.countBarriers = in.getCountBarriers();
+  plan.passSeed = in.getPassSeed();
   if (plan.peers.empty() || plan.peers.size() > kMaxNodes || plan.workers == 0 || plan.workers > kMaxWorkers)
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};
@@ -82,6 +85,8 @@ rt::VmOptions vmOptions(const StartPlan& plan, uint32_t node) {
   if (plan.heapBytes) options.heap.limitBytes = plan.heapBytes;
   options.heap.collectEvery = plan.zeal.collectEvery;
   options.arguments = plan.arguments;
+  // Another subset on each node: frames that move fit them all.
+  if (plan.passSeed) options.code.passSeed = plan.passSeed + node * kNodeSeedStep;
   return options;
 }
 

@@ -19,6 +19,7 @@ struct StartPlan {
   rt::AddressPlan plan;
   uint64_t heapBytes = 0;  ///< 0: the runtime's default
   rt::Zeal zeal;
+  uint64_t passSeed = 0;  ///< non-zero: each node compiles each function with a random subset of the passes
 };
 
 void encode(const StartPlan& plan, schema::StartRequest::Builder out);

@@ -42,6 +42,7 @@ struct StartRequest {
   outsideEvery @11 :UInt64;
   blocksEvery @12 :UInt64;
   countBarriers @13 :UInt64;
+  passSeed @14 :UInt64;         # non-zero: random subsets of passes, another one on each node
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer

@@ -35,6 +35,8 @@ WAYS = {
     "nodes3-auto": ["jvmcluster", "run", "--nodes", "3", "--mode", "auto"],
     "nodes3-interp-migrate7": ["jvmcluster", "run", "--nodes", "3", "--mode", "interp", "--zeal", "migrate:7"],
     "nodes3-jit-migrate11": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal", "migrate:11"],
+    "nodes3-jit-migrate5-passes": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal", "migrate:5",
+                                   "--pass-seed", "7"],
     "nodes3-auto-migrate-gc-io": ["jvmcluster", "run", "--nodes", "3", "--zeal", "migrate:50,gc:40,io:4"],
     "nodes3-interp-blocks2": ["jvmcluster", "run", "--nodes", "3", "--mode", "interp", "--zeal", "blocks:2"],
     "nodes3-jit-blocks3": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal", "blocks:3"],

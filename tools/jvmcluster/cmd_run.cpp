@@ -28,6 +28,7 @@ struct RunOptions {
   std::string balance = "threshold";
   std::string zeal;
   std::string statsFile;
+  uint64_t passSeed = 0;
   std::string heap;  ///< empty: the default of a node
   double timeoutSeconds = 0;
   std::string cluster;
@@ -59,6 +60,7 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.plan.balance = options.balance;
   launch.plan.heapBytes = options.heap.empty() ? 0 : *rt::parseSize(options.heap);
   launch.plan.zeal = *rt::parseZeal(options.zeal);
+  launch.plan.passSeed = options.passSeed;
   launch.nodes = options.nodes;
   launch.cluster = options.cluster;
   launch.keyFile = options.keyFile;
@@ -137,6 +139,10 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
                    "Force rare events: capture:K,migrate:K,blocks:K,gc:K,io:K; barrier:1 counts barriers")
       ->envname("JVMC_ZEAL")
       ->check(tools::parsesWith(rt::parseZeal));
+  command
+      ->add_option("--pass-seed", options->passSeed,
+                   "Non-zero: compile each function with a random subset of the passes, another one on each node")
+      ->envname("JVMC_PASS_SEED");
   command->add_option("--stats", options->statsFile, "Write statistics of all nodes as JSON to FILE")
       ->envname("JVMC_STATS");
   command->add_option("--heap", options->heap, "Heap limit of each node, such as 512M or 4G; at least 4M")
