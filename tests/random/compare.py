@@ -21,14 +21,14 @@ LOCAL_WAYS = [
     ["--mode", "jit"],
     ["--mode", "auto"],
     ["--mode", "interp", "--zeal", "capture:3"],
-    ["--mode", "jit", "--zeal", "capture:5"],
+    ["--mode", "jit", "--zeal", "capture:5", "--pass-seed", "{seed}"],
     ["--mode", "auto", "--zeal", "capture:2,gc:7"],
     ["--mode", "jit", "--zeal", "gc:3"],
 ]
 CLUSTER_WAYS = [
     ["--nodes", "2", "--mode", "interp", "--zeal", "migrate:5"],
     ["--nodes", "2", "--mode", "auto", "--zeal", "migrate:9,blocks:2"],
-    ["--nodes", "3", "--mode", "jit", "--zeal", "migrate:30"],
+    ["--nodes", "3", "--mode", "jit", "--zeal", "migrate:30", "--pass-seed", "{seed}"],
 ]
 
 
@@ -48,8 +48,8 @@ def check(seed, args, folder):
         oracle, *others = LOCAL_WAYS
         local = [oracle, others[seed % len(others)]]
         cluster = cluster[seed % len(CLUSTER_WAYS) :][:1]
-    ways = [[str(args.bin / "irc"), "run", *way, str(source)] for way in local]
-    ways += [[str(args.bin / "jvmcluster"), "run", *way, str(source)] for way in cluster]
+    ways = [("irc", way) for way in local] + [("jvmcluster", way) for way in cluster]
+    ways = [[str(args.bin / tool), "run", *(word.format(seed=seed) for word in way), str(source)] for tool, way in ways]
     expected, problems = None, []
     for command in ways:
         code, out, err = run(command, args.timeout)

@@ -373,6 +373,7 @@ class Agents(ClusterTest):
         second, other = self.start_agent("--join", address)
         agents = wait_until(lambda: len(a := self.json("nodes", "--cluster", address)["agents"]) == 2 and a, "two agents")
         self.assertEqual({a["address"] for a in agents}, {address, other})
+        self.assertEqual(set(self.jvmcluster("nodes", "-o", "name", "--cluster", address).stdout.split()), {address, other})
         for at in (address, other):
             result = self.jvmcluster("run", "--cluster", at, RUN_TESTS / "stdio_and_exit_code.ir", "a", "b c", input="x\n")
             self.assertEqual(result.returncode, 7, result.stderr)
@@ -381,6 +382,20 @@ class Agents(ClusterTest):
         for agent in (first, second):
             agent.send_signal(signal.SIGTERM)
             self.assertEqual(agent.wait(PATIENCE), 0)
+
+    def test_two_programs_at_once_on_the_same_agents(self):
+        _, address = self.start_agent()
+        _, other = self.start_agent("--join", address)
+        wait_until(lambda: len(self.json("nodes", "--cluster", address)["agents"]) == 2, "two agents")
+        programs = [self.start_forever("--cluster", at, "--nodes", "3") for at in (address, other)]
+        found = self.json("ps", "--cluster", address)["programs"]
+        self.assertEqual([p["nodes"] for p in found], [3, 3])
+        self.assertEqual(sum(a["vms"] for a in self.json("nodes", "--cluster", other)["agents"]), 6)
+        self.assertEqual(self.jvmcluster("stop", found[0]["id"]).returncode, 0)
+        wait_until(lambda: any(p.poll() is not None for p in programs), "one of them to end")
+        self.assertEqual([p["id"] for p in self.json("ps")["programs"]], [found[1]["id"]])
+        self.assertEqual(self.jvmcluster("stop", found[1]["id"]).returncode, 0)
+        self.assertEqual([p.wait(PATIENCE) for p in programs], [143, 143])
 
     def test_commands_reach_a_program_through_any_agent(self):
         _, address = self.start_agent()

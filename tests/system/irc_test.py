@@ -180,6 +180,7 @@ class Irc(unittest.TestCase):
     def test_fmt_in_place_and_check(self):
         path = self.write("f.ir", "func @f( ) {\n return\n}")
         self.assertEqual(self.expect(1, "fmt", "--check", path).stdout, b"f.ir\n")
+        self.assertEqual(json.loads(self.expect(1, "fmt", "--check", "--json", path).stdout), {"place": "f.ir", "formatted": False})
         formatted = self.expect(0, "fmt", path).stdout
         self.assertEqual(formatted, b"func @f() {\n  return\n}\n")
         self.expect(0, "fmt", "-i", path)

@@ -1,5 +1,6 @@
 // irc fmt: texts in the canonical layout.
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "ir/text/formatter.h"
 #include "tools/irc/commands.h"
@@ -35,7 +36,11 @@ int runFmt(const CommonOptions& common, const FmtOptions& options) {
   for (const std::string& path : options.files) {
     if (formatFile(session, options, path)) continue;
     allFormatted = false;
-    std::cout << path << "\n";
+    if (common.json) {
+      std::cout << nlohmann::ordered_json{{"place", path}, {"formatted", false}}.dump() << "\n";
+    } else {
+      std::cout << path << "\n";
+    }
   }
   int code = session.finish();
   return code == kOk && !allFormatted ? kDiagnostics : code;

@@ -144,6 +144,8 @@ int showNodes(const CommonOptions& common, const LookOptions& options) {
   bool color = useColor(common, STDOUT_FILENO);
   if (options.output == "name") {
     for (auto& node : nodes) std::printf("%u\n", node.node);
+    if (!showsProgram)
+      for (auto& agent : agents) std::printf("%s\n", agent.address.c_str());
     return kOk;
   }
   if (!agents.empty()) {
