@@ -44,8 +44,6 @@ rt::VmOptions toVmOptions(const RunFlags& flags) {
   options.code.compileThreads = flags.compileThreads;
   options.code.perfMap = flags.perfMap;
   options.code.unmovable = flags.unmovable;
-  if (flags.unmovable && (options.mode != rt::RunMode::Jit || !flags.zeal.empty()))
-    return Error{ErrorCode::kInvalidInput, "--unmovable needs --mode jit, and excludes --zeal"};
   return options;
 }
 
@@ -75,6 +73,11 @@ int runProgram(Session& session, const ir::Module& module, rt::VmOptions options
 }
 
 int runRun(const CommonOptions& common, const RunFlags& flags) {
+  if (flags.unmovable && (flags.mode != "jit" || !flags.zeal.empty())) {
+    tools::printError("irc", tools::useColor(common.color, STDERR_FILENO),
+                      "--unmovable needs --mode jit, and excludes --zeal");
+    return kUsage;
+  }
   Session session(common);
   std::optional<Program> program = session.load({flags.file});
   if (!program) return session.finish();
