@@ -346,8 +346,11 @@ class Balance(ClusterTest):
         for name, (node, _) in before.items():
             if node != 0:
                 self.assertEqual(self.jvmcluster("migrate", name, 0).returncode, 0)
-        apart = wait_until(lambda: len({node for node, _ in (b := self.busy()).values()}) == 2
-                           and sum(moves for _, moves in b.values()) >= 2 and b, "the balancer to part the busy threads")
+        def parted():
+            busy = self.busy()
+            return busy if len({node for node, _ in busy.values()}) == 2 and sum(m for _, m in busy.values()) >= 2 else None
+
+        apart = wait_until(parted, "the balancer to part the busy threads")
         end = time.monotonic() + 10
         while time.monotonic() < end:
             self.assertEqual(self.busy(), apart, "a balanced cluster moves nothing")
