@@ -68,7 +68,7 @@ llvm::Function* Unit::define(const std::string& symbol, llvm::FunctionType* type
   llvm::Argument* ctx = function->getArg(0);
   ctx->setName("ctx");
   for (auto kind : {llvm::Attribute::NoAlias, llvm::Attribute::NonNull, llvm::Attribute::NoUndef}) ctx->addAttr(kind);
-  ctx->addAttr(llvm::Attribute::getWithDereferenceableBytes(context_, sizeof(rt::ThreadContext)));
+  ctx->addAttr(llvm::Attribute::getWithDereferenceableBytes(context_, offsetof(rt::ThreadContext, thread)));
   return function;
 }
 
