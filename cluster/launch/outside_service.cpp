@@ -53,7 +53,8 @@ OutsideService::~OutsideService() {
 void OutsideService::close() {
   closed_ = true;
   *alive_ = nullptr;
-  lastCalls_.clear();
+  // Whoever still waits is never answered: an error would look like one of the outside world to a thread that ends.
+  abandoned_.merge(lastCalls_);
   std::lock_guard lock(executors_->mutex);
   executors_->closed = true;
   executors_->tasks.clear();

@@ -56,6 +56,7 @@ class OutsideService {
   /// For answers that come after close(). Read and written on the loop only.
   std::shared_ptr<OutsideService*> alive_ = std::make_shared<OutsideService*>(this);
   std::map<rt::ThreadId, LastCall> lastCalls_;  // on the loop only
+  std::map<rt::ThreadId, LastCall> abandoned_;  // at close: their connections go before us
   bool closed_ = false;
   std::shared_ptr<Executors> executors_;
 };
