@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""What using another node's objects costs, and moving their homes, between two node processes of one machine.
+
+    objects.py --bin build/release/bin [--repetitions N] [--smoke] [--json FILE]
+
+A list (or a tree, depth first) of 32-byte objects is built by the first node and walked by a thread on each node:
+    home        on the node that is home of it
+    cold        on the other node, for the first time: every object must be fetched
+    stale       again after an acquire: every copy must be asked for again
+    valid       again without: the copies serve
+Nanoseconds an object, medians over the runs. Beside it, what each fetch of an object alone would cost: the median round
+trip of a fetch, from --stats of the same runs (upper end of a power of two).
+
+Then `jvmcluster migrate --blocks` hands a list's blocks to and fro between two nodes that walk it all the time, beside a
+copy of as many bytes through a Unix socket.
+"""
+import argparse
+import json
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PROGRAM = """
+native @io.print(array(i8)) outside
+native @bytes.from_i64(i64) -> array(i8) node
+native @clock.monotonic_nanos() -> i64 node
+
+class Node {{
+  field next: ref(Node)
+  field other: ref(Node)
+}}
+
+func @list(%n: i32) -> ref(Node) {{
+  br loop(0, null)
+loop(%i: i32, %head: ref(Node)):
+  %more = lt.i32 %i, %n
+  br_if %more, body, done
+body:
+  %x = new Node
+  store_field %x, Node.next, %head
+  %i2 = add.i32 %i, 1
+  br loop(%i2, %x)
+done:
+  return %head
+}}
+
+func @tree(%depth: i32) -> ref(Node) {{
+  %x = new Node
+  %leaf = le.i32 %depth, 1
+  br_if %leaf, done, inner
+inner:
+  %d = sub.i32 %depth, 1
+  %l = call @tree(%d)
+  store_field %x, Node.next, %l
+  %r = call @tree(%d)
+  store_field %x, Node.other, %r
+  br done
+done:
+  return %x
+}}
+
+func @walk_list(%l: ref(Node)) -> i64 {{
+  br loop(%l, 0)
+loop(%n: ref(Node), %s: i64):
+  %end = ref_eq %n, null
+  br_if %end, done, body
+body:
+  %s2 = add.i64 %s, 1
+  %next = load_field %n, Node.next
+  br loop(%next, %s2)
+done:
+  return %s
+}}
+
+func @walk_tree(%n: ref(Node)) -> i64 {{
+  %end = ref_eq %n, null
+  br_if %end, none, some
+none:
+  return 0
+some:
+  %l = load_field %n, Node.next
+  %a = call @walk_tree(%l)
+  %r = load_field %n, Node.other
+  %b = call @walk_tree(%r)
+  %s = add.i64 %a, %b
+  %t = add.i64 %s, 1
+  return %t
+}}
+
+func @print(%v: i64) {{
+  %t = call_native @bytes.from_i64(%v)
+  call_native @io.print(%t)
+  %n = new_bytes "\\n"
+  call_native @io.print(%n)
+  return
+}}
+
+func @timed(%l: ref(Node)) -> i64 {{
+  %from = call_native @clock.monotonic_nanos()
+  %count = call @walk_{shape}(%l)
+  %to = call_native @clock.monotonic_nanos()
+  %nanos = sub.i64 %to, %from
+  %each = div.i64 %nanos, %count
+  return %each
+}}
+
+func @worker(%l: ref(Node)) {{
+  %cold = call @timed(%l)
+  %valid = call @timed(%l)
+  fence
+  %stale = call @timed(%l)
+  call @print(%cold)
+  call @print(%stale)
+  call @print(%valid)
+  return
+}}
+
+func @main() -> i32 {{
+  %l = call @{shape}({size})
+  %t1 = new Thread
+  thread_start %t1, @worker(%l)
+  %j1 = thread_join %t1, 0
+  %t2 = new Thread
+  thread_start %t2, @worker(%l)
+  %j2 = thread_join %t2, 0
+  return 0
+}}
+"""
+
+
+def walks(args, shape, size):
+    """One run: ({home, cold, stale, valid} in nanoseconds an object, round trip of a fetch)."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, stats = pathlib.Path(folder, "walk.ir"), pathlib.Path(folder, "stats.json")
+        source.write_text(PROGRAM.format(shape=shape, size=size))
+        done = subprocess.run([args.bin / "jvmcluster", "run", "--nodes", "2", "--mode", "jit", "--balance", "off", "--stats",
+                               stats, source], capture_output=True, text=True, timeout=300)
+        if done.returncode != 0:
+            sys.exit(f"the program failed: {done.stderr}")
+        numbers = [int(word) for word in done.stdout.split()]
+        first, second = numbers[:3], numbers[3:]
+        far, near = (first, second) if first[0] > second[0] else (second, first)
+        nodes = json.loads(stats.read_text())["nodes"]
+        fetch = max(node["objects"]["fetch"]["p50"] for node in nodes)
+        return {"home": near[2], "cold": far[0], "stale": far[1], "valid": far[2]}, fetch
+
+
+def socket_copy(size):
+    """Seconds to send `size` bytes through a Unix socket to a thread that reads them."""
+    left, right = socket.socketpair()
+    payload = bytes(1 << 20)
+
+    def read():
+        got = 0
+        while got < size:
+            got += len(right.recv(1 << 20))
+
+    reader = threading.Thread(target=read)
+    begin = time.monotonic()
+    reader.start()
+    for _ in range(size >> 20):
+        left.sendall(payload)
+    left.sendall(payload[:size % (1 << 20)])
+    reader.join()
+    return time.monotonic() - begin
+
+
+def moves(args, repetitions):
+    """MiB a second of blocks that move between two nodes that use them, and of the socket."""
+    forever = PROGRAM.format(shape="list", size=400_000 if not args.smoke else 20_000).replace(
+        "  %cold = call @timed(%l)\n", "  br again\nagain:\n  %cold = call @timed(%l)\n  br_if 1, again, over\nover:\n").replace(
+        "  %j1 = thread_join %t1, 0\n", "").replace("  %j2 =", "  %text = new_bytes \"ready\\n\"\n  call_native @io.print(%text)\n  %j2 =")
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder, "walk_for_ever.ir")
+        source.write_text(forever)
+        run = subprocess.Popen([args.bin / "jvmcluster", "run", "--nodes", "2", "--mode", "jit", "--balance", "off", source],
+                               stdout=subprocess.PIPE, text=True)
+        rates, socket_rates = [], []
+        try:
+            run.stdout.readline()
+            for n in range(repetitions * 2):
+                begin = time.monotonic()
+                moved = subprocess.run([args.bin / "jvmcluster", "migrate", "--program", "walk_for_ever.ir", "--blocks", "64M",
+                                        str(n % 2), str(1 - n % 2), "--json"], capture_output=True, text=True, check=True)
+                seconds = time.monotonic() - begin
+                size = json.loads(moved.stdout)["bytes"]
+                rates.append(size / seconds / (1 << 20))
+                socket_rates.append(size / socket_copy(size) / (1 << 20))
+        finally:
+            run.terminate()
+            run.wait(30)
+    return statistics.median(rates), statistics.median(socket_rates)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--smoke", action="store_true", help="a short run, to see that it works")
+    parser.add_argument("--json", type=pathlib.Path)
+    args = parser.parse_args()
+    repetitions = 1 if args.smoke else args.repetitions
+    report = {}
+    for shape, size in (("list", 2_000 if args.smoke else 100_000), ("tree", 10 if args.smoke else 16)):
+        runs = [walks(args, shape, size) for _ in range(repetitions)]
+        report[shape] = {key: statistics.median(run[0][key] for run in runs) for key in runs[0][0]}
+        report[shape]["fetch_below"] = statistics.median(run[1] for run in runs)
+        print(f"{shape:5} " + "  ".join(f"{key} {value:.0f} ns" for key, value in report[shape].items()), flush=True)
+    report["blocks"], report["socket"] = moves(args, repetitions)
+    print(f"blocks {report['blocks']:.0f} MiB/s (the command included), a socket {report['socket']:.0f} MiB/s")
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
