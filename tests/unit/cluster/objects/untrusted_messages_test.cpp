@@ -10,7 +10,8 @@
 namespace jvmc::cluster {
 namespace {
 
-const rt::AddressPlan kPlan{.base = 0x18'0000'0000, .regionShift = 24, .regionCount = 4};
+// At the base of this build's plan: sanitizers leave only some ranges free.
+const rt::AddressPlan kPlan{.base = rt::AddressPlan{}.base, .regionShift = 24, .regionCount = 4};
 constexpr uint32_t kInstance = 1, kByteArray = 2, kReferenceArray = 3, kClasses = 4;
 constexpr uint32_t kArrayLength = 20;
 
