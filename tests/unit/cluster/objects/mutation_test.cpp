@@ -15,7 +15,7 @@ struct Setup {
 };
 
 /// True if some run of at most `runs` finds an error.
-bool caught(Setup setup, const std::function<void(TestCluster&)>& program, int runs = 12) {
+bool caught(Setup setup, const std::function<void(TestCluster&)>& program, int runs = 40) {
   for (int run = 1; run <= runs; ++run) {
     TestCluster cluster({.nodes = setup.nodes,
                          .seconds = 0.7,
