@@ -75,8 +75,8 @@ WaitToken VmHost::prepareWait(ThreadContext& ctx) {
   return vm_.scheduler().prepareSuspend(ctx);
 }
 
-void VmHost::wait(ThreadContext& ctx, const WaitToken& token) {
-  vm_.scheduler().suspend(ctx, *static_cast<rt::Scheduler::Suspension*>(token.get()));
+void VmHost::wait(ThreadContext& ctx, WaitToken token) {
+  vm_.scheduler().suspend(ctx, std::static_pointer_cast<rt::Scheduler::Suspension>(std::move(token)));
 }
 
 void VmHost::wake(const WaitToken& token) {

@@ -33,7 +33,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   void visitHomeRoots(const std::function<void(ObjectRef)>& visit) override;
   void accessGuest(const std::function<void()>& body) override;
   WaitToken prepareWait(rt::ThreadContext& ctx) override;
-  void wait(rt::ThreadContext& ctx, const WaitToken& token) override;
+  void wait(rt::ThreadContext& ctx, WaitToken token) override;
   void wake(const WaitToken& token) override;
   std::optional<rt::Resumption> carryOut(const rt::SyncRequest& request, NodeId from) override;
   void post(const rt::ThreadRef& to, const rt::ThreadMail& mail) override;

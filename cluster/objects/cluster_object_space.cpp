@@ -54,7 +54,7 @@ void ClusterObjectSpace::validate(ThreadContext& ctx, ObjectRef object) {
 /// afterwards. True unless it only waited.
 bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
   EntryTable::Shard& shard = core_.table.shard(object);
-  const WaitToken token = core_.host.prepareWait(ctx);
+  WaitToken token = core_.host.prepareWait(ctx);
   const bool overlap = core_.options.fault == Fault::FetchOverlapsFlush;
   uint64_t stamp = 0;
   enum class Found { Free, Busy, Moving, Here } found = Found::Free;
@@ -80,26 +80,26 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
     case Found::Here:
       break;
     case Found::Moving:
-      awaitBlock(ctx, object, token);
+      awaitBlock(ctx, object, std::move(token));
       return false;
     case Found::Busy:
       core_.stats.busyWaits++;
-      core_.host.wait(ctx, token);
+      core_.host.wait(ctx, std::move(token));
       return false;
     case Found::Free:
       core_.stats.fetches++;
       sendFetch(object, stamp, token);
-      core_.host.wait(ctx, token);
+      core_.host.wait(ctx, std::move(token));
       break;
   }
   return true;
 }
 
 /// The object's block is changing its home.
-void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, const WaitToken& token) {
+void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, WaitToken token) {
   if (mover_.mustRevoke(ctx, object)) return mover_.revoke(object);
   core_.stats.blockWaits++;
-  if (core_.gates.wait(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, token);
+  if (core_.gates.wait(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
 }
 
 void ClusterObjectSpace::sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token) {

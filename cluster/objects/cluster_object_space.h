@@ -51,7 +51,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
 
   void validate(rt::ThreadContext& ctx, ObjectRef object);
   bool fetch(rt::ThreadContext& ctx, ObjectRef object);
-  void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, const WaitToken& token);
+  void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, WaitToken token);
   void sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token);
   void onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home, const Moment& asked,
                  Result<Bytes> reply);

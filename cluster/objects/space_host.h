@@ -37,7 +37,7 @@ class SpaceHost {
 
   // -- waiting in a slow path: prepareWait and wait on the fiber, wake from any thread, once, perhaps before wait.
   virtual WaitToken prepareWait(rt::ThreadContext& ctx) = 0;
-  virtual void wait(rt::ThreadContext& ctx, const WaitToken& token) = 0;
+  virtual void wait(rt::ThreadContext& ctx, WaitToken token) = 0;
   virtual void wake(const WaitToken& token) = 0;
 
   /// Carries out a request at its home, which is here. An answer at once, or later as mail. Never blocks.

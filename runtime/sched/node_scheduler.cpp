@@ -270,12 +270,14 @@ std::shared_ptr<Scheduler::Suspension> NodeScheduler::prepareSuspend(ThreadConte
   return suspension;
 }
 
-void NodeScheduler::suspend(ThreadContext& ctx, Suspension& suspension) {
-  ThreadEntry& entry = *suspension.entry;
-  entry.suspending = &suspension;
+void NodeScheduler::suspend(ThreadContext& ctx, std::shared_ptr<Suspension> token) {
+  ThreadEntry& entry = *token->entry;
+  entry.suspending = token.get();
+  entry.token = std::move(token);
   vm_.world().leave(ctx);
   entry.fiber->suspend();
   vm_.world().enter(ctx);
+  entry.token = nullptr;
 }
 
 ThreadEntry* NodeScheduler::settleSuspended(ThreadEntry& entry, uint64_t cpuNanos) {

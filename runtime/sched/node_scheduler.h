@@ -47,7 +47,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   bool completeOutside(const ThreadRef& to, uint64_t ticket, OutsideResult result) override;
 
   std::shared_ptr<Suspension> prepareSuspend(ThreadContext& ctx) override;
-  void suspend(ThreadContext& ctx, Suspension& suspension) override;
+  void suspend(ThreadContext& ctx, std::shared_ptr<Suspension> token) override;
   void resume(Suspension& suspension) override;
 
   void armTimer(GuestThread& thread, int64_t nanos) override;

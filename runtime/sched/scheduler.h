@@ -56,7 +56,8 @@ class Scheduler : public ThreadPost {
   /// any thread, perhaps before suspend() has finished.
   struct Suspension;
   virtual std::shared_ptr<Suspension> prepareSuspend(ThreadContext&) = 0;
-  virtual void suspend(ThreadContext&, Suspension&) = 0;
+  /// Takes the token: nothing on the fiber's stack may own anything meanwhile, since a program that ends discards it.
+  virtual void suspend(ThreadContext&, std::shared_ptr<Suspension> token) = 0;
   virtual void resume(Suspension&) = 0;
 
   /// Starts a wait that ends by timer if nothing else ends it: sleep, timed park (answer value 0).

@@ -48,7 +48,8 @@ struct ThreadEntry {
   // The worker's.
   End end = End::Captured;
   Fiber* fiber = nullptr;
-  Scheduler::Suspension* suspending = nullptr;  ///< on the way from suspend() to the worker
+  Scheduler::Suspension* suspending = nullptr;   ///< on the way from suspend() to the worker
+  std::shared_ptr<Scheduler::Suspension> token;  ///< of the suspension; the fiber's stack must not own it
 
   ThreadEntry* next = nullptr;  ///< the run queue's link
 };

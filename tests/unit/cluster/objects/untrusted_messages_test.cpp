@@ -64,7 +64,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
   void visitHomeRoots(const std::function<void(ObjectRef)>&) override {}
   void accessGuest(const std::function<void()>& body) override { body(); }
   WaitToken prepareWait(rt::ThreadContext&) override { return std::make_shared<bool>(false); }
-  void wait(rt::ThreadContext&, const WaitToken& token) override {
+  void wait(rt::ThreadContext&, WaitToken token) override {
     if (!*static_cast<bool*>(token.get())) throw Lost{};
   }
   void wake(const WaitToken& token) override { *static_cast<bool*>(token.get()) = true; }

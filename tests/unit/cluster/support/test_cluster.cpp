@@ -98,7 +98,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     --depth;
   }
   WaitToken prepareWait(rt::ThreadContext&) override { return std::make_shared<Semaphore>(); }
-  void wait(rt::ThreadContext& ctx, const WaitToken& token) override {
+  void wait(rt::ThreadContext& ctx, WaitToken token) override {
     std::mutex& guest = mutatorOf(ctx).guest_;
     guest.unlock();
     {

@@ -316,7 +316,7 @@ TEST(Scheduler, stop_ends_threads_in_every_state) {
         std::scoped_lock lock(mutex);
         suspensions.push_back(suspension);
       }
-      g.vm.scheduler().suspend(g.ctx, *suspension);
+      g.vm.scheduler().suspend(g.ctx, std::move(suspension));
       return g.end();
     });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -56,7 +56,7 @@ void suspendMany(uint32_t workers, size_t maxFibers, int threads, int rounds) {
       volatile uint64_t onStack = marker;  // the fiber's stack survives
       auto suspension = g.vm.scheduler().prepareSuspend(g.ctx);
       resumer.put(suspension);
-      g.vm.scheduler().suspend(g.ctx, *suspension);
+      g.vm.scheduler().suspend(g.ctx, std::move(suspension));
       EXPECT_EQ(onStack, marker);
       EXPECT_EQ(g.thread.context.load(), &g.ctx);
       ++resumed;
@@ -81,7 +81,7 @@ TEST(Suspension, a_collection_sees_a_suspended_stack_and_waits_for_no_one) {
   vm.spawn([&](Guest& g) {
     suspension = g.vm.scheduler().prepareSuspend(g.ctx);
     ready = true;
-    g.vm.scheduler().suspend(g.ctx, *suspension);
+    g.vm.scheduler().suspend(g.ctx, suspension);
     return g.end();
   });
   while (!ready) std::this_thread::yield();
