@@ -233,7 +233,7 @@ TEST_F(MigrationTest, ALocationThatIsOutOfDateIsIgnored) {
   nodes[1]->shipTo(1, 0);
   clock->run();
   ByteWriter late;
-  late.put(thread.id);
+  putThreadRef(late, thread);
   late.put(uint32_t(1));
   late.put(uint32_t(1));
   const Bytes bytes = late.take();
