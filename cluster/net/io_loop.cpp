@@ -5,9 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <future>
-
 #include "cluster/net/error_bridge.h"
+#include "cluster/net/run_and_wait.h"
 #include "ir/support/check.h"
 
 namespace jvmc::cluster {
@@ -90,13 +89,7 @@ void IoLoop::postAfter(int64_t nanos, std::function<void()> task) {
 }
 
 void IoLoop::runSync(const std::function<void()>& task) {
-  if (onLoop()) return task();
-  std::promise<void> done;
-  post([&] {
-    task();
-    done.set_value();
-  });
-  done.get_future().wait();
+  runAndWait(*this, task);
 }
 
 void IoLoop::taskFailed(kj::Exception&& exception) {

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <future>
 
+#include "cluster/net/run_and_wait.h"
 #include "ir/support/check.h"
 
 namespace jvmc::cluster {
@@ -90,13 +90,7 @@ void MessageLoop::postAfter(int64_t nanos, std::function<void()> task) {
 }
 
 void MessageLoop::runSync(const std::function<void()>& task) {
-  if (onLoop()) return task();
-  std::promise<void> done;
-  post([&] {
-    task();
-    done.set_value();
-  });
-  done.get_future().wait();
+  runAndWait(*this, task);
 }
 
 void MessageLoop::watch(int fd, uint32_t events, Watched& watched) {

@@ -29,7 +29,7 @@ class BlockGates {
     std::lock_guard lock(mutex_);
     homes_.set(address, home);
   }
-  /// The block at `address` has a home that stays for now.
+  /// Ends what is going on with the block at `address`: `node` is its home. Whoever waits goes on.
   void settle(uint64_t address, NodeId node, uint32_t moves) {
     std::vector<std::function<void()>> ready;
     {

@@ -4,6 +4,8 @@
 
 #include <future>
 
+#include "tests/unit/cluster/support/loop_checks.h"
+
 namespace jvmc::cluster {
 namespace {
 
@@ -13,18 +15,7 @@ TEST(MessageLoop, RunsTasksInOrderFromManyThreadsWithAndWithoutSpinning) {
     if (spin) options.maySpin = [] { return true; };
     MessageLoop loop(options);
     loop.start();
-    std::vector<int> last(4, -1);
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t)
-      threads.emplace_back([&, t] {
-        for (int i = 0; i < 2000; ++i)
-          loop.post([&, t, i] {
-            EXPECT_EQ(last[t], i - 1);
-            last[t] = i;
-          });
-      });
-    for (auto& thread : threads) thread.join();
-    loop.runSync([&] { EXPECT_EQ(last, std::vector<int>(4, 1999)); });
+    test::expectTasksInOrderFromManyThreads(loop);
   }
 }
 
