@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <future>
 
 #include "cluster/net/run_and_wait.h"
 #include "ir/support/check.h"
