@@ -144,7 +144,7 @@ std::optional<Resumption> VmHost::carryOutOnThread(const SyncRequest& request, b
               : request.op == SyncOp::Interrupt ? ThreadMail::Kind::Interrupt
                                                 : ThreadMail::Kind::QueryInterrupted;
   post({threadOf(request.object), request.object}, mail);
-  if (mail.kind == ThreadMail::Kind::QueryInterrupted) return std::nullopt;
+  if (mail.isQuestion()) return std::nullopt;
   return done;
 }
 

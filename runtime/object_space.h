@@ -53,10 +53,15 @@ struct SyncRequest {
 /// What goes to a thread wherever it is. Follows moves; order between two mails is not kept.
 struct ThreadMail {
   enum class Kind : uint8_t { Answer, Interrupt, Unpark, QueryInterrupted, Migrate, Pin, Unpin } kind;
-  uint64_t ticket = 0;  ///< Answer; QueryInterrupted: the asker's
+  uint64_t ticket = 0;  ///< Answer; Interrupt and QueryInterrupted: the asker's
   Resumption answer;    ///< Answer
-  ThreadRef asker;      ///< QueryInterrupted
+  ThreadRef asker;      ///< Interrupt and QueryInterrupted
   NodeId target;        ///< Migrate
+
+  /// The asker waits until the mail has arrived: who has interrupted a thread finds it interrupted.
+  bool isQuestion() const { return kind == Kind::Interrupt || kind == Kind::QueryInterrupted; }
+  /// The answer to a question. Who learns that a thread is interrupted sees what the interrupter wrote before.
+  ThreadMail reply(bool interrupted) const;
 };
 
 /// Mutator side. Called on the guest thread's own fiber, with its context; null never reaches it.

@@ -1,6 +1,7 @@
 #include "cluster/migration/thread_router.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ir/support/fault.h"
 
@@ -54,12 +55,7 @@ std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
 /// The thread has ended. Whoever asks something of it gets an answer all the same: it is not interrupted.
 void ThreadRouter::drop(const Letter& letter) {
   dropped_++;
-  if (letter.mail.kind != ThreadMail::Kind::QueryInterrupted) return;
-  ThreadMail no{};
-  no.kind = ThreadMail::Kind::Answer;
-  no.ticket = letter.mail.ticket;
-  no.answer.acquire = true;
-  send(letter.mail.asker, no);
+  if (letter.mail.isQuestion()) send(letter.mail.asker, letter.mail.reply(false));
 }
 
 void ThreadRouter::forward(Letter letter, NodeId node) {
@@ -79,9 +75,21 @@ void ThreadRouter::hold(Letter letter) {
   letter.attempts = uint8_t(std::min<int>(letter.attempts + 1, UINT8_MAX));
   {
     std::lock_guard lock(mutex_);
-    held_[thread].push_back(std::move(letter));
+    Held& held = held_[thread];
+    held.letters.push_back(std::move(letter));
+    if (std::exchange(held.timerRuns, true)) return;
   }
-  net_.postAfter(wait, [this, thread] { retry(thread); });
+  net_.postAfter(wait, [this, thread] { onRetryTimer(thread); });
+}
+
+void ThreadRouter::onRetryTimer(ThreadId thread) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = held_.find(thread);
+    if (found == held_.end()) return;
+    found->second.timerRuns = false;
+  }
+  retry(thread);
 }
 
 /// Takes what waits for the thread and routes it again.
@@ -91,8 +99,8 @@ void ThreadRouter::retry(ThreadId thread) {
     std::lock_guard lock(mutex_);
     const auto found = held_.find(thread);
     if (found == held_.end()) return;
-    letters = std::move(found->second);
-    held_.erase(found);
+    letters = std::exchange(found->second.letters, {});
+    if (!found->second.timerRuns) held_.erase(found);
   }
   for (Letter& letter : letters) route(std::move(letter));
 }

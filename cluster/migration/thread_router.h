@@ -79,6 +79,7 @@ class ThreadRouter final : public rt::ThreadPost {
   std::optional<NodeId> nextStop(const Letter& letter);
   void forward(Letter letter, NodeId node);
   void hold(Letter letter);
+  void onRetryTimer(rt::ThreadId thread);
   void retry(rt::ThreadId thread);
   void noteLocation(rt::ThreadId thread, Place place);
 
@@ -89,7 +90,12 @@ class ThreadRouter final : public rt::ThreadPost {
   mutable std::mutex mutex_;
   std::unordered_map<rt::ThreadId, Place> moved_;
   std::unordered_map<rt::ThreadId, Place> locations_;  ///< of threads whose Thread object is homed here
-  std::unordered_map<rt::ThreadId, std::vector<Letter>> held_;
+  /// Letters that wait for a thread. One timer for all of them: if each had its own, each would start all anew.
+  struct Held {
+    std::vector<Letter> letters;
+    bool timerRuns = false;
+  };
+  std::unordered_map<rt::ThreadId, Held> held_;
   Counter forwarded_{0}, heldCount_{0}, dropped_{0};
 };
 

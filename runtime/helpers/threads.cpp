@@ -3,6 +3,7 @@
 // A start has two steps at the home of the Thread object, each of which may take a round trip: the object's id changes
 // from 0 to the new thread's id (that decides who starts it), then its state from new to alive. The GuestThread is made
 // when both are through, so a thread runs only once its object tells where mail for it goes.
+#include "ir/support/fault.h"
 #include "runtime/frames/function_info.h"
 #include "runtime/helpers/access.h"
 #include "runtime/helpers/waiting.h"
@@ -123,7 +124,7 @@ extern "C" int32_t jvmc_threadJoin(JvmcContext* ctx, ObjectRef object, int64_t n
 
 extern "C" void jvmc_threadSleep(JvmcContext* ctx, int64_t nanos) {
   if (nanos < 0) return jvmc_throwBuiltin(ctx, uint32_t(BuiltinThrow::IllegalArgument), 0);
-  if (ctx->thread->takeInterrupted()) return jvmc_throwBuiltin(ctx, uint32_t(BuiltinThrow::Interrupted), 0);
+  if (jvmc_threadInterrupted(ctx)) return jvmc_throwBuiltin(ctx, uint32_t(BuiltinThrow::Interrupted), 0);
   if (nanos == 0) return jvmc_threadYield(ctx);
   flushThen(*ctx, FlushedOp::Sleep, nanos);
 }
@@ -150,7 +151,10 @@ extern "C" void jvmc_threadInterrupt(JvmcContext* ctx, ObjectRef object) {
 }
 
 extern "C" int32_t jvmc_threadInterrupted(JvmcContext* ctx) {
-  return ctx->thread->takeInterrupted();
+  const bool interrupted = ctx->thread->takeInterrupted();
+  if (interrupted && !JVMC_FAULT("interrupt-orders-nothing"))
+    ctx->vm->space().acquire(*ctx, true);  // the flag does not tell where the interrupter is
+  return interrupted;
 }
 
 extern "C" int32_t jvmc_threadIsInterrupted(JvmcContext* ctx, ObjectRef object) {

@@ -64,7 +64,10 @@ void afterFlush(ThreadContext& ctx, FlushedOp op, int64_t nanos) {
     case FlushedOp::Park:
       // The wait begins first: an unpark from now on ends it, one from before has left its permit.
       thread.beginWait(WaitKind::Park, kNullRef, true);
-      if (thread.takeParkPermit()) return thread.endWait();
+      if (thread.takeParkPermit()) {
+        vm.space().acquire(ctx, true);  // the permit does not tell where it came from
+        return thread.endWait();
+      }
       if (nanos > 0) vm.scheduler().armTimer(thread, nanos);
       return beginCapture(ctx, CaptureReason::Park);
     case FlushedOp::kCount:

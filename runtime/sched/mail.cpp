@@ -28,8 +28,9 @@ Resumption wakeUp(bool remote) {
   return r;
 }
 
+/// The flag does not tell where the interrupter is: taken for remote.
 Resumption interruption() {
-  Resumption r;
+  Resumption r = wakeUp(true);
   r.kind = Resumption::Kind::Throw;
   r.builtin = BuiltinThrow::Interrupted;
   return r;
@@ -69,10 +70,7 @@ bool NodeScheduler::deliverElsewhere(const ThreadRef& to, const ThreadMail& mail
     if (history_.keep(to, mail)) timers_.arm(kKeepMailNanos, *this, to.id, 0, kEndOfKeeping);
     return true;
   }
-  if (mail.kind == ThreadMail::Kind::QueryInterrupted) {
-    ThreadMail no{ThreadMail::Kind::Answer, mail.ticket, wakeUp(false), {}, {}};
-    vm_.post().send(mail.asker, no);
-  }
+  if (mail.isQuestion()) vm_.post().send(mail.asker, mail.reply(false));
   return vm_.shipper() != nullptr;  // here is where it was known last; nobody else knows more
 }
 
@@ -93,6 +91,7 @@ void NodeScheduler::applyLocked(ThreadEntry& entry, const ThreadMail& mail, Effe
       return answerLocked(entry, mail, effects);
     case ThreadMail::Kind::Interrupt:
       thread.interrupted = true;
+      effects.mail = {mail.asker, mail.reply(true)};
       if (thread.state == ThreadState::Parked && !entry.moving) interruptLocked(entry, effects);
       return;
     case ThreadMail::Kind::Unpark:
@@ -100,12 +99,9 @@ void NodeScheduler::applyLocked(ThreadEntry& entry, const ThreadMail& mail, Effe
         return endWaitLocked(entry, wakeUp(mail.answer.remote), effects);
       thread.parkPermit = true;
       return;
-    case ThreadMail::Kind::QueryInterrupted: {
-      Resumption answer = wakeUp(false);
-      answer.value = thread.interrupted;
-      effects.mail = {mail.asker, ThreadMail{ThreadMail::Kind::Answer, mail.ticket, answer, {}, {}}};
+    case ThreadMail::Kind::QueryInterrupted:
+      effects.mail = {mail.asker, mail.reply(thread.interrupted)};
       return;
-    }
     case ThreadMail::Kind::Migrate:
       return migrateLocked(entry, mail.target, effects);
     case ThreadMail::Kind::Pin:
@@ -152,7 +148,7 @@ void NodeScheduler::interruptLocked(ThreadEntry& entry, Effects& effects) {
     case WaitKind::Sleep:
       return endWaitLocked(entry, interruption(), effects);
     case WaitKind::Park:
-      return endWaitLocked(entry, wakeUp(false), effects);
+      return endWaitLocked(entry, wakeUp(true), effects);
     default:
       return;
   }

@@ -1,5 +1,6 @@
 #include "runtime/sync/local_object_space.h"
 
+#include "ir/support/fault.h"
 #include "runtime/abi/guest_memory.h"
 
 namespace jvmc::rt {
@@ -53,7 +54,7 @@ std::optional<Resumption> LocalObjectSpace::submitToThread(const SyncRequest& re
       break;
   }
   post_.send(target, mail);
-  if (mail.kind == ThreadMail::Kind::QueryInterrupted) return std::nullopt;
+  if (mail.isQuestion() && !JVMC_FAULT("interrupt-does-not-wait-for-arrival")) return std::nullopt;
   return Resumption{};
 }
 

@@ -189,6 +189,7 @@ void SyncHome::Session::grant(Monitor& monitor, Waiter& waiter) {
   monitor.count = JVMC_FAULT("wait-forgets-recursion") ? 0 : waiter.count;
   Resumption end = waiter.interrupted ? throwAnswer(BuiltinThrow::Interrupted) : valueAnswer(0);
   end.acquire = true;
+  end.remote = waiter.interrupted;  // wherever the interrupter is
   answer(waiter, end);
 }
 

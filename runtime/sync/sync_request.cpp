@@ -1,4 +1,4 @@
-// Which synchronisation operations order memory: the table behind SyncRequest::isRelease and isAcquire.
+// Which synchronisation operations, and which answers, order memory.
 #include "runtime/object_space.h"
 
 namespace jvmc::rt {
@@ -60,6 +60,14 @@ bool SyncRequest::isRelease() const {
 }
 bool SyncRequest::isAcquire() const {
   return orderOf(*this) & kAcquire;
+}
+
+ThreadMail ThreadMail::reply(bool interrupted) const {
+  ThreadMail mail{Kind::Answer, ticket, {}, {}, {}};
+  mail.answer.value = interrupted;
+  mail.answer.acquire = true;
+  mail.answer.remote = interrupted;
+  return mail;
 }
 
 }  // namespace jvmc::rt

@@ -71,6 +71,9 @@ FAULTS = [
     ("lost-early-answer", "runtime_tests", "Scheduler.a_query_tells_the_flag_and_is_answered_for_dead_threads_too"),
     ("old-ticket-ends-wait", "runtime_tests", "Scheduler.an_answer_to_an_earlier_wait_is_dropped"),
     ("interrupt-flag-survives", "runtime_tests", "EveryWait/InterruptTest.*"),
+    ("interrupt-does-not-wait-for-arrival", "runtime_tests",
+     "Scheduler.who_interrupts_a_thread_goes_on_when_the_interrupt_has_arrived"),
+    ("interrupt-orders-nothing", "run/interrupts_order_memory.ir", "nodes3-jit"),
     ("slices-never-end", "runtime_tests", "Scheduler.endless_loops_share_the_workers_fairly"),
     ("early-resume-is-lost", "runtime_tests", "Suspension.resuming_races_with_suspending"),
     # monitors

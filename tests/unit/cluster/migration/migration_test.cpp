@@ -256,6 +256,19 @@ TEST_F(MigrationTest, MailThatArrivesBeforeItsThreadWaitsForIt) {
   EXPECT_EQ(nodes[1]->received[0].second, 5u);
 }
 
+TEST_F(MigrationTest, SeveralLettersThatWaitForOneThreadDoNotMultiply) {
+  makeNodes(2);
+  const ThreadRef thread = start(1, 0, 0);
+  nodes[0]->traffic.begin(1);
+  nodes[0]->shipTo(1, 1);  // cannot leave yet
+  for (uint64_t ticket = 1; ticket <= 5; ++ticket) nodes[0]->router.send(thread, answer(ticket));
+  for (int i = 0; i < 2000; ++i) clock->step();
+  EXPECT_GE(clock->now(), 1'000'000'000) << "2000 events in less than a second: each retry has started others";
+  nodes[0]->traffic.end(1);
+  EXPECT_TRUE(clock->run(10'000));
+  EXPECT_EQ(nodes[1]->received.size(), 5u);
+}
+
 TEST_F(MigrationTest, MailForAThreadThatHasEndedIsDroppedAndQuestionsAreAnswered) {
   makeNodes(2);
   const ThreadRef dead = start(1, 1, 0);

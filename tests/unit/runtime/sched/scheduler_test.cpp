@@ -162,6 +162,30 @@ TEST(Scheduler, a_query_tells_the_flag_and_is_answered_for_dead_threads_too) {
   EXPECT_EQ(answers[1], 0);
 }
 
+TEST(Scheduler, who_interrupts_a_thread_goes_on_when_the_interrupt_has_arrived) {
+  struct SlowPost final : ThreadPost {
+    Scheduler* scheduler = nullptr;
+    std::atomic<bool> holds{false};
+    std::pair<ThreadRef, ThreadMail> held;
+    void send(const ThreadRef& to, const ThreadMail& mail) override {
+      if (mail.kind != ThreadMail::Kind::Interrupt) return scheduler->send(to, mail);
+      held = {to, mail};
+      holds = true;
+    }
+  } post;
+  FakeVm vm({.post = &post});
+  post.scheduler = &vm.scheduler();
+  ThreadRef target = vm.spawn([&](Guest& g) { return g.pc == 0 ? g.park() : g.end(); });
+  vm.awaitParked(target, WaitKind::Park);
+  ThreadRef interrupter =
+      vm.spawn([&](Guest& g) { return g.pc == 0 ? g.sync(SyncOp::Interrupt, target.object) : g.end(); });
+  while (!post.holds) std::this_thread::yield();
+  vm.awaitParked(interrupter, WaitKind::Access);
+  vm.scheduler().send(post.held.first, post.held.second);
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(vm.ended, 2);
+}
+
 TEST(Scheduler, an_answer_to_an_earlier_wait_is_dropped) {
   FakeVm vm;
   ThreadRef thread = vm.spawn([&](Guest& g) { return g.pc < 2 ? g.park() : g.end(); });
