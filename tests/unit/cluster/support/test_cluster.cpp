@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstring>
 #include <thread>
 
 namespace jvmc::cluster::test {
@@ -193,10 +192,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     });
   }
 
-  void reportError(const std::string& what) {
-    Shared& shared = cluster.shared();
-    if (shared.errors.fetch_add(1) == 0) std::strncpy(shared.firstError, what.c_str(), sizeof shared.firstError - 1);
-  }
+  void reportError(const std::string& what) { cluster.shared().report(what); }
 
   TestCluster& cluster;
   const uint32_t id;
@@ -422,7 +418,7 @@ void TestCluster::await(const std::vector<int>& processes) {
       // A thread waits for ever once a fatal error has been reported: that is an error found, not a hang.
       const bool stuck = steadyNanos() > limit || (shared_->errors > 0 && steadyNanos() > limit - 27'000'000'000);
       if (stuck) {
-        if (shared_->errors == 0) ADD_FAILURE() << "the nodes hang";
+        if (shared_->errors == 0) shared_->report("the nodes hang");
         failed = true;
       }
       usleep(1000);
@@ -431,7 +427,7 @@ void TestCluster::await(const std::vector<int>& processes) {
       kill(process, SIGKILL);
       waitpid(process, &status, 0);
     } else if (WIFSIGNALED(status)) {
-      if (shared_->errors++ == 0) ADD_FAILURE() << "a node died by signal " << WTERMSIG(status);
+      shared_->report("a node died by signal " + std::to_string(WTERMSIG(status)));
       failed = true;
     }
   }

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -47,6 +48,10 @@ struct Shared {
   std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0};
   std::atomic<bool> over{false};
   char firstError[256] = {};
+  /// What no correct run does: a wrong value, a node that dies or hangs.
+  void report(const std::string& what) {
+    if (errors.fetch_add(1) == 0) std::strncpy(firstError, what.c_str(), sizeof firstError - 1);
+  }
   std::atomic<uint64_t> scratch[1 << 16] = {};
 };
 
