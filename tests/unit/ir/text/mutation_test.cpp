@@ -22,8 +22,9 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> corpus() {
   std::vector<fs::path> paths;
-  for (const char* folder :
-       {"tests/golden/parse", "tests/golden/verify", "tests/golden/diagnostics", "tests/golden/fmt", "examples"})
+  // Most of the first four are wrong programs; those of tests/run are right ones.
+  for (const char* folder : {"tests/golden/parse", "tests/golden/verify", "tests/golden/diagnostics",
+                             "tests/golden/fmt", "tests/run", "examples"})
     for (const auto& entry : fs::directory_iterator(fs::path(JVMC_SOURCE_DIR) / folder))
       if (entry.path().extension() == ".ir") paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());

@@ -6,18 +6,14 @@
 
 #include <fstream>
 
+#include "tests/support/sanitized.h"
 #include "tests/unit/runtime/sched/fake_vm.h"
 
 namespace jvmc::rt {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr int kThreads = 5'000;
-constexpr bool kMeasure = false;
-#else
-constexpr int kThreads = 100'000;
-constexpr bool kMeasure = true;
-#endif
+constexpr int kThreads = test::kSanitized ? 5'000 : 100'000;
+constexpr bool kMeasure = !test::kSanitized;
 
 size_t nativeThreads() {
   std::ifstream status("/proc/self/status");
