@@ -1,0 +1,190 @@
+// Blocks that change their home, and copies that are evicted. Stands for block_mover.cpp.
+//
+// Eviction is modelled after the rule of the design: a copy without entry is made stale while the world is stopped, and
+// its memory is given back when no thread relies on a check from before, unless it has been fetched again meanwhile.
+#include <algorithm>
+
+#include "tests/model/stepper.h"
+
+namespace jvmc::cluster::model {
+
+/// Each thread of the node stands in a poll or an allocation, waits in a slow path, is parked, or has ended.
+bool Stepper::worldMayStop(uint8_t n) const {
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t) {
+    const Thread& thread = from_.thread[t];
+    if (nodeOf(t) != n || thread.phase == Phase::Done) continue;
+    if (thread.phase == Phase::Checked) return false;
+    if (thread.phase != Phase::Runs || thread.inSlowPath || standsInPoll(from_, t)) continue;
+    if (instruction(from_, t).op != Op::Allocate) return false;
+  }
+  return true;
+}
+
+/// BlockHost::unquietIntervals: who may rely on a check, by thread.
+Threads Stepper::unquiet(uint8_t n) const {
+  if (faulty(Fault::MoveWithoutHandshake)) return 0;
+  Threads found = 0;
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t) {
+    const Thread& thread = from_.thread[t];
+    const bool parked =
+        thread.phase == Phase::Releases || thread.phase == Phase::WaitsAnswer || thread.phase == Phase::Done;
+    if (nodeOf(t) != n || parked || standsInPoll(from_, t)) continue;
+    if (thread.inSlowPath && faulty(Fault::BlockedIsQuiet)) continue;
+    found |= Threads(1 << t);
+  }
+  return found;
+}
+
+void Stepper::moverSteps(uint8_t n) {
+  const Mover& mover = from_.node[n].mover;
+  switch (mover.state) {
+    case MoverState::Idle:
+      if (!worldMayStop(n)) return;
+      for (uint8_t o = 0; o < scenario_.objects.size(); ++o) {
+        const Belief& home = from_.node[n].belief[o];
+        if (home.state != HomeState::Settled) continue;
+        const bool moves = home.node == n && from_.movesLeft > 0 && (scenario_.movable >> o & 1);
+        for (uint8_t target = 0; moves && target < scenario_.nodes; ++target)
+          if (target != n) withdraw(n, o, target);
+        if (home.node != n && from_.evictionsLeft > 0) evict(n, o);
+      }
+      return;
+    case MoverState::AwaitsQuiet: {
+      if (mover.unquiet != 0) return;
+      begin();
+      const uint8_t moves = belief(n, mover.object).moves;
+      if (faulty(Fault::MoveWithoutPrepare)) {
+        ship(n);
+      } else {
+        say("node {}: all is quiet, PREPARE {} to node {}", n, name(mover.object), mover.target);
+        node(n).mover.state = MoverState::Preparing;
+        now().send({.kind = Kind::Prepare, .from = n, .to = mover.target, .object = mover.object, .moves = moves});
+      }
+      return done();
+    }
+    case MoverState::Ready:
+      begin();
+      ship(n);
+      return done();
+    case MoverState::Evicting:
+      if (mover.unquiet != 0) return;
+      begin();
+      dropCopy(n);
+      return done();
+    case MoverState::Preparing:
+    case MoverState::Shipped:
+      return;  // waits for the target
+  }
+}
+
+void Stepper::withdraw(uint8_t n, uint8_t o, uint8_t target) {
+  begin();
+  say("node {}: the world stops, {} is to move to node {}", n, name(o), target);
+  --now().movesLeft;
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
+    if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
+  node(n).mover = {MoverState::AwaitsQuiet, o, target, unquiet(n)};
+  belief(n, o).state = HomeState::Leaving;
+  copy(n, o).stamp = kInvalid;
+  copy(n, o).writer = kNobody;
+  done();
+}
+
+/// BlockGates::settle: whoever waits for the block goes on.
+void Stepper::settle(uint8_t n, uint8_t o, uint8_t home, uint8_t moves) {
+  belief(n, o) = {home, HomeState::Settled, moves};
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t) {
+    if (nodeOf(t) == n && thread(t).phase == Phase::WaitsBlock && instruction(t).object == o)
+      thread(t).phase = Phase::Runs;
+  }
+}
+
+/// The block stays.
+void Stepper::restore(uint8_t n) {
+  const uint8_t o = node(n).mover.object;
+  copy(n, o).stamp = kHome;
+  settle(n, o, n, belief(n, o).moves);
+  node(n).mover = {};
+}
+
+void Stepper::ship(uint8_t n) {
+  Mover& mover = node(n).mover;
+  const uint8_t o = mover.object;
+  say("node {}: sends the block of {} to node {}", n, name(o), mover.target);
+  Message blocks{.kind = Kind::Blocks, .from = n, .to = mover.target, .object = o, .moves = belief(n, o).moves};
+  std::copy_n(copy(n, o).field, kFields, blocks.field);
+  std::swap(blocks.home, node(n).home[o]);
+  belief(n, o) = {mover.target, HomeState::Sent, uint8_t(blocks.moves + 1)};
+  mover.state = MoverState::Shipped;
+  now().send(blocks);
+}
+
+void Stepper::deliverPrepare(const Message& m) {
+  Belief& known = belief(m.to, m.object);
+  Message reply{.kind = Kind::PrepareReply, .from = m.to, .to = m.from, .object = m.object, .yes = true};
+  reply.yes = known.state == HomeState::Settled && known.moves <= m.moves && known.node != m.to;
+  if (!reply.yes) {
+    say("refuses the block of {}", name(m.object));
+    return now().send(reply);
+  }
+  say("awaits the block of {}", name(m.object));
+  known = {m.from, HomeState::Incoming, m.moves};
+  Copy& c = copy(m.to, m.object);
+  if (!c.busy) return now().send(reply);
+  say(", when its transaction has ended");
+  c.waitingMover = m.from + 1;
+}
+
+/// BlockMover::install.
+void Stepper::deliverBlocks(const Message& m) {
+  const uint8_t n = m.to, o = m.object;
+  const Belief& known = belief(n, o);
+  const bool awaited = known.state == HomeState::Incoming && known.node == m.from && known.moves == m.moves;
+  if (!awaited && !faulty(Fault::MoveWithoutPrepare)) fail("a block arrives that nobody awaits");
+  Copy& c = copy(n, o);
+  for (int f = 0; f < kFields; ++f) {
+    const bool dirty = c.hasTwin && c.field[f] != c.twin[f];
+    if (!dirty) c.field[f] = m.field[f];
+  }
+  if (c.hasEntry) {
+    c.writers = 0;
+    c.hasTwin = false;
+    std::fill_n(c.twin, kFields, uint8_t(0));
+    dropIfIdle(c);
+  }
+  c.stamp = kHome;
+  c.writer = kNobody;
+  if (!faulty(Fault::ArrivalDoesNotTick)) tick(n);
+  node(n).home[o] = m.home;
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
+    if (nodeOf(t) == n) thread(t).adoptedSince = true;
+  settle(n, o, n, m.moves + 1);
+  say("is the home of {} now: {} {}, clock {}", name(o), c.field[0], c.field[1], node(n).clock);
+  now().send({.kind = Kind::BlocksReply, .from = n, .to = m.from, .object = o, .moves = uint8_t(m.moves + 1)});
+}
+
+void Stepper::evict(uint8_t n, uint8_t o) {
+  const Copy& c = from_.node[n].copy[o];
+  if (c.hasEntry || c.stamp == kInvalid) return;
+  begin();
+  say("node {}: the world stops, the copy of {} is to be evicted", n, name(o));
+  --now().evictionsLeft;
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
+    if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
+  node(n).mover = {MoverState::Evicting, o, 0, removed_.evictWithoutHandshake ? Threads(0) : unquiet(n)};
+  copy(n, o).stamp = kInvalid;
+  copy(n, o).writer = kNobody;
+  done();
+}
+
+void Stepper::dropCopy(uint8_t n) {
+  const uint8_t o = node(n).mover.object;
+  Copy& c = copy(n, o);
+  const bool unused =
+      !c.hasEntry && c.stamp == kInvalid && belief(n, o).state == HomeState::Settled && belief(n, o).node != n;
+  say("node {}: the copy of {} is {}", n, name(o), unused ? "dropped" : "in use again and stays");
+  if (unused) c = {};
+  node(n).mover = {};
+}
+
+}  // namespace jvmc::cluster::model

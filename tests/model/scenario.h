@@ -1,0 +1,74 @@
+// What is explored: a few nodes, objects and threads with short programs, and how often blocks may move or copies be
+// evicted. The scenarios themselves are in scenarios.cpp.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cluster/objects/faults.h"
+#include "tests/model/state.h"
+
+namespace jvmc::cluster::model {
+
+enum class Op : uint8_t {
+  Read,       ///< the check and the load
+  Write,      ///< the check and the store
+  CheckRead,  ///< as compiled code hoists it: the accesses that rely on it follow
+  CheckWrite,
+  Load,
+  Store,
+  Allocate,       ///< the world may be stopped here, but checks made before are relied on afterwards
+  Lock,           ///< acquire
+  Unlock,         ///< release
+  VolatileStore,  ///< release
+  VolatileLoad,   ///< acquire
+  End,            ///< release
+};
+
+struct Instruction {
+  Op op;
+  uint8_t object = 0;
+  uint8_t field = 0;
+  uint8_t write = 0;  ///< the number of the write, for those that store
+  bool polls = true;  ///< a poll stands before it: no check from before is relied on
+};
+
+struct Program {
+  uint8_t node;
+  std::vector<Instruction> code;  ///< the last is End
+};
+
+/// Rules of the model that are not faults of cluster/objects/faults.h.
+struct Removed {
+  Fault fault = Fault::None;
+  bool evictWithoutHandshake = false;
+  bool revokeNothing = false;  ///< a thread that meets a Leaving block waits, whatever it relies on
+};
+
+struct Scenario {
+  std::string name;
+  std::string proves;
+  uint8_t nodes = 2;
+  std::vector<std::string> objects;
+  std::vector<uint8_t> homes;  ///< of the objects, at first
+  std::vector<Program> threads;
+  uint8_t moves = 0;      ///< blocks that may be withdrawn, over all
+  uint8_t movable = 0;    ///< objects whose block may be
+  uint8_t evictions = 0;  ///< copies that may be evicted, over all
+  int neighbourOf0 = -1;  ///< comes along with object 0
+};
+
+/// Explored in seconds, by every test run.
+std::vector<Scenario> shortScenarios();
+/// The same with more threads, moves and evictions: minutes, gigabytes.
+std::vector<Scenario> longScenarios();
+
+/// A rule, and the scenario in which its absence shows.
+struct Mutation {
+  std::string rule;
+  Removed removed;
+  std::string scenario;
+};
+std::vector<Mutation> mutations();
+
+}  // namespace jvmc::cluster::model

@@ -1,0 +1,115 @@
+// One step after another from one state: makes a copy of the state, changes it as the code would, checks what must hold
+// and hands it on.
+#pragma once
+
+#include <fmt/format.h>
+
+#include "tests/model/protocol.h"
+
+namespace jvmc::cluster::model {
+
+/// The writes of the scenario to a field.
+Writes writesTo(const Scenario& scenario, size_t object, int field);
+
+class Stepper {
+ public:
+  Stepper(const Scenario& scenario, const Removed& removed, const State& from, bool labels,
+          const std::function<void(const Step&)>& visit)
+      : scenario_(scenario), removed_(removed), from_(from), labels_(labels), visit_(visit) {}
+
+  void threadSteps(uint8_t t);
+  void deliver(int message);
+  void moverSteps(uint8_t n);
+
+ private:
+  // -- the step that is being made
+  void begin();
+  void done();
+  template <class... Args>
+  void say(fmt::format_string<Args...> format, Args&&... args) {
+    if (labels_) step_.label += fmt::format(format, std::forward<Args>(args)...);
+  }
+  void fail(std::string what) {
+    if (step_.violation.empty()) step_.violation = std::move(what);
+  }
+  void checkInvariants();
+
+  State& now() { return step_.state; }
+  Node& node(uint8_t n) { return step_.state.node[n]; }
+  Copy& copy(uint8_t n, uint8_t o) { return step_.state.node[n].copy[o]; }
+  Belief& belief(uint8_t n, uint8_t o) { return step_.state.node[n].belief[o]; }
+  Thread& thread(uint8_t t) { return step_.state.thread[t]; }
+  uint8_t nodeOf(uint8_t t) const { return scenario_.threads[t].node; }
+  const Instruction& instruction(const State& state, uint8_t t) const {
+    return scenario_.threads[t].code[state.thread[t].pc];
+  }
+  const Instruction& instruction(uint8_t t) { return instruction(step_.state, t); }
+  const std::string& name(uint8_t o) const { return scenario_.objects[o]; }
+  bool faulty(Fault fault) const { return removed_.fault == fault; }
+  bool homedHere(uint8_t n, uint8_t o) { return belief(n, o).node == n && belief(n, o).state == HomeState::Settled; }
+  bool servedHere(uint8_t n, uint8_t o) {
+    const Belief& b = belief(n, o);
+    return b.node == n && (b.state == HomeState::Settled || b.state == HomeState::Leaving);
+  }
+  uint8_t tick(uint8_t n) { return ++node(n).clock; }
+
+  // -- threads (thread_steps.cpp): cluster_object_space.cpp, flusher.cpp
+  bool standsInPoll(const State& state, uint8_t t) const;
+  bool execute(uint8_t t);
+  void access(uint8_t t, bool write);
+  bool mayRead(uint8_t t, uint8_t o) { return copy(nodeOf(t), o).stamp >= thread(t).epoch; }
+  bool mayWrite(uint8_t t, uint8_t o);
+  void load(uint8_t t);
+  void store(uint8_t t);
+  void advance(uint8_t t);
+  bool fetch(uint8_t t);
+  void sendFetch(uint8_t t, uint8_t stamp);
+  void join(uint8_t t);
+  void synchronise(uint8_t t);
+  bool release(uint8_t t);
+  void flushOne(uint8_t t, uint8_t o);
+  void finishJobStep(uint8_t t);
+  void submit(uint8_t t);
+  void sendToHome(uint8_t t);
+  void acquire(uint8_t t, bool remote);
+  void answered(uint8_t t, bool remote);
+  bool carryOut(uint8_t n, uint8_t t);
+  void grant(uint8_t n, uint8_t o, uint8_t t);
+
+  // -- messages (message_steps.cpp): home_side.cpp and the callbacks of replies
+  void deliverFetch(const Message& m);
+  void deliverFetchReply(const Message& m);
+  void install(uint8_t n, uint8_t o, const uint8_t* image, uint8_t stamp, bool withEntry);
+  void installNeighbour(const Message& m, uint8_t stamp);
+  void endTransaction(uint8_t n, uint8_t o);
+  void dropIfIdle(Copy& copy);
+  void deliverFlush(const Message& m);
+  void deliverFlushReply(const Message& m);
+  void acknowledged(uint8_t n, uint8_t o, uint8_t t);
+  void deliverSync(const Message& m);
+  void deliverSyncReply(const Message& m);
+  bool redirect(const Message& m, Message& reply);
+  void learn(const Message& reply);
+
+  // -- moves and eviction (mover_steps.cpp): block_mover.cpp
+  bool worldMayStop(uint8_t n) const;
+  Threads unquiet(uint8_t n) const;
+  void polled(uint8_t t);
+  void withdraw(uint8_t n, uint8_t o, uint8_t target);
+  void settle(uint8_t n, uint8_t o, uint8_t home, uint8_t moves);
+  void restore(uint8_t n);
+  void ship(uint8_t n);
+  void deliverPrepare(const Message& m);
+  void deliverBlocks(const Message& m);
+  void evict(uint8_t n, uint8_t o);
+  void dropCopy(uint8_t n);
+
+  const Scenario& scenario_;
+  const Removed& removed_;
+  const State& from_;
+  const bool labels_;
+  const std::function<void(const Step&)>& visit_;
+  Step step_;
+};
+
+}  // namespace jvmc::cluster::model

@@ -1,0 +1,359 @@
+// What guest threads do: checks, accesses, joins, releases, requests to homes.
+// Stands for cluster_object_space.cpp (mutator side) and flusher.cpp.
+#include "tests/model/stepper.h"
+
+namespace jvmc::cluster::model {
+
+Writes writesTo(const Scenario& scenario, size_t object, int field) {
+  Writes all = 0;
+  for (const Program& program : scenario.threads) {
+    for (const Instruction& i : program.code) {
+      const bool stores = i.op == Op::Write || i.op == Op::Store;
+      if (stores && i.object == object && i.field == field) all |= Writes(1 << i.write);
+    }
+  }
+  return all;
+}
+
+void Stepper::begin() {
+  step_.state = from_;
+  step_.label.clear();
+  step_.violation.clear();
+}
+
+void Stepper::done() {
+  checkInvariants();
+  visit_(step_);
+}
+
+void Stepper::checkInvariants() {
+  for (uint8_t o = 0; o < scenario_.objects.size(); ++o) {
+    int homes = 0;
+    for (uint8_t n = 0; n < scenario_.nodes; ++n) {
+      homes += servedHere(n, o);
+      if (copy(n, o).stamp == kHome && !homedHere(n, o))
+        fail(fmt::format("node {} takes {} for its own, which is homed elsewhere", n, name(o)));
+    }
+    for (int m = 0; m < now().messageCount; ++m)
+      homes += now().message[m].kind == Kind::Blocks && now().message[m].object == o;
+    if (homes != 1) fail(fmt::format("{} has {} homes", name(o), homes));
+  }
+}
+
+bool Stepper::standsInPoll(const State& state, uint8_t t) const {
+  const Thread& thread = state.thread[t];
+  return thread.phase == Phase::Runs && !thread.inSlowPath && instruction(state, t).polls;
+}
+
+void Stepper::threadSteps(uint8_t t) {
+  const uint8_t n = nodeOf(t);
+  const Thread& thread = from_.thread[t];
+  if (standsInPoll(from_, t)) {
+    const bool reliedOn = from_.node[n].mover.unquiet >> t & 1;
+    if (reliedOn || thread.epoch != from_.node[n].clock) {
+      begin();
+      polled(t);
+      say("{} polls", char('A' + t));
+      done();
+    }
+  }
+  const bool goesOn = thread.phase == Phase::Runs || thread.phase == Phase::Checked;
+  if (!goesOn) return;
+  begin();
+  if (execute(t)) done();
+}
+
+/// The thread has a new interval, and sees what its node has seen.
+void Stepper::polled(uint8_t t) {
+  Node& here = node(nodeOf(t));
+  here.mover.unquiet &= Threads(~(1 << t));
+  thread(t).epoch = here.clock;
+}
+
+/// False if nothing has happened.
+bool Stepper::execute(uint8_t t) {
+  Thread& me = thread(t);
+  const Instruction& i = instruction(t);
+  switch (i.op) {
+    case Op::Read:
+    case Op::CheckRead:
+      if (!mayRead(t, i.object)) return fetch(t);
+      if (i.op == Op::Read) load(t);
+      if (i.op == Op::CheckRead) say("{} may read {}", char('A' + t), name(i.object));
+      break;
+    case Op::Write:
+    case Op::CheckWrite:
+      if (me.phase == Phase::Runs && !mayWrite(t, i.object)) {
+        if (!mayRead(t, i.object)) return fetch(t);
+        join(t);
+        me.inSlowPath = false;
+        me.phase = Phase::Checked;  // the store comes without another look at the header
+        if (i.op == Op::Write) return true;
+      } else if (i.op == Op::CheckWrite) {
+        say("{} may write {}", char('A' + t), name(i.object));
+      }
+      if (i.op == Op::Write) store(t);
+      break;
+    case Op::Load:
+      load(t);
+      break;
+    case Op::Store:
+      store(t);
+      break;
+    case Op::Allocate:
+      say("{} allocates", char('A' + t));
+      break;
+    default:
+      synchronise(t);
+      return true;
+  }
+  advance(t);
+  return true;
+}
+
+bool Stepper::mayWrite(uint8_t t, uint8_t o) {
+  const Copy& c = copy(nodeOf(t), o);
+  return c.stamp == kHome || (c.stamp >= thread(t).epoch && c.writer == t + 1);
+}
+
+void Stepper::advance(uint8_t t) {
+  Thread& me = thread(t);
+  me.phase = Phase::Runs;
+  me.inSlowPath = false;
+  ++me.pc;
+}
+
+void Stepper::load(uint8_t t) {
+  const Instruction& i = instruction(t);
+  const uint8_t value = copy(nodeOf(t), i.object).field[i.field];
+  say("{} reads {}.{} = {}", char('A' + t), name(i.object), i.field, value);
+  const Writes known = now().ghost.known[t] & writesTo(scenario_, i.object, i.field);
+  for (uint8_t w = 1; w < kWritesMax; ++w) {
+    const bool hides = (known >> w & 1) && w != value && (value == 0 || (now().ghost.before[w] >> value & 1));
+    if (hides)
+      fail(fmt::format("{} does not see {}.{} = {}, which happens before", char('A' + t), name(i.object), i.field, w));
+  }
+}
+
+void Stepper::store(uint8_t t) {
+  const Instruction& i = instruction(t);
+  say("{} writes {}.{} = {}", char('A' + t), name(i.object), i.field, i.write);
+  copy(nodeOf(t), i.object).field[i.field] = i.write;
+  now().ghost.before[i.write] = now().ghost.known[t];
+  now().ghost.known[t] |= Writes(1 << i.write);
+}
+
+/// ClusterObjectSpace::fetch. False if nothing has happened.
+bool Stepper::fetch(uint8_t t) {
+  Thread& me = thread(t);
+  const uint8_t n = nodeOf(t), o = instruction(t).object;
+  const Belief& home = belief(n, o);
+  if (home.state != HomeState::Settled) {
+    Mover& mover = node(n).mover;
+    const bool mustRevoke = (mover.unquiet >> t & 1) && home.state == HomeState::Leaving && mover.object == o;
+    me.inSlowPath = true;
+    if (mustRevoke && !removed_.revokeNothing) {
+      say("{} needs {} and revokes its move", char('A' + t), name(o));
+      restore(n);
+    } else {
+      say("{} waits for the block of {}", char('A' + t), name(o));
+      me.phase = Phase::WaitsBlock;
+    }
+    return true;
+  }
+  if (home.node == n) return false;
+  Copy& c = copy(n, o);
+  c.hasEntry = me.inSlowPath = true;
+  if (c.busy && !(faulty(Fault::FetchOverlapsFlush) && c.flushing)) {
+    say("{} waits until {} is not busy", char('A' + t), name(o));
+    c.waitingThreads |= Threads(1 << t);
+    me.phase = Phase::WaitsBusy;
+    return true;
+  }
+  c.busy = true;
+  me.phase = Phase::WaitsFetch;
+  say("{} ", char('A' + t));
+  sendFetch(t, node(n).clock);  // I2: before the request leaves
+  return true;
+}
+
+void Stepper::sendFetch(uint8_t t, uint8_t stamp) {
+  const uint8_t n = nodeOf(t), o = instruction(t).object;
+  thread(t).flushedSince = 0;
+  thread(t).adoptedSince = false;
+  const Belief home = belief(n, o);
+  say("asks node {} for {}, at clock {}", home.node, name(o), stamp);
+  now().send(
+      {.kind = Kind::Fetch, .from = n, .to = home.node, .object = o, .thread = t, .stamp = stamp, .moves = home.moves});
+}
+
+/// I3.
+void Stepper::join(uint8_t t) {
+  const uint8_t o = instruction(t).object;
+  Copy& c = copy(nodeOf(t), o);
+  say("{} joins the writers of {}", char('A' + t), name(o));
+  c.hasEntry = true;
+  if (!c.hasTwin) std::copy(c.field, c.field + kFields, c.twin);
+  c.hasTwin = true;
+  c.writers |= Threads(1 << t);
+  c.writer = t + 1;
+  thread(t).writeSet |= uint8_t(1 << o);
+}
+
+// ---------------------------------------------------------------- release
+
+void Stepper::synchronise(uint8_t t) {
+  const Op op = instruction(t).op;
+  const bool releases = op == Op::Unlock || op == Op::VolatileStore || op == Op::End;
+  if (!releases || release(t))
+    submit(t);
+  else
+    thread(t).phase = Phase::Releases;
+  // Who parks has no context, and a new interval afterwards.
+  if (thread(t).phase != Phase::Runs) node(nodeOf(t)).mover.unquiet &= Threads(~(1 << t));
+}
+
+/// Flusher::release. True if all is home already.
+bool Stepper::release(uint8_t t) {
+  Thread& me = thread(t);
+  const uint8_t objects = me.writeSet;
+  me.writeSet = 0;
+  if (objects == 0) return true;
+  say("{} releases: ", char('A' + t));
+  me.pending = 1;
+  for (uint8_t o = 0; o < kObjects; ++o)
+    if (objects >> o & 1) flushOne(t, o);
+  return --me.pending == 0;
+}
+
+void Stepper::flushOne(uint8_t t, uint8_t o) {
+  const uint8_t n = nodeOf(t);
+  Copy& c = copy(n, o);
+  if (!c.hasEntry) return say("{} has come home; ", name(o));
+  if (belief(n, o).state != HomeState::Settled) {
+    ++thread(t).pending;
+    say("waits for the block of {}; ", name(o));
+    return now().send({.kind = Kind::FlushAgain, .from = n, .to = n, .object = o, .thread = t});
+  }
+  bool mustWait = c.busy && !(c.flushing && faulty(Fault::IgnoreForeignFlush));
+  if (faulty(Fault::FetchOverlapsFlush)) mustWait = c.busy && c.flushing;
+  if (mustWait) {
+    ++thread(t).pending;
+    say("{} is busy; ", name(o));
+    c.waitingJobs |= Threads(1 << t);
+    return;
+  }
+  Message diff{
+      .kind = Kind::Flush, .from = n, .to = belief(n, o).node, .object = o, .thread = t, .moves = belief(n, o).moves};
+  for (int f = 0; f < kFields && c.hasTwin; ++f) {
+    if (c.field[f] != c.twin[f]) diff.fields |= uint8_t(1 << f);
+  }
+  if (faulty(Fault::WideDiff) && diff.fields != 0) diff.fields = (1 << kFields) - 1;
+  for (int f = 0; f < kFields; ++f)
+    if (diff.fields >> f & 1) diff.field[f] = c.twin[f] = c.field[f];
+  c.writers &= Threads(~(1 << t));
+  if (faulty(Fault::FirstFlusherDropsTwin)) c.writers = 0;
+  if (c.writer == t + 1) c.writer = kNobody;
+  if (diff.fields == 0) {
+    say("nothing new in {}; ", name(o));
+    return dropIfIdle(c);
+  }
+  c.busy = c.flushing = true;
+  ++thread(t).pending;
+  say("sends {} to node {}; ", name(o), diff.to);
+  now().send(diff);
+  if (faulty(Fault::NoAckWait)) {
+    endTransaction(n, o);
+    --thread(t).pending;
+  }
+}
+
+/// Flusher::step.
+void Stepper::finishJobStep(uint8_t t) {
+  if (--thread(t).pending == 0) submit(t);
+}
+
+// ---------------------------------------------------------------- requests to homes
+
+void Stepper::submit(uint8_t t) {
+  const Instruction& i = instruction(t);
+  if (i.op == Op::End) {
+    say("{} ends", char('A' + t));
+    thread(t).phase = Phase::Done;
+    return;
+  }
+  thread(t).phase = Phase::WaitsAnswer;
+  if (!homedHere(nodeOf(t), i.object)) return sendToHome(t);
+  if (carryOut(nodeOf(t), t)) answered(t, false);
+}
+
+void Stepper::sendToHome(uint8_t t) {
+  const uint8_t n = nodeOf(t), o = instruction(t).object;
+  say("{} sends its request about {} to node {}", char('A' + t), name(o), belief(n, o).node);
+  now().send(
+      {.kind = Kind::Sync, .from = n, .to = belief(n, o).node, .object = o, .thread = t, .moves = belief(n, o).moves});
+}
+
+/// The thread has its answer and goes on.
+void Stepper::answered(uint8_t t, bool remote) {
+  const Op op = instruction(t).op;
+  if (op == Op::Lock || op == Op::VolatileLoad) {
+    Node& here = node(nodeOf(t));
+    thread(t).epoch = remote ? tick(nodeOf(t)) : here.clock;
+    say("{} acquires, epoch {}", char('A' + t), thread(t).epoch);
+  }
+  advance(t);
+}
+
+/// SyncHome::handle, at the home. True: there is an answer at once.
+bool Stepper::carryOut(uint8_t n, uint8_t t) {
+  const Instruction& i = instruction(t);
+  HomeOnly& home = node(n).home[i.object];
+  Ghost& ghost = now().ghost;
+  switch (i.op) {
+    case Op::Lock:
+      if (home.owner != kNobody) {
+        for (uint8_t& place : home.queue) {
+          if (place != kNobody) continue;
+          place = t + 1;
+          break;
+        }
+        say("{} queues for {}; ", char('A' + t), name(i.object));
+        return false;
+      }
+      grant(n, i.object, t);
+      return true;
+    case Op::Unlock: {
+      ghost.lock[i.object] |= ghost.known[t];
+      const uint8_t next = home.queue[0];
+      say("{} unlocks {}; ", char('A' + t), name(i.object));
+      if (home.owner != t + 1) fail("a monitor is not owned by who leaves it");
+      home.owner = kNobody;
+      if (next == kNobody) return true;
+      std::copy(home.queue + 1, home.queue + kThreads, home.queue);
+      home.queue[kThreads - 1] = kNobody;
+      grant(n, i.object, next - 1);
+      now().send(
+          {.kind = Kind::Mail, .from = n, .to = nodeOf(next - 1), .object = i.object, .thread = uint8_t(next - 1)});
+      return true;
+    }
+    case Op::VolatileStore:
+      ghost.field[i.object] |= ghost.known[t];
+      home.value = now().lastStored[i.object] = i.write;
+      say("{} stores volatile {} = {}; ", char('A' + t), name(i.object), i.write);
+      return true;
+    default:
+      say("{} loads volatile {} = {}; ", char('A' + t), name(i.object), home.value);
+      ghost.known[t] |= ghost.field[i.object];
+      if (home.value != now().lastStored[i.object]) fail("a volatile field has lost its value");
+      return true;
+  }
+}
+
+void Stepper::grant(uint8_t n, uint8_t o, uint8_t t) {
+  node(n).home[o].owner = t + 1;
+  now().ghost.known[t] |= now().ghost.lock[o];
+  say("{} owns {}; ", char('A' + t), name(o));
+}
+
+}  // namespace jvmc::cluster::model
