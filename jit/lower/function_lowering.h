@@ -117,6 +117,7 @@ class FunctionLowering {
   void leaveWithException();
   void throwIf(llvm::Value* condition, const ir::Instr& instr, rt::BuiltinThrow what, llvm::Value* detail = nullptr);
   llvm::BasicBlock* handlerEntry();
+  void forgetRegisters();
   void finishHandlerEntry();
   void lowerPoll(const ir::Instr& instr);
 

@@ -1,4 +1,6 @@
 // Where control may leave a function in the middle: capture and exceptions.
+#include <llvm/IR/InlineAsm.h>
+
 #include "ir/support/fault.h"
 #include "jit/lower/function_lowering.h"
 
@@ -166,9 +168,20 @@ llvm::BasicBlock* FunctionLowering::handlerEntry() {
   return handlerEntry_;
 }
 
+// What the block under way held in callee-saved registers may be dead in the handler, and would stay in them: helpers
+// would save it on the stack, where a collection takes it for a reference. The helper cannot clear these registers.
+void FunctionLowering::forgetRegisters() {
+  auto* clear = llvm::InlineAsm::get(llvm::FunctionType::get(b_.getVoidTy(), false),
+                                     "xorl %ebx, %ebx; xorl %r12d, %r12d; xorl %r13d, %r13d; xorl %r14d, %r14d; "
+                                     "xorl %r15d, %r15d",
+                                     "~{rbx},~{r12},~{r13},~{r14},~{r15},~{flags}", /*hasSideEffects=*/true);
+  b_.CreateCall(clear)->setDoesNotThrow();
+}
+
 void FunctionLowering::finishHandlerEntry() {
   b_.SetInsertPoint(handlerEntry_);
   llvm::Value* exception = callHelper(Helper::catchException, {});
+  forgetRegisters();
   const ir::BlockCall& handler = *body_[current_].handler;
   addIncoming(handler, handlerEntry_, exception);
   b_.CreateBr(blocks_[handler.block.index()]);

@@ -1,5 +1,7 @@
 // Throwing, tracing, catching. A trace is gathered while the exception passes frames, and is stored into the exception
 // when it is caught: appended, so that a rethrown exception tells its whole way.
+#include <sys/mman.h>
+
 #include <algorithm>
 
 #include "ir/text/printer.h"
@@ -205,10 +207,55 @@ extern "C" void jvmc_addTraceFrame(JvmcContext* ctx, uint32_t function, uint32_t
   if (trace.size() < kTraceMax) trace.push_back(uint64_t(function) << 32 | flatIndex);
 }
 
-extern "C" ObjectRef jvmc_catchException(JvmcContext* ctx) {
+// Where memory was out, frames that are gone now held what had filled it. Their words lie below the stack pointer
+// still; frames of helpers would cover them without writing all of them, and a collection would take them for
+// references. So the rest of the stack is cleared, from below any frame: hence the assembly around
+// catchAndFindDeadStack().
+namespace {
+
+struct Caught {
+  ObjectRef exception;
+  uint64_t deadStack;  ///< clear from here up to the stack pointer; 0: nothing to do
+};
+
+constexpr uint64_t kPageBytes = 4096;
+
+/// The pages of the dead stack that this function's own frames do not touch go back to the system.
+uint64_t releaseDeadStack(const ThreadContext& ctx) {
+  const uint64_t here = uint64_t(__builtin_frame_address(0));
+  const uint64_t limit = (ctx.stackLimit + kPageBytes - 1) & ~(kPageBytes - 1);
+  const uint64_t low = (here & ~(kPageBytes - 1)) - kPageBytes;
+  if (ctx.fiber == nullptr || low <= limit) return 0;
+  madvise(reinterpret_cast<void*>(limit), low - limit, MADV_DONTNEED);
+  return low;
+}
+
+}  // namespace
+
+extern "C" [[gnu::visibility("hidden"), gnu::used]] Caught jvmc_catchAndFindDeadStack(JvmcContext* ctx) {
   ObjectRef exception = ctx->exception;
   ctx->unwinding = Unwinding::None;
   storeTrace(*ctx, exception);
   ctx->exception = kNullRef;
-  return exception;
+  return {exception, exception == ctx->vm->outOfMemoryError() ? releaseDeadStack(*ctx) : 0};
+}
+
+extern "C" [[gnu::naked]] ObjectRef jvmc_catchException(JvmcContext*) {
+  asm("subq $8, %rsp\n\t"
+      ".cfi_adjust_cfa_offset 8\n\t"
+      "call jvmc_catchAndFindDeadStack\n\t"
+      "addq $8, %rsp\n\t"
+      ".cfi_adjust_cfa_offset -8\n\t"
+      "testq %rdx, %rdx\n\t"
+      "je 1f\n\t"
+      "movq %rax, %rsi\n\t"
+      "movq %rdx, %rdi\n\t"
+      "movq %rsp, %rcx\n\t"
+      "subq %rdx, %rcx\n\t"
+      "shrq $3, %rcx\n\t"
+      "xorl %eax, %eax\n\t"
+      "rep stosq\n\t"
+      "movq %rsi, %rax\n"
+      "1:\n\t"
+      "ret");
 }

@@ -44,6 +44,10 @@ inline void dropFrame(ThreadContext& ctx, InterpFrame* frame) {
     delete[] frame->memory;
 }
 
+/// Clears references that nothing reads any more once an exception at `flat` has gone to its handler. Else the frame
+/// would keep what had filled the heap.
+void forgetDeadReferences(InterpFrame* frame, uint32_t flat);
+
 /// Stores a frame of baseline code at `resumePoint` into the capture buffer.
 void captureInterpFrame(ThreadContext& ctx, InterpFrame* frame, uint32_t resumePoint);
 

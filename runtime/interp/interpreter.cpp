@@ -62,6 +62,22 @@ void captureUnstarted(ThreadContext& ctx, uint32_t function, const uint64_t* arg
     slots[i] = args[std::find(params.begin(), params.end(), point.values[i]) - params.begin()];
 }
 
+void forgetDeadReferences(InterpFrame* frame, uint32_t flat) {
+  const FunctionCode& code = *frame->code;
+  if (code.body().optimised) return;
+  const FunctionInfo& info = code.info();
+  const ir::BlockCall& handler = *info.body()[info.blockOf(flat)].handler;
+  std::vector<bool> isLive(code.frameWords());
+  for (ir::ValueId v : handler.args) isLive[code.registerOf(v)] = true;
+  for (uint32_t reg : code.slotRegisters(ir::pointBefore(info.cfg().firstInstr(handler.block)))) isLive[reg] = true;
+  uint64_t* r = frame->registers();
+  auto forget = [&](uint32_t reg) {
+    if (!isLive[reg]) r[reg] = kNullRef;
+  };
+  for (uint32_t reg : code.referenceParams()) forget(reg);
+  for (uint32_t reg = code.referenceBegin(); reg < code.referenceEnd(); ++reg) forget(reg);
+}
+
 uint64_t interpretCall(ThreadContext& ctx, uint32_t function, const uint64_t* args) {
   FunctionCell* cell = &ctx.cells[function];
   if (function >= ctx.vm->functionCodes().functionCount()) return throwOut(ctx, BuiltinThrow::AbstractMethod);

@@ -131,7 +131,10 @@ raiseException:
     else
       jvmc_addTraceFrame(ctx, code.function().value, flat);
     if (const Inst* handler = code.handlerOf(flat)) {
-      r[code.exceptionRegister()] = jvmc_catchException(ctx);
+      const ObjectRef caught = jvmc_catchException(ctx);
+      if (caught == ctx->vm->outOfMemoryError()) [[unlikely]]
+        forgetDeadReferences(frame, flat);
+      r[code.exceptionRegister()] = caught;
       pc = handler;
       GO();
     }

@@ -9,6 +9,7 @@ The program begins with comment lines that say what to expect:
     // IN: line         one line of standard input
     // ARGS: words      arguments, quoted as for a shell
     // EXIT: code       default 0
+    // HEAP: size       heap limit of each node
     // SKIP: way why    not run in this way, and the reason
 """
 import argparse
@@ -52,13 +53,13 @@ WAYS = {
 
 class Expectation:
     def __init__(self, path):
-        self.out, self.err, self.inp, self.args, self.exit, self.skip = [], [], [], [], 0, {}
+        self.out, self.err, self.inp, self.args, self.exit, self.skip, self.heap = [], [], [], [], 0, {}, None
         for line in path.read_text().splitlines():
             if not line.startswith("//"):
                 break
             key, separator, value = line[2:].strip().partition(":")
             value = value[1:] if value.startswith(" ") else value
-            if not separator or key not in ("OUT", "ERR", "IN", "ARGS", "EXIT", "SKIP"):
+            if not separator or key not in ("OUT", "ERR", "IN", "ARGS", "EXIT", "HEAP", "SKIP"):
                 continue
             if key == "OUT":
                 self.out.append(value)
@@ -70,6 +71,8 @@ class Expectation:
                 self.args = shlex.split(value)
             elif key == "EXIT":
                 self.exit = int(value)
+            elif key == "HEAP":
+                self.heap = value
             else:
                 way, _, why = value.partition(" ")
                 self.skip[way] = why
@@ -100,6 +103,8 @@ def main():
             print(f"skip {way}: {expected.skip[way]}")
             continue
         tool, *flags = WAYS[way]
+        if expected.heap:
+            flags += ["--heap", expected.heap]
         command = [str(args.bin / tool), *flags, str(args.program), *expected.args]
         try:
             done = subprocess.run(command, input="".join(line + "\n" for line in expected.inp), capture_output=True,
