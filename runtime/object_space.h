@@ -72,6 +72,9 @@ class ObjectSpace {
   // -- slow paths of coherence markers: may suspend the fiber, never unwind, never collect, hold no lock meanwhile.
   virtual void checkRead(ThreadContext&, ObjectRef) = 0;
   virtual void checkWrite(ThreadContext&, ObjectRef) = 0;
+  /// Returns when all that the thread has written is home (freeze). It stays a writer of what it has joined, so checks
+  /// made before still hold.
+  virtual void publish(ThreadContext&) = 0;
 
   /// Carries `request` out at its home: flushes the thread's writes first if it is a release. An answer at once, or
   /// nullopt: the caller parks the thread (Capture), and the answer comes as mail with request.ticket, perhaps before

@@ -290,6 +290,12 @@ bool ClusterObjectSpace::release(ThreadContext& ctx, uint64_t ticket) {
   });
 }
 
+void ClusterObjectSpace::publish(ThreadContext& ctx) {
+  if (core_.options.fault == Fault::FreezeWithoutFlush) return;
+  WaitToken token = core_.host.prepareWait(ctx);
+  if (!flusher_.publish(ctx, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
+}
+
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
   exportArguments(request);
   if (request.isRelease() && !flusher_.release(ctx, [this, request] { submitDetached(request); })) return std::nullopt;

@@ -21,6 +21,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
 
   void checkRead(rt::ThreadContext& ctx, ObjectRef object) override;
   void checkWrite(rt::ThreadContext& ctx, ObjectRef object) override;
+  void publish(rt::ThreadContext& ctx) override;
   std::optional<rt::Resumption> submit(rt::ThreadContext& ctx, const rt::SyncRequest& request) override;
   void post(const rt::SyncRequest& request) override;
   void acquire(rt::ThreadContext& ctx, bool remote) override;

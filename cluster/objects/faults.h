@@ -21,6 +21,7 @@ enum class Fault : uint8_t {
   MoveWithoutPrepare,     ///< a block arrives while transactions of its new home are in flight
   ArrivalDoesNotTick,     ///< a block arrives and the clock of its new home stands still
   NeighboursUnchecked,    ///< what comes along with a fetch is installed whatever has happened to it meanwhile
+  FreezeWithoutFlush,     ///< a frozen object is published before what was written to its copy is home
   BlockedIsQuiet,         ///< a thread that waits for a fetch counts as relying on no check
 };
 

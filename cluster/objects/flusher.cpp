@@ -45,7 +45,22 @@ class Flusher::Batches {
 };
 
 bool Flusher::release(rt::ThreadContext& ctx, std::function<void()> done) {
-  const JobPtr job = start(ctx, std::move(done));
+  std::unique_ptr<WriteSet> set(static_cast<WriteSet*>(ctx.thread->writeSet));
+  ctx.thread->writeSet = nullptr;
+  ctx.thread->writerSlot = kNoSlot;
+  ctx.writerSlot = kNoSlot;
+  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done));
+}
+
+bool Flusher::publish(rt::ThreadContext& ctx, std::function<void()> done) {
+  const auto* own = static_cast<const WriteSet*>(ctx.thread->writeSet);
+  // The job's set is no writer and has no slot: taking it from the writers changes nothing.
+  auto set = own ? std::make_unique<WriteSet>(WriteSet{own->objects}) : nullptr;
+  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done));
+}
+
+bool Flusher::carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done) {
+  const JobPtr job = start(thread, std::move(set), std::move(done));
   if (!job) return true;
   flushObjects(job, job->set->objects);
   if (job->pending.fetch_sub(1) > 1) return false;
@@ -53,17 +68,13 @@ bool Flusher::release(rt::ThreadContext& ctx, std::function<void()> done) {
   return true;
 }
 
-Flusher::JobPtr Flusher::start(rt::ThreadContext& ctx, std::function<void()> done) {
-  std::unique_ptr<WriteSet> set(static_cast<WriteSet*>(ctx.thread->writeSet));
-  ctx.thread->writeSet = nullptr;
-  ctx.thread->writerSlot = kNoSlot;
-  ctx.writerSlot = kNoSlot;
-
+/// Null if there is nothing to do.
+Flusher::JobPtr Flusher::start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done) {
   std::lock_guard lock(mutex_);
-  const auto earlier = latest_.find(ctx.thread->ref.id);
+  const auto earlier = latest_.find(thread);
   if (!set && earlier == latest_.end()) return nullptr;
   auto job = std::make_shared<Job>();
-  job->thread = ctx.thread->ref.id;
+  job->thread = thread;
   job->set = set ? std::move(set) : std::make_unique<WriteSet>();
   job->done = std::move(done);
   if (earlier != latest_.end()) {

@@ -24,6 +24,8 @@ class Flusher {
   /// Takes the write set of ctx's thread. True: all its writes are home. False: `done` will be called once on the I/O
   /// thread, inside guest access, when they are. Caller: the thread itself, in guest code.
   bool release(rt::ThreadContext& ctx, std::function<void()> done);
+  /// The same, but the thread stays among the writers: what it has joined it may go on writing.
+  bool publish(rt::ThreadContext& ctx, std::function<void()> done);
 
  private:
   struct Job;
@@ -45,7 +47,8 @@ class Flusher {
   };
   class Batches;
 
-  JobPtr start(rt::ThreadContext& ctx, std::function<void()> done);
+  bool carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done);
+  JobPtr start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done);
   void flushObjects(const JobPtr& job, std::span<const ObjectRef> objects);
   void flushOne(const JobPtr& job, ObjectRef object, Batches& batches);
   bool mustWait(const Entry& entry) const;

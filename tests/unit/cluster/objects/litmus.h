@@ -33,7 +33,31 @@ void hoistedChecks(TestCluster& cluster, uint32_t threads);
 /// own in them. Nothing a thread stored may vanish.
 void neighbourhood(TestCluster& cluster, uint32_t threads);
 
+/// x and y are volatiles at two homes: r1=x; y=1 | r2=y; x=1. Not both may read the new value.
+void loadBuffering(TestCluster& cluster);
+
+/// Two threads store to a volatile each, at two homes; all others load both, some in the one order and some in the
+/// other. No two of them may disagree about which store came first. At least 4 threads in all.
+void independentReads(TestCluster& cluster, uint32_t threads);
+
+/// Records are filled, frozen and then published by a plain store, at home or elsewhere; whoever reads a reference sees
+/// what was written to the record and to what it refers to, without synchronising.
+void frozenPublication(TestCluster& cluster, uint32_t threads);
+
+/// Double-checked locking: whoever finds nothing takes the lock, looks again and makes it, once. With a volatile
+/// reference everyone sees what was made whole. With a plain one a thread that does not take the lock may see it as it
+/// was before, in part too, but nothing that was never written; and it is still made once.
+void doubleChecked(TestCluster& cluster, uint32_t threads, bool isVolatile);
+
 /// Unsynchronised references: each read must give a reference that somebody wrote, never a mixture.
 void racyReferences(TestCluster& cluster, uint32_t threads);
+
+struct LitmusProgram {
+  const char* name;
+  uint32_t nodes;
+  std::function<void(TestCluster&)> run;
+};
+/// All of the above, as coherence_litmus runs them.
+const std::vector<LitmusProgram>& litmusPrograms();
 
 }  // namespace jvmc::cluster::test

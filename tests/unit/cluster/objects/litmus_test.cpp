@@ -80,6 +80,21 @@ TEST_P(LitmusTest, ChecksMadeBeforeAWaitHoldAfterIt) {
 TEST_P(LitmusTest, WhatComesAlongDoesNotUndoWrites) {
   neighbourhood(cluster(3), 2);
 }
+TEST_P(LitmusTest, LoadsAreNotCarriedOutAfterLaterStores) {
+  loadBuffering(cluster(2));
+}
+TEST_P(LitmusTest, AllThreadsSeeTwoStoresInOneOrder) {
+  independentReads(cluster(3), 2);
+}
+TEST_P(LitmusTest, FrozenRecordsAreWholeForWhoeverGetsThemByARace) {
+  frozenPublication(cluster(3), 2);
+}
+TEST_P(LitmusTest, DoubleCheckedLockingWorksWithAVolatile) {
+  doubleChecked(cluster(3), 2, true);
+}
+TEST_P(LitmusTest, DoubleCheckedLockingWithoutAVolatileMakesNothingUp) {
+  doubleChecked(cluster(3), 2, false);
+}
 TEST_P(LitmusTest, RacingReferencesAreNeverMixed) {
   racyReferences(cluster(3), 2);
 }

@@ -73,6 +73,9 @@ TEST(MutationTest, HomeThatDoesNotTickWhenABlockArrivesIsCaughtByLockedCounters)
 TEST(MutationTest, NeighbourInstalledUncheckedIsCaughtByNeighbourhood) {
   EXPECT_TRUE(caught({Fault::NeighboursUnchecked, 3, 4}, [](TestCluster& c) { neighbourhood(c, 2); }));
 }
+TEST(MutationTest, FreezeThatFlushesNothingIsCaughtByFrozenPublication) {
+  EXPECT_TRUE(caught({Fault::FreezeWithoutFlush, 3}, [](TestCluster& c) { frozenPublication(c, 2); }));
+}
 
 }  // namespace
 }  // namespace jvmc::cluster::test

@@ -1,7 +1,6 @@
 #include "tests/unit/cluster/support/test_cluster.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -323,6 +322,13 @@ void Mutator::release() {
 
 void Mutator::acquire() {
   node.space->acquire(context, true);
+}
+
+void Mutator::freeze(ObjectRef object) {
+  const InGuest here(*this);
+  if (context.writerSlot != 0) node.space->publish(context);
+  if (rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire)))
+    rt::header(object)->classWord.fetch_or(rt::kFlagFrozen, std::memory_order_release);
 }
 
 void Mutator::barrier() {

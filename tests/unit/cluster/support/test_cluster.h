@@ -88,6 +88,8 @@ class Mutator {
   uint64_t atomic(rt::AtomicOp op, ObjectRef object, uint32_t offset, uint64_t a = 0, uint64_t b = 0);
   void release();
   void acquire();
+  /// As the instruction does it.
+  void freeze(ObjectRef object);
   /// Meets all mutators of all nodes; no guest memory semantics.
   void barrier();
 

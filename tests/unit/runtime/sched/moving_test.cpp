@@ -101,6 +101,7 @@ class SlowFlushSpace final : public ObjectSpace {
   SlowFlushSpace(FakeVm& home, FakeNetwork& network) : home_(home.localSpace()), network_(network) {}
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
+  void publish(ThreadContext&) override {}
   std::optional<Resumption> submit(ThreadContext& ctx, const SyncRequest& r) override { return home_.submit(ctx, r); }
   void post(const SyncRequest& request) override { home_.post(request); }
   void acquire(ThreadContext& ctx, bool remote) override { home_.acquire(ctx, remote); }
@@ -240,6 +241,7 @@ class HeldFlushSpace final : public ObjectSpace {
   explicit HeldFlushSpace(LocalObjectSpace& home) : home_(home) {}
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
+  void publish(ThreadContext&) override {}
   std::optional<Resumption> submit(ThreadContext& ctx, const SyncRequest& r) override { return home_.submit(ctx, r); }
   void post(const SyncRequest& request) override { home_.post(request); }
   void acquire(ThreadContext& ctx, bool remote) override { home_.acquire(ctx, remote); }
