@@ -2,14 +2,14 @@
 // fewer: the sanitizer sees in one round what otherwise needs luck, and each round costs much more.
 #pragma once
 
-namespace jvmc::test {
+namespace jvmc {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
+inline constexpr bool kSanitizedBuild = true;
 #elif defined(__has_feature)
-inline constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+inline constexpr bool kSanitizedBuild = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
-inline constexpr bool kSanitized = false;
+inline constexpr bool kSanitizedBuild = false;
 #endif
 
-}  // namespace jvmc::test
+}  // namespace jvmc

@@ -12,8 +12,8 @@
 namespace jvmc::rt {
 namespace {
 
-constexpr int kThreads = test::kSanitized ? 5'000 : 100'000;
-constexpr bool kMeasure = !test::kSanitized;
+constexpr int kThreads = kSanitizedBuild ? 5'000 : 100'000;
+constexpr bool kMeasure = !kSanitizedBuild;
 
 size_t nativeThreads() {
   std::ifstream status("/proc/self/status");

@@ -14,8 +14,8 @@ namespace jvmc::rt {
 namespace {
 
 /// Nearly every contended round is a hand-over between native threads, which a busy machine takes its time for.
-constexpr int kRounds = test::kSanitized ? 5'000 : 250'000;
-constexpr int kWaitingRounds = test::kSanitized ? 600 : 2'500;
+constexpr int kRounds = kSanitizedBuild ? 5'000 : 250'000;
+constexpr int kWaitingRounds = kSanitizedBuild ? 600 : 2'500;
 constexpr ThreadId kThreads = 4;
 
 /// Each thread waits for mail with its own ticket.
