@@ -54,7 +54,7 @@ class Agent {
   schema::Agent::Client newServer(std::shared_ptr<kj::Own<RpcConnection>> incoming);
   void takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream);
   void addPeer(const std::string& address, kj::Own<RpcConnection> connection);
-  kj::Promise<void> joinAt(std::string address);
+  kj::Promise<void> joinAt(std::string text);
   AgentView describe() const;
 
   /// Programs of this agent whose id begins with `prefix`, as their launchers describe them.
