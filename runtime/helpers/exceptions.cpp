@@ -240,6 +240,7 @@ extern "C" [[gnu::visibility("hidden"), gnu::used]] Caught jvmc_catchAndFindDead
   return {exception, exception == ctx->vm->outOfMemoryError() ? releaseDeadStack(*ctx) : 0};
 }
 
+#if defined(__x86_64__)
 extern "C" [[gnu::naked]] ObjectRef jvmc_catchException(JvmcContext*) {
   asm("subq $8, %rsp\n\t"
       ".cfi_adjust_cfa_offset 8\n\t"
@@ -259,3 +260,9 @@ extern "C" [[gnu::naked]] ObjectRef jvmc_catchException(JvmcContext*) {
       "1:\n\t"
       "ret");
 }
+#else
+// Elsewhere only the interpreter runs; its frames lie in a stack of their own.
+extern "C" ObjectRef jvmc_catchException(JvmcContext* ctx) {
+  return jvmc_catchAndFindDeadStack(ctx).exception;
+}
+#endif
