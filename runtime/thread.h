@@ -117,6 +117,13 @@ struct ThreadStats {
   bool innermostInterpreted = false;
 };
 
+/// The interval between two renewals of a thread's epoch, and the number that the object space gave to what the thread
+/// has read in it (cluster/objects/read_groups.h); 0 = nothing yet.
+struct ReadInterval {
+  uint64_t epoch = 0;
+  uint32_t group = 0;
+};
+
 /// A guest thread. Owned by exactly one node's Scheduler at every moment, or by a transfer in flight.
 class GuestThread {
  public:
@@ -149,6 +156,7 @@ class GuestThread {
   uint64_t epoch = 0;        ///< T.epoch while it has no context, as an epoch word
   uint64_t writerSlot = 0;   ///< lease, 0 = none
   void* writeSet = nullptr;  ///< the object space's, see ObjectSpace
+  ReadInterval reads;        ///< likewise
   int32_t exitCode = 0;      ///< once ended, main: what it returned, 1 after an uncaught exception
   std::string report;        ///< once ended by an uncaught exception: the text for stderr
   ThreadStats stats;

@@ -169,7 +169,7 @@ class NodeVm final : public Vm {
   MakeCodeProvider makeCode_;
   ModuleLayout layout_;
   ClassTable classes_;
-  std::atomic<uint64_t> clock_{kEpochStep};
+  std::atomic<uint64_t> clock_{kEpochFirst};
   std::atomic<ThreadId> threadCounter_{0};
   LateRegions regions_;
   std::unique_ptr<World> world_;

@@ -91,7 +91,7 @@ class Vm {
   virtual ThreadEvents* events() = 0;  ///< null: nobody asks
   virtual CodeProvider* code() = 0;    ///< null in mode interp; loads the JIT on first use
   virtual CaptureStats& captureStats() = 0;
-  virtual std::atomic<uint64_t>& clock() = 0;  ///< node clock as an epoch word, starts at kEpochStep
+  virtual std::atomic<uint64_t>& clock() = 0;  ///< node clock as an epoch word, starts at kEpochFirst
 
   /// Creates the main thread (running the module's entry) and hands it to the scheduler.
   virtual void startMain() = 0;

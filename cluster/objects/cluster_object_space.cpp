@@ -12,7 +12,12 @@ using rt::ThreadContext;
 
 ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeNet& net, HomeMap& homes,
                                        std::atomic<uint64_t>& clock, SpaceOptions options)
-    : core_(host, net, homes, clock, options), flusher_(core_), homeSide_(core_), mover_(core_, blocks) {
+    : core_(host, net, homes, clock, options),
+      copies_(core_),
+      refresher_(core_, copies_),
+      flusher_(core_),
+      homeSide_(core_),
+      mover_(core_, blocks) {
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
     if (kind == ObjectMessage::Prepare) return mover_.handlePrepare(from, payload, std::move(responder));
@@ -37,17 +42,17 @@ void ClusterObjectSpace::checkWrite(ThreadContext& ctx, ObjectRef object) {
 
 /// Returns when the copy may be used by the thread (or is no copy: the object is homed here).
 void ClusterObjectSpace::validate(ThreadContext& ctx, ObjectRef object) {
-  const std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
-  const auto valid = [&] { return epochWord.load(std::memory_order_acquire) >= ctx.epoch; };
-  if (valid()) {
+  if (rt::header(object)->epochWord.load(std::memory_order_acquire) >= ctx.epoch) {
     core_.stats.slowHits++;
     return;
   }
-  // Without caching a fetch leaves an invalid stamp behind: every check comes here, and one's own fetch is enough.
-  bool fetched = false;
-  do {
-    fetched = fetch(ctx, object);
-  } while (!(core_.options.noCache ? fetched : valid()));
+  if (core_.options.noCache) {
+    // A fetch leaves an invalid stamp behind: every check comes here, and one's own fetch is enough.
+    while (!fetch(ctx, object)) {
+    }
+    return;
+  }
+  while (!copies_.use(ctx, object)) fetch(ctx, object);
 }
 
 /// Asks the home for the object, or waits for what is going on with it. Either way the copy may be too old again
@@ -57,6 +62,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
   WaitToken token = core_.host.prepareWait(ctx);
   const bool overlap = core_.options.fault == Fault::FetchOverlapsFlush;
   uint64_t stamp = 0;
+  ReadGroups::Number group = 0;
   enum class Found { Free, Busy, Moving, Here } found = Found::Free;
   {
     std::lock_guard lock(shard.mutex);
@@ -73,6 +79,9 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
       } else {
         entry.busy = true;
         stamp = core_.clock.load();  // I2: before the request leaves
+        const rt::ObjectHeader& header = *rt::header(object);
+        if (rt::stampOf(header.epochWord.load(std::memory_order_relaxed)) != rt::kEpochInvalid)
+          group = header.lockWord.load(std::memory_order_relaxed);
       }
     }
   }
@@ -87,8 +96,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
       core_.host.wait(ctx, std::move(token));
       return false;
     case Found::Free:
-      core_.stats.fetches++;
-      sendFetch(object, stamp, token);
+      ask(object, stamp, group, token);
       core_.host.wait(ctx, std::move(token));
       break;
   }
@@ -100,6 +108,18 @@ void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, WaitTo
   if (mover_.mustRevoke(ctx, object)) return mover_.revoke(object);
   core_.stats.blockWaits++;
   if (core_.gates.wait(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
+}
+
+void ClusterObjectSpace::ask(ObjectRef object, uint64_t stamp, ReadGroups::Number group, const WaitToken& token) {
+  const std::vector<ObjectRef> together = copies_.usedWith(group);
+  core_.stats.fetches++;
+  if (together.empty()) return sendFetch(object, stamp, token);
+  {
+    EntryTable::Shard& shard = core_.table.shard(object);
+    std::lock_guard lock(shard.mutex);
+    shard.entries[object].waiters.push_back([this, token] { core_.host.wake(token); });
+  }
+  refresher_.refresh(object, stamp, group, together);
 }
 
 void ClusterObjectSpace::sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token) {
@@ -128,29 +148,16 @@ void ClusterObjectSpace::onFetched(ObjectRef object, uint64_t stamp, const WaitT
   core_.host.accessGuest([&] {
     installed = status == ReplyStatus::Done && in.ok() && installImage(object, stamp, in);
     if (!installed) return;
-    endTransaction(object);
+    copies_.endTransaction(object);
     core_.host.wake(token);  // the neighbours need not hold it up
     installed = installNeighbours(stamp, asked, in) && in.finished();
   });
   if (!installed) core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.node.value)});
 }
 
-void ClusterObjectSpace::endTransaction(ObjectRef object) {
-  std::vector<std::function<void()>> waiters;
-  EntryTable::Shard& shard = core_.table.shard(object);
-  {
-    std::lock_guard lock(shard.mutex);
-    const auto found = shard.entries.find(object);
-    if (found == shard.entries.end()) return;  // only with a fault, see Flusher::acknowledged
-    found->second.endTransaction(waiters);
-    shard.dropIfIdle(object);
-  }
-  for (const auto& waiter : waiters) waiter();
-}
-
 bool ClusterObjectSpace::installImage(ObjectRef object, uint64_t stamp, ByteReader& in) {
   const ObjectImage image = getImage(in);
-  if (!in.ok() || !isSound(object, image)) return false;
+  if (!in.ok() || !copies_.isSound(object, image)) return false;
   if (core_.options.fault == Fault::StampAtReply) stamp = core_.clock.load();
   if (core_.options.noCache) stamp = rt::kEpochInvalid;
   if (image.frozen && !core_.options.noCache) stamp = rt::kEpochImmutable;
@@ -158,7 +165,7 @@ bool ClusterObjectSpace::installImage(ObjectRef object, uint64_t stamp, ByteRead
 
   EntryTable::Shard& shard = core_.table.shard(object);
   std::lock_guard lock(shard.mutex);
-  store(object, image, stamp, &shard.entries[object]);
+  copies_.store(object, image, stamp, &shard.entries[object]);
   return true;
 }
 
@@ -169,65 +176,20 @@ bool ClusterObjectSpace::installNeighbours(uint64_t stamp, const Moment& asked, 
   for (uint32_t left = in.getCount(25); left > 0; --left) {
     const ObjectRef object = in.get<uint64_t>();
     const ObjectImage image = getImage(in);
-    if (!in.ok() || !core_.homes.valid(object) || !isSound(object, image)) return false;
+    if (!in.ok() || !core_.homes.valid(object) || !copies_.isSound(object, image)) return false;
     EntryTable::Shard& shard = core_.table.shard(object);
     std::lock_guard lock(shard.mutex);
     const BlockHome home = core_.homes.at(object);
-    const uint64_t present = rt::header(object)->epochWord.load(std::memory_order_relaxed) & ~rt::kWriterMask;
+    const uint64_t present = rt::stampOf(rt::header(object)->epochWord.load(std::memory_order_relaxed));
     const bool unknown = home.state == HomeState::Settled && home.node != core_.self && present < stamp &&
                          !shard.entries.contains(object) && core_.stats.adoptedGroups == asked.adoptions &&
                          !core_.recentFlushes.maybeSince(asked.flushes, object);
     if (!unknown && core_.options.fault != Fault::NeighboursUnchecked) continue;
-    store(object, image, image.frozen ? rt::kEpochImmutable : stamp, nullptr);
+    copies_.store(object, image, image.frozen ? rt::kEpochImmutable : stamp & ~rt::kEpochUsed, nullptr);
     core_.stats.neighbours++;
     core_.stats.fetchBytes += image.data.size();
   }
   return true;
-}
-
-/// The image can be that of `object`, and what it refers to is acceptable.
-bool ClusterObjectSpace::isSound(ObjectRef object, const ObjectImage& image) {
-  const rt::ClassInfo* info = core_.host.classInfo(image.classIndex);
-  if (!info || !describesCopy(object, image)) return false;
-  const ObjectShape shape(*info, image.length, core_.forcedGranularity());
-  if (image.data.size() != shape.dataBytes() || !core_.homes.valid(object + shape.end() - 8)) return false;
-  return referencesAcceptable(shape, image.data);
-}
-
-/// Under the shard's lock. `entry`: of the object, or null if it has none.
-void ClusterObjectSpace::store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry) {
-  const ObjectShape shape(*core_.host.classInfo(image.classIndex), image.length, core_.forcedGranularity());
-  rt::ObjectHeader& header = *rt::header(object);
-  header.classWord.store(image.classIndex | (image.frozen ? uint32_t(rt::kFlagFrozen) : 0), std::memory_order_relaxed);
-  if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, image.length);
-  const bool written = entry && entry->hasTwin;
-  const bool merge = written && core_.options.fault != Fault::RefreshOverwrites;
-  mergeFresh(object, shape, image.data, merge ? &entry->twin : nullptr);
-  if (written && !merge) entry->twin = makeTwin(object, shape);
-
-  const uint64_t old = header.epochWord.load(std::memory_order_relaxed);
-  const uint64_t writer = old == rt::kEpochInvalid ? kNoWriter : old & rt::kWriterMask;
-  header.epochWord.store(std::max(old & ~rt::kWriterMask, stamp) | writer, std::memory_order_release);
-}
-
-/// Class and length of an object never change; a copy that is here already must agree.
-bool ClusterObjectSpace::describesCopy(ObjectRef object, const ObjectImage& image) const {
-  const rt::ClassInfo* info = core_.host.classInfo(image.classIndex);
-  const uint32_t present = rt::classIndexOf(object);
-  const bool array = info->shape != rt::ObjectShape::Instance;
-  if (image.length > uint32_t(INT32_MAX) || (!array && image.length != 0)) return false;
-  if (rt::header(object)->epochWord.load(std::memory_order_relaxed) == rt::kEpochInvalid) return true;
-  return present == image.classIndex && (!array || uint32_t(rt::arrayLength(object)) == image.length);
-}
-
-bool ClusterObjectSpace::referencesAcceptable(const ObjectShape& shape, std::span<const uint8_t> data) {
-  bool acceptable = true;
-  shape.forEachReference([&](uint64_t offset) {
-    ObjectRef reference;
-    std::memcpy(&reference, data.data() + (offset - shape.begin()), 8);
-    acceptable = acceptable && core_.acceptable(reference);
-  });
-  return acceptable;
 }
 
 /// Makes the thread one of the copy's writers (I3). False if the copy has become too old meanwhile.
@@ -421,7 +383,7 @@ std::string ClusterObjectSpace::describe() {
     dirty += !entry.writers.empty();
   });
   return fmt::format("node {} clock {} busy {} dirty {} fetches {} flushes {}", core_.self.value,
-                     core_.clock.load() >> rt::kEpochShift, busy, dirty, core_.stats.fetches.load(),
+                     (core_.clock.load() - rt::kEpochUsed) >> rt::kEpochShift, busy, dirty, core_.stats.fetches.load(),
                      core_.stats.flushMessages.load());
 }
 

@@ -9,6 +9,7 @@
 #include "cluster/objects/block_mover.h"
 #include "cluster/objects/flusher.h"
 #include "cluster/objects/home_side.h"
+#include "cluster/objects/refresher.h"
 
 namespace jvmc::cluster {
 
@@ -53,16 +54,13 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void validate(rt::ThreadContext& ctx, ObjectRef object);
   bool fetch(rt::ThreadContext& ctx, ObjectRef object);
   void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, WaitToken token);
+  /// Asks for an object that is busy now, and for more that may be wanted with it.
+  void ask(ObjectRef object, uint64_t stamp, ReadGroups::Number group, const WaitToken& token);
   void sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token);
   void onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home, const Moment& asked,
                  Result<Bytes> reply);
   bool installImage(ObjectRef object, uint64_t stamp, ByteReader& reply);
   bool installNeighbours(uint64_t stamp, const Moment& asked, ByteReader& reply);
-  bool isSound(ObjectRef object, const ObjectImage& image);
-  void store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry);
-  void endTransaction(ObjectRef object);
-  bool describesCopy(ObjectRef object, const ObjectImage& image) const;
-  bool referencesAcceptable(const ObjectShape& shape, std::span<const uint8_t> data);
   bool join(rt::ThreadContext& ctx, ObjectRef object);
   WriteSet& writeSetOf(rt::ThreadContext& ctx);
 
@@ -76,6 +74,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void submitDetached(const rt::SyncRequest& request);
 
   SpaceCore core_;
+  Copies copies_;
+  Refresher refresher_;
   Flusher flusher_;
   HomeSide homeSide_;
   BlockMover mover_;

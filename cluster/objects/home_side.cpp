@@ -10,6 +10,8 @@ namespace {
 constexpr size_t kNeighbourBytes = 4096;
 constexpr uint32_t kNeighboursMax = 64;
 constexpr size_t kImageHeadBytes = 25;
+/// An answer to REFRESH ends with the object that goes beyond it. Far more than anybody asks for at a time.
+constexpr size_t kRefreshBytesMax = 1 << 20;
 
 }  // namespace
 
@@ -27,6 +29,8 @@ void HomeSide::handle(NodeId from, Bytes payload, std::shared_ptr<Responder> res
     switch (kind) {
       case ObjectMessage::Fetch:
         return fetch(in, *responder);
+      case ObjectMessage::Refresh:
+        return refresh(in, *responder);
       case ObjectMessage::Flush:
         return flush(in, *responder);
       case ObjectMessage::Sync:
@@ -48,6 +52,8 @@ ObjectRef HomeSide::awaited(std::span<const uint8_t> payload) const {
   };
   ByteReader in(payload);
   const auto kind = ObjectMessage(in.get<uint8_t>());
+  // Answers for each object whether it is here now. It must not wait: it couples blocks whose moves may need each other.
+  if (kind == ObjectMessage::Refresh) return rt::kNullRef;
   if (kind == ObjectMessage::Flush) {
     for (uint32_t left = in.getCount(12); left > 0 && in.ok(); --left) {
       const ObjectRef object = in.get<uint64_t>();
@@ -97,7 +103,8 @@ void HomeSide::fetch(ByteReader& in, Responder& responder) {
   if (!info) return refuse(responder);
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
-  std::vector<ObjectRef> references = putObject(out, object);
+  putObject(out, object);
+  std::vector<ObjectRef> references = exportReferences(out, object);
   const size_t countAt = out.size();
   out.put(uint32_t(0));
   if (neighbours) out.patch(countAt, putNeighbours(out, object, std::move(references)));
@@ -106,7 +113,37 @@ void HomeSide::fetch(ByteReader& in, Responder& responder) {
   responder.reply(out.take());
 }
 
-std::vector<ObjectRef> HomeSide::putObject(ByteWriter& out, ObjectRef object) {
+/// The copies that another node holds, and whether they still are what is here.
+void HomeSide::refresh(ByteReader& in, Responder& responder) {
+  const uint64_t seed = in.get<uint64_t>();
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Done));
+  for (uint32_t left = in.getCount(kRefreshObjectBytes); left > 0; --left) {
+    const ObjectRef object = in.get<uint64_t>();
+    const uint64_t held = in.get<uint64_t>();
+    if (!core_.homes.valid(object)) return refuse(responder);
+    const bool answered = out.size() < kRefreshBytesMax && classOfHomed(object);
+    const size_t begin = out.size();
+    out.put(uint8_t(answered ? RefreshOutcome::Changed : RefreshOutcome::Unanswered));
+    if (!answered) continue;
+    putObject(out, object);
+    // A frozen object goes out once more: its copies need not be asked for ever again.
+    const bool frozen = rt::header(object)->classWord.load(std::memory_order_relaxed) & rt::kFlagFrozen;
+    const size_t dataAt = out.size() - core_.shapeOf(object).dataBytes();
+    if (!frozen && contentHash(out.written(dataAt), seed) == held) {
+      out.truncate(begin);
+      out.put(uint8_t(RefreshOutcome::Same));
+      continue;
+    }
+    exportReferences(out, object);
+  }
+  if (!in.finished()) return refuse(responder);
+  core_.stats.servedRefreshes++;
+  core_.stats.servedFetchBytes += out.size();
+  responder.reply(out.take());
+}
+
+void HomeSide::putObject(ByteWriter& out, ObjectRef object) {
   // Frozen is read first: if it is set, all stores to the object came before.
   const uint32_t classWord = rt::header(object)->classWord.load(std::memory_order_acquire);
   const ObjectShape shape = core_.shapeOf(object);
@@ -121,10 +158,15 @@ std::vector<ObjectRef> HomeSide::putObject(ByteWriter& out, ObjectRef object) {
     const uint64_t word = rt::loadGuest<uint64_t>(object + offset);
     std::memcpy(data + (offset - shape.begin()), &word, 8);
   }
+}
+
+std::vector<ObjectRef> HomeSide::exportReferences(const ByteWriter& out, ObjectRef object) {
+  const ObjectShape shape = core_.shapeOf(object);
+  const std::span<const uint8_t> data = out.written(out.size() - shape.dataBytes());
   std::vector<ObjectRef> references;
   shape.forEachReference([&](uint64_t offset) {
     ObjectRef reference;
-    std::memcpy(&reference, data + (offset - shape.begin()), 8);
+    std::memcpy(&reference, data.data() + (offset - shape.begin()), 8);
     if (reference == rt::kNullRef) return;
     core_.exportOut(reference);
     references.push_back(reference);
@@ -146,7 +188,8 @@ uint32_t HomeSide::putNeighbours(ByteWriter& out, ObjectRef of, std::vector<Obje
     if (std::find(sent.begin(), sent.end(), next) != sent.end()) continue;
     if (out.size() + core_.shapeOf(next).dataBytes() + kImageHeadBytes > end) break;
     out.put(next);
-    std::vector<ObjectRef> onward = putObject(out, next);
+    putObject(out, next);
+    const std::vector<ObjectRef> onward = exportReferences(out, next);
     sent.push_back(next);
     references.insert(references.end(), onward.rbegin(), onward.rend());
     ++count;

@@ -15,14 +15,17 @@ class HomeSide {
  public:
   explicit HomeSide(SpaceCore& core) : core_(core) {}
 
-  /// Handles a FETCH, FLUSH or SYNC, at once or when the block it is about has arrived.
+  /// Handles a FETCH, REFRESH, FLUSH or SYNC, at once or when the block it is about has arrived.
   void handle(NodeId from, Bytes payload, std::shared_ptr<Responder> responder);
   void refuse(Responder& responder);
 
  private:
   void fetch(ByteReader& in, Responder& responder);
-  /// Appends the object's image and returns its references as they were then, which have been exported.
-  std::vector<ObjectRef> putObject(ByteWriter& out, ObjectRef object);
+  void refresh(ByteReader& in, Responder& responder);
+  /// Appends the object's image. Whoever sends it exports its references before.
+  void putObject(ByteWriter& out, ObjectRef object);
+  /// Exports and returns the references in the image with which `out` ends.
+  std::vector<ObjectRef> exportReferences(const ByteWriter& out, ObjectRef object);
   uint32_t putNeighbours(ByteWriter& out, ObjectRef of, std::vector<ObjectRef> references);
   void flush(ByteReader& in, Responder& responder);
   void sync(NodeId from, ByteReader& in, Responder& responder);

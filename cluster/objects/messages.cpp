@@ -1,5 +1,7 @@
 #include "cluster/objects/messages.h"
 
+#include <xxhash.h>
+
 namespace jvmc::cluster {
 
 using rt::Resumption;
@@ -13,6 +15,10 @@ Bytes encodeFetch(ObjectRef object, bool neighbours) {
   out.put(object);
   out.put(neighbours);
   return out.take();
+}
+
+uint64_t contentHash(std::span<const uint8_t> data, uint64_t seed) {
+  return XXH3_64bits_withSeed(data.data(), data.size(), seed);
 }
 
 void putImageHead(ByteWriter& out, const ObjectImage& image, uint64_t dataBytes) {

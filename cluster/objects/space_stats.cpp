@@ -28,6 +28,9 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.fetches", fetches);
   sink("objects.fetch_bytes", fetchBytes);
   sink("objects.neighbours", neighbours);
+  sink("objects.refresh_messages", refreshMessages);
+  sink("objects.refreshed", refreshedObjects);
+  sink("objects.refreshed_same", refreshedSame);
   sink("objects.busy_waits", busyWaits);
   sink("objects.block_waits", blockWaits);
   sink("objects.joins", joins);
@@ -41,6 +44,7 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.acquires_remote", acquiresRemote);
   sink("objects.served_fetches", servedFetches);
   sink("objects.served_fetch_bytes", servedFetchBytes);
+  sink("objects.served_refreshes", servedRefreshes);
   sink("objects.served_flushes", servedFlushes);
   sink("objects.served_syncs", servedSyncs);
   sink("objects.refused", refused);

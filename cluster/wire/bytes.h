@@ -37,6 +37,9 @@ class ByteWriter {
   size_t size() const { return bytes_.size(); }
   /// Overwrites a value written before.
   void patch(size_t at, uint32_t value) { std::memcpy(bytes_.data() + at, &value, sizeof value); }
+  /// Takes back what was written after the first `size` bytes.
+  void truncate(size_t size) { bytes_.resize(size); }
+  std::span<const uint8_t> written(size_t from) const { return std::span(bytes_).subspan(from); }
   uint8_t* grow(size_t count) {
     bytes_.resize(bytes_.size() + count);
     return bytes_.data() + bytes_.size() - count;

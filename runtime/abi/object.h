@@ -2,7 +2,8 @@
 //
 //      0        epoch (48 bits) | writer (16 bits)
 //      8        class index (24 bits) | flags (8 bits)
-//     12        lock word (32 bits)
+//     12        lock word (32 bits); in a copy, whose monitor is at its home: with what it was used last
+//               (cluster/objects/read_groups.h)
 //     16        fields, or for arrays:
 //     16        length (32 bits)
 //     20        reserved, zero (32 bits)
@@ -41,6 +42,10 @@ inline constexpr int kEpochShift = 16;
 inline constexpr uint64_t kWriterMask = (1u << kEpochShift) - 1;
 inline constexpr uint64_t kEpochStep = 1u << kEpochShift;  ///< one tick of a node clock
 inline constexpr uint64_t kEpochInvalid = 0;
+/// Set in each value of a node's clock, so in each thread's epoch. A copy that was asked for before anybody needed it is
+/// stamped without this bit: too old for every thread, so that its first use is noticed and the bit set.
+inline constexpr uint64_t kEpochUsed = 1ull << 63;
+inline constexpr uint64_t kEpochFirst = kEpochUsed + kEpochStep;  ///< where node clocks start
 inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;       ///< this node is the object's home
 inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 2) << kEpochShift;  ///< a copy that never goes stale
 inline constexpr uint64_t kEpochLease = ((1ull << 48) - 3) << kEpochShift;      ///< a copy kept fresh by its home
@@ -48,6 +53,12 @@ inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 4) << kEpochShift;
 
 inline bool isHomeEpoch(uint64_t epochWord) {
   return epochWord >= kEpochHome;
+}
+
+/// How fresh the copy is, whether it has been used or not; without the writer.
+inline uint64_t stampOf(uint64_t epochWord) {
+  const uint64_t epoch = epochWord & ~kWriterMask;
+  return epoch == kEpochInvalid ? kEpochInvalid : epoch | kEpochUsed;
 }
 
 inline constexpr uint32_t kClassMask = (1u << 24) - 1;

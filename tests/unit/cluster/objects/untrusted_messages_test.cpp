@@ -98,7 +98,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
   void post(std::function<void()> task) override { task(); }
   void postAfter(int64_t, std::function<void()>) override {}
 
-  std::atomic<uint64_t> clock{rt::kEpochStep};
+  std::atomic<uint64_t> clock{rt::kEpochFirst};
   HomeMap homes;
   rt::ClassInfo classes[kClasses];
   const uint8_t granularity[4] = {3, 3, 2, 0};

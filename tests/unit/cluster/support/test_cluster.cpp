@@ -195,7 +195,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
 
   TestCluster& cluster;
   const uint32_t id;
-  std::atomic<uint64_t> clock{rt::kEpochStep};
+  std::atomic<uint64_t> clock{rt::kEpochFirst};
   std::unique_ptr<ClusterObjectSpace> space;
   std::vector<std::unique_ptr<Mutator>> mutators;
   int64_t deadline = 0;
