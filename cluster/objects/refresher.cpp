@@ -100,11 +100,11 @@ void Refresher::send(NodeId home, Batch&& batch, const Question& question) {
 bool Refresher::onReply(std::span<const ObjectRef> objects, const Question& question, std::span<const uint8_t> reply) {
   ByteReader in(reply);
   if (in.getEnum(ReplyStatus::Moved) != ReplyStatus::Done) return false;
-  for (ObjectRef object : objects) {
+  for (ObjectRef object : objects)
     if (!install(object, question, in)) return false;
-    copies_.endTransaction(object);
-  }
-  return in.finished();
+  if (!in.finished()) return false;
+  for (ObjectRef object : objects) copies_.endTransaction(object);
+  return true;
 }
 
 bool Refresher::install(ObjectRef object, const Question& question, ByteReader& in) {

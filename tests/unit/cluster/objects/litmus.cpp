@@ -285,6 +285,27 @@ void neighbourhood(TestCluster& cluster, uint32_t threads) {
   });
 }
 
+void readSets(TestCluster& cluster, uint32_t threads) {
+  constexpr uint64_t kRecords = 12;
+  ObjectRef records[kRecords];
+  for (uint32_t i = 0; i < kRecords; ++i) records[i] = cluster.object(i % cluster.options().nodes, kRecord);
+  cluster.run(threads, [&](Mutator& me) {
+    uint64_t mine[kRecords] = {}, rounds = 0;
+    const uint64_t field = kFirstField + 8 * (me.number % kRecordFields);
+    for (; !me.timeIsUp(); ++rounds) {
+      if (me.random.below(2) == 0) me.acquire();
+      const uint64_t first = me.random.below(kRecords), count = 1 + me.random.below(kRecords);
+      for (uint64_t n = 0; n < count; ++n) {
+        const uint64_t i = (first + n) % kRecords;
+        if (me.read<uint64_t>(records[i], field) != mine[i]) return me.error("an own field was lost");
+        if (me.random.below(4) == 0) me.write<uint64_t>(records[i], field, mine[i] = rounds + 1);
+        if (me.random.below(8) == 0) me.release();
+      }
+    }
+    me.countOperations(rounds);
+  });
+}
+
 void racyReferences(TestCluster& cluster, uint32_t threads) {
   const ObjectRef array = cluster.object(0, kReferences, 8);
   const ObjectRef noise = cluster.object(1, kRecord);

@@ -95,6 +95,9 @@ TEST_P(LitmusTest, DoubleCheckedLockingWorksWithAVolatile) {
 TEST_P(LitmusTest, DoubleCheckedLockingWithoutAVolatileMakesNothingUp) {
   doubleChecked(cluster(3), 2, false);
 }
+TEST_P(LitmusTest, WhatIsAskedForTogetherDoesNotUndoWrites) {
+  readSets(cluster(3), 2);
+}
 TEST_P(LitmusTest, RacingReferencesAreNeverMixed) {
   racyReferences(cluster(3), 2);
 }

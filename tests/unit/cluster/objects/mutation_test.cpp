@@ -82,5 +82,12 @@ TEST(MutationTest, FreezeThatFlushesNothingIsCaughtByFrozenPublication) {
   EXPECT_TRUE(caught({Fault::FreezeWithoutFlush, 3}, [](TestCluster& c) { frozenPublication(c, 2); }));
 }
 
+TEST(MutationTest, AskingAheadWithoutATransactionIsCaughtByReadSets) {
+  EXPECT_TRUE(caught({Fault::AheadWithoutTransaction, 3, 4}, [](TestCluster& c) { readSets(c, 2); }));
+}
+TEST(MutationTest, UnusedCopyThatNeverAgesIsCaughtByMessagePassing) {
+  EXPECT_TRUE(caught({Fault::UnusedNeverAges, 3, 4}, [](TestCluster& c) { messagePassing(c, 2); }));
+}
+
 }  // namespace
 }  // namespace jvmc::cluster::test

@@ -145,6 +145,27 @@ Bytes fetchReply(uint32_t cls, uint32_t length, size_t dataBytes) {
   return out.take();
 }
 
+Bytes refreshReply(RefreshOutcome outcome) {
+  return {uint8_t(ReplyStatus::Done), uint8_t(outcome)};
+}
+
+Bytes refreshReply(uint32_t cls, uint32_t length, size_t dataBytes) {
+  Bytes reply = fetchReply(cls, length, dataBytes);
+  reply.resize(reply.size() - sizeof(uint32_t));  // no neighbours
+  reply.insert(reply.begin() + 1, uint8_t(RefreshOutcome::Changed));
+  return reply;
+}
+
+Bytes refreshMessage(ObjectRef object, uint64_t hash) {
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Refresh));
+  out.put(uint64_t(7));
+  out.put(uint32_t(1));
+  out.put(object);
+  out.put(hash);
+  return out.take();
+}
+
 bool accepted(LoneNode& node, const Bytes& message) {
   const auto responder = std::make_shared<CountingResponder>();
   node.home.handle(NodeId(1), message, responder);
@@ -217,7 +238,8 @@ TEST(UntrustedMessagesTest, MutatedRequestsTouchNothingElse) {
   const Bytes seeds[] = {encodeFetch(LoneNode::local(kByteArray), true),
                          flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1)),
                          flushMessage(LoneNode::local(kByteArray), 28, Bytes(5, 2)),
-                         flushMessage(LoneNode::local(kReferenceArray), 32, Bytes(16, 0)), encodeSync(sync)};
+                         flushMessage(LoneNode::local(kReferenceArray), 32, Bytes(16, 0)), encodeSync(sync),
+                         refreshMessage(LoneNode::local(kReferenceArray), 0)};
   Prng random(42);
   int done = 0;
   for (int i = 0; i < 300'000; ++i) done += accepted(node, mutated(seeds[random.below(std::size(seeds))], random));
@@ -268,11 +290,36 @@ TEST(UntrustedMessagesTest, AFetchRefusesRepliesThatFitNoObject) {
   }
 }
 
+TEST(UntrustedMessagesTest, ARefreshAcceptsSoundReplies) {
+  for (const Bytes& reply : {refreshReply(RefreshOutcome::Same), refreshReply(kByteArray, 16, 16)}) {
+    LoneNode node;
+    EXPECT_TRUE(fetched(node, kByteArray, fetchReply(kByteArray, 16, 16)));
+    node.space.acquire(node.context, true);
+    EXPECT_TRUE(fetched(node, kByteArray, reply));
+    EXPECT_EQ(node.space.stats().refreshedObjects, 1u);
+  }
+}
+
 TEST(UntrustedMessagesTest, AnObjectNeverChangesItsClassOrLength) {
+  for (const Bytes& reply : {refreshReply(kByteArray, 8, 8), refreshReply(kInstance, 0, 32), Bytes{},
+                             Bytes{uint8_t(ReplyStatus::Done)}, Bytes{uint8_t(ReplyStatus::Done), 3}}) {
+    LoneNode node;
+    EXPECT_TRUE(fetched(node, kByteArray, fetchReply(kByteArray, 16, 16)));
+    node.space.acquire(node.context, true);
+    EXPECT_FALSE(fetched(node, kByteArray, reply));
+    EXPECT_EQ(rt::arrayLength(LoneNode::foreign(kByteArray)), 16);
+  }
+}
+
+TEST(UntrustedMessagesTest, AHomeRefusesToRefreshWhatLiesOutOfThePlan) {
   LoneNode node;
-  EXPECT_TRUE(fetched(node, kByteArray, fetchReply(kByteArray, 16, 16)));
-  node.space.acquire(node.context, true);
-  EXPECT_FALSE(fetched(node, kByteArray, fetchReply(kByteArray, 8, 8)));
+  EXPECT_TRUE(accepted(node, refreshMessage(LoneNode::local(kInstance), 0)));
+  EXPECT_TRUE(accepted(node, refreshMessage(LoneNode::foreign(kInstance), 0))) << "it may have moved: unanswered";
+  EXPECT_FALSE(accepted(node, refreshMessage(LoneNode::local(kInstance) + 4, 0)));
+  EXPECT_FALSE(accepted(node, refreshMessage(0, 0)));
+  Bytes tooMany = refreshMessage(LoneNode::local(kInstance), 0);
+  tooMany[kRefreshCountAt] = 2;
+  EXPECT_FALSE(accepted(node, tooMany));
 }
 
 TEST(UntrustedMessagesTest, MutatedRepliesAreInstalledWholeOrNotAtAll) {
@@ -292,6 +339,24 @@ TEST(UntrustedMessagesTest, MutatedRepliesAreInstalledWholeOrNotAtAll) {
       const ObjectRef reference = rt::loadGuest<uint64_t>(LoneNode::foreign(cls) + offset);
       EXPECT_TRUE(reference == 0 || node.homes.valid(reference)) << "a reference out of the plan";
     });
+  }
+  EXPECT_GT(installed, 100) << "the mutations never reach the inside";
+}
+
+TEST(UntrustedMessagesTest, MutatedRefreshesAreInstalledWholeOrNotAtAll) {
+  Prng random(8);
+  int installed = 0;
+  for (int i = 0; i < 2000; ++i) {
+    LoneNode node;
+    ASSERT_TRUE(fetched(node, kReferenceArray, fetchReply(kReferenceArray, kArrayLength, 160)));
+    node.space.acquire(node.context, true);
+    if (!fetched(node, kReferenceArray, mutated(refreshReply(kReferenceArray, kArrayLength, 160), random))) continue;
+    ++installed;
+    EXPECT_EQ(rt::arrayLength(LoneNode::foreign(kReferenceArray)), int32_t(kArrayLength));
+    for (uint32_t offset = rt::kArrayElementsOffset; offset < rt::kArrayElementsOffset + 160; offset += 8) {
+      const ObjectRef reference = rt::loadGuest<uint64_t>(LoneNode::foreign(kReferenceArray) + offset);
+      EXPECT_TRUE(reference == 0 || node.homes.valid(reference)) << "a reference out of the plan";
+    }
   }
   EXPECT_GT(installed, 100) << "the mutations never reach the inside";
 }
