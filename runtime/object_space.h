@@ -44,6 +44,7 @@ struct SyncRequest {
   uint32_t offset = 0;
   uint32_t sizeLog2 = 0;
   bool isReference = false;  ///< Atomic: a and b are references
+  bool isElement = false;    ///< Atomic: of an array, whose elements may be read plainly as well
   uint64_t a = 0, b = 0;
 
   bool isRelease() const;  ///< the thread's writes must be home and acknowledged before it is carried out

@@ -9,7 +9,8 @@ bool Copies::use(rt::ThreadContext& ctx, ObjectRef object) {
   std::lock_guard lock(shard.mutex);
   rt::ObjectHeader& header = *rt::header(object);
   const uint64_t word = header.epochWord.load(std::memory_order_relaxed);
-  const bool neverAges = core_.options.fault == Fault::UnusedNeverAges && !(word & rt::kEpochUsed) && word > rt::kWriterMask;
+  const bool neverAges =
+      core_.options.fault == Fault::UnusedNeverAges && !(word & rt::kEpochUsed) && word > rt::kWriterMask;
   if (rt::stampOf(word) < ctx.epoch && !neverAges) return false;
   if (word >= rt::kEpochLease) return true;
   header.epochWord.store(word | rt::kEpochUsed, std::memory_order_release);

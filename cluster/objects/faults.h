@@ -8,23 +8,23 @@ namespace jvmc::cluster {
 
 enum class Fault : uint8_t {
   None,
-  StampAtReply,           ///< a copy is stamped when it arrives, not when it is asked for
-  NoAckWait,              ///< a release does not wait until its writes are applied
-  RefreshOverwrites,      ///< a refresh replaces a dirty copy instead of merging around its fields
-  FirstFlusherDropsTwin,  ///< the twin goes with the first of several writers
-  HomeClockNotBumped,     ///< a remote release leaves the home's clock alone
-  BytewiseReferences,     ///< references are compared byte by byte
-  WideDiff,               ///< bytes are compared eight at a time
-  FetchOverlapsFlush,     ///< a fetch does not wait for a flush of the same object
-  IgnoreForeignFlush,     ///< a release does not wait for another thread's flush that carries its bytes
-  MoveWithoutHandshake,   ///< a block leaves although threads rely on checks they made before
-  MoveWithoutPrepare,     ///< a block arrives while transactions of its new home are in flight
-  ArrivalDoesNotTick,     ///< a block arrives and the clock of its new home stands still
-  NeighboursUnchecked,    ///< what comes along with a fetch is installed whatever has happened to it meanwhile
-  FreezeWithoutFlush,     ///< a frozen object is published before what was written to its copy is home
+  StampAtReply,             ///< a copy is stamped when it arrives, not when it is asked for
+  NoAckWait,                ///< a release does not wait until its writes are applied
+  RefreshOverwrites,        ///< a refresh replaces a dirty copy instead of merging around its fields
+  FirstFlusherDropsTwin,    ///< the twin goes with the first of several writers
+  HomeClockNotBumped,       ///< a remote release leaves the home's clock alone
+  BytewiseReferences,       ///< references are compared byte by byte
+  WideDiff,                 ///< bytes are compared eight at a time
+  FetchOverlapsFlush,       ///< a fetch does not wait for a flush of the same object
+  IgnoreForeignFlush,       ///< a release does not wait for another thread's flush that carries its bytes
+  MoveWithoutHandshake,     ///< a block leaves although threads rely on checks they made before
+  MoveWithoutPrepare,       ///< a block arrives while transactions of its new home are in flight
+  ArrivalDoesNotTick,       ///< a block arrives and the clock of its new home stands still
+  NeighboursUnchecked,      ///< what comes along with a fetch is installed whatever has happened to it meanwhile
+  FreezeWithoutFlush,       ///< a frozen object is published before what was written to its copy is home
   AheadWithoutTransaction,  ///< a copy that is asked for before anybody needs it may be flushed meanwhile
   UnusedNeverAges,          ///< a copy that nobody has used since it came serves any thread, however old it is
-  BlockedIsQuiet,         ///< a thread that waits for a fetch counts as relying on no check
+  BlockedIsQuiet,           ///< a thread that waits for a fetch counts as relying on no check
 };
 
 }  // namespace jvmc::cluster

@@ -52,7 +52,8 @@ ObjectRef HomeSide::awaited(std::span<const uint8_t> payload) const {
   };
   ByteReader in(payload);
   const auto kind = ObjectMessage(in.get<uint8_t>());
-  // Answers for each object whether it is here now. It must not wait: it couples blocks whose moves may need each other.
+  // Answers for each object whether it is here now. It must not wait: it couples blocks whose moves may need each
+  // other.
   if (kind == ObjectMessage::Refresh) return rt::kNullRef;
   if (kind == ObjectMessage::Flush) {
     for (uint32_t left = in.getCount(12); left > 0 && in.ok(); --left) {
@@ -276,7 +277,7 @@ bool HomeSide::sensibleAtomic(const SyncRequest& request, const rt::ClassInfo& i
   const uint64_t offset = request.offset;
   if (offset < shape.begin() || offset + size > shape.end() || offset % size != 0) return false;
   if (core_.options.fault == Fault::None && shape.granularity(offset & ~uint64_t(7)) != request.sizeLog2) return false;
-  if (shape.isReference(offset) != request.isReference) return false;
+  if (shape.isReference(offset) != request.isReference || shape.isArray() != request.isElement) return false;
   return !request.isReference || (core_.acceptable(request.a) && core_.acceptable(request.b));
 }
 

@@ -154,6 +154,7 @@ Bytes encodeSync(const SyncRequest& request) {
   out.put(request.offset);
   out.put(uint8_t(request.sizeLog2));
   out.put(request.isReference);
+  out.put(request.isElement);
   out.put(request.a);
   out.put(request.b);
   return out.take();
@@ -170,6 +171,7 @@ SyncRequest getSync(ByteReader& in) {
   request.offset = in.get<uint32_t>();
   request.sizeLog2 = in.get<uint8_t>();
   request.isReference = in.getBool();
+  request.isElement = in.getBool();
   request.a = in.get<uint64_t>();
   request.b = in.get<uint64_t>();
   return request;

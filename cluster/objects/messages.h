@@ -9,7 +9,8 @@
 //      ->   u8 status | u8 answered | resumption, if answered
 //   PREPARE and BLOCKS: see block_mover.cpp
 //   REFRESH u8 6 | seed u64 | u32 objects | each: ref u64, hash u64 of what the copy holds (contentHash)
-//      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not homed here, or too much)
+//      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not
+//      homed here, or too much)
 //
 // status: 0 done; 1 refused (the object is not homed at the receiver and never was, or the message makes no sense);
 // 2 moved, followed by whereabouts: u32 node, u32 moves (HomeMap::learn). A receiver trusts nothing: lengths,
@@ -35,8 +36,8 @@ enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2 };
 /// Where REFRESH says how many objects follow, and the bytes of each.
 inline constexpr size_t kRefreshCountAt = 9;
 inline constexpr size_t kRefreshObjectBytes = 16;
-/// Of an object's data, in REFRESH: equal for two contents that differ with probability 2^-64, whatever they are, because
-/// nobody knows the seed before.
+/// Of an object's data, in REFRESH: equal for two contents that differ with probability 2^-64, whatever they are,
+/// because nobody knows the seed before.
 uint64_t contentHash(std::span<const uint8_t> data, uint64_t seed);
 
 /// The copy of one object, as it travels.

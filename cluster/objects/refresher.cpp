@@ -16,8 +16,7 @@ constexpr size_t kAnswerHeadBytes = 18;
 
 }  // namespace
 
-void Refresher::refresh(ObjectRef object, uint64_t stamp, ReadGroups::Number group,
-                        std::span<const ObjectRef> others) {
+void Refresher::refresh(ObjectRef object, uint64_t stamp, ReadGroups::Number group, std::span<const ObjectRef> others) {
   // A new seed each time: contents that collide once do not collide for ever.
   const Question question{stamp, stamp ^ (object * 0x9E37'79B9'7F4A'7C15ull), object};
   std::map<NodeId, Batch> batches;
@@ -83,17 +82,17 @@ void Refresher::send(NodeId home, Batch&& batch, const Question& question) {
   core_.stats.refreshMessages++;
   core_.stats.refreshedObjects += batch.objects.size();
   const int64_t sent = steadyNanos();
-  core_.net.request(home, Channel::Objects, batch.asked.take(),
-                    [this, home, question, sent, objects = std::move(batch.objects)](Result<Bytes> reply) {
-                      if (objects.front() == question.wanted) core_.stats.fetchNanos.add(steadyNanos() - sent);
-                      if (!reply.ok())
-                        return core_.host.fatal(
-                            std::move(reply).error().withContext(fmt::format("reading from node {}", home.value)));
-                      bool sound = false;
-                      core_.host.accessGuest([&] { sound = onReply(objects, question, *reply); });
-                      if (!sound)
-                        core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.value)});
-                    });
+  core_.net.request(
+      home, Channel::Objects, batch.asked.take(),
+      [this, home, question, sent, objects = std::move(batch.objects)](Result<Bytes> reply) {
+        if (objects.front() == question.wanted) core_.stats.fetchNanos.add(steadyNanos() - sent);
+        if (!reply.ok())
+          return core_.host.fatal(
+              std::move(reply).error().withContext(fmt::format("reading from node {}", home.value)));
+        bool sound = false;
+        core_.host.accessGuest([&] { sound = onReply(objects, question, *reply); });
+        if (!sound) core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.value)});
+      });
 }
 
 /// I/O thread. False if the reply makes no sense; then the program ends, and who waits is never woken.

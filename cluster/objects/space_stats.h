@@ -41,16 +41,16 @@ using StatSink = std::function<void(const std::string& name, uint64_t value)>;
 void reportHistogram(const StatSink& sink, const std::string& name, const LatencyHistogram& histogram);
 
 struct SpaceStats {
-  Counter slowReads{0}, slowWrites{0};  ///< checks that left the inline path
-  Counter slowHits{0};                  ///< of these: the copy was valid all the same
-  Counter fetches{0}, fetchBytes{0};    ///< objects asked for from their homes
-  Counter blockWaits{0};                ///< a check had to wait for a block that was changing its home
-  Counter neighbours{0};                ///< objects that came along with these, and were new here
+  Counter slowReads{0}, slowWrites{0};              ///< checks that left the inline path
+  Counter slowHits{0};                              ///< of these: the copy was valid all the same
+  Counter fetches{0}, fetchBytes{0};                ///< objects asked for from their homes
+  Counter blockWaits{0};                            ///< a check had to wait for a block that was changing its home
+  Counter neighbours{0};                            ///< objects that came along with these, and were new here
   Counter refreshMessages{0}, refreshedObjects{0};  ///< stale copies asked for together
   Counter refreshedSame{0};                         ///< of these: the home held the same
-  Counter busyWaits{0};                 ///< a check had to wait for another thread's fetch or flush
-  Counter joins{0}, twinBytes{0};       ///< first writes to a copy
-  Counter releases{0};                  ///< that had something to flush
+  Counter busyWaits{0};                             ///< a check had to wait for another thread's fetch or flush
+  Counter joins{0}, twinBytes{0};                   ///< first writes to a copy
+  Counter releases{0};                              ///< that had something to flush
   Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale

@@ -57,9 +57,11 @@ extern "C" int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef ob
     return 0;
   }
   AtomicOp what = AtomicOp(op);
-  ensureReadable(ctx, object);  // the class word is read below
+  // Any copy tells the class; what the object holds now is read at its home.
+  if (header(object)->epochWord.load(std::memory_order_acquire) == kEpochInvalid) ensureReadable(ctx, object);
   bool stores = what != AtomicOp::Load;
-  bool isReference = sizeLog2 == 3 && holdsReference(*ctx->classes[classIndexOf(object)], uint32_t(offset));
+  const ClassInfo& info = *ctx->classes[classIndexOf(object)];
+  bool isReference = sizeLog2 == 3 && holdsReference(info, uint32_t(offset));
   bool checked = ctx->vm->space().checked();
   // At home, with nothing to flush, it is one machine instruction.
   if (isHome(object) && (!stores || ctx->writerSlot == 0)) {
@@ -75,6 +77,7 @@ extern "C" int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef ob
   request.offset = uint32_t(offset);
   request.sizeLog2 = uint32_t(sizeLog2);
   request.isReference = isReference;
+  request.isElement = info.shape != ObjectShape::Instance;
   request.a = uint64_t(a);
   request.b = uint64_t(b);
   return int64_t(submitAndWait(*ctx, request, WaitKind::Access, false));

@@ -75,8 +75,7 @@ Resumption SyncHome::accessField(const SyncRequest& request) {
     ports_.storeBarrier(request.object, request.offset, request.atomicOp == AtomicOp::Cas ? request.b : request.a);
   uint64_t value =
       accessAtomically(request.atomicOp, request.object + request.offset, request.sizeLog2, request.a, request.b);
-  // A store too: the thread may read the element next by a plain load, and must not find a copy from before its store.
-  return valueAnswer(value, true);
+  return valueAnswer(value, request.isAcquire());
 }
 
 void SyncHome::onTimer(uint64_t object, uint64_t thread, uint64_t ticket) {

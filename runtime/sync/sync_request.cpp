@@ -6,12 +6,14 @@ namespace {
 
 enum Order : uint8_t { kNone = 0, kRelease = 1, kAcquire = 2, kBoth = 3 };
 
-Order orderOf(AtomicOp op) {
+Order orderOf(AtomicOp op, bool isElement) {
   switch (op) {
     case AtomicOp::Load:
       return kAcquire;
     case AtomicOp::Store:
-      return kRelease;
+      // The thread may read the element next by a plain load, and must not find a copy from before its store. A
+      // volatile field is never read plainly.
+      return isElement ? kBoth : kRelease;
     case AtomicOp::Cas:
     case AtomicOp::Add:
     case AtomicOp::Swap:
@@ -33,7 +35,7 @@ Order orderOf(const SyncRequest& request) {
     case SyncOp::CancelWait:
       return kNone;
     case SyncOp::Atomic:
-      return orderOf(request.atomicOp);
+      return orderOf(request.atomicOp, request.isElement);
     case SyncOp::ThreadStart:
     case SyncOp::ThreadEnd:
       return kRelease;

@@ -49,8 +49,8 @@ void frozenPublication(TestCluster& cluster, uint32_t threads);
 /// was before, in part too, but nothing that was never written; and it is still made once.
 void doubleChecked(TestCluster& cluster, uint32_t threads, bool isVolatile);
 
-/// Threads read the same records again and again, so that these are asked for together, and store to fields of their own
-/// in them. Nothing a thread stored may vanish.
+/// Threads read the same records again and again, so that these are asked for together, and store to fields of their
+/// own in them. Nothing a thread stored may vanish.
 void readSets(TestCluster& cluster, uint32_t threads);
 
 /// Unsynchronised references: each read must give a reference that somebody wrote, never a mixture.

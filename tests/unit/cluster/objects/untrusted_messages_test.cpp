@@ -238,7 +238,8 @@ TEST(UntrustedMessagesTest, MutatedRequestsTouchNothingElse) {
   const Bytes seeds[] = {encodeFetch(LoneNode::local(kByteArray), true),
                          flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1)),
                          flushMessage(LoneNode::local(kByteArray), 28, Bytes(5, 2)),
-                         flushMessage(LoneNode::local(kReferenceArray), 32, Bytes(16, 0)), encodeSync(sync),
+                         flushMessage(LoneNode::local(kReferenceArray), 32, Bytes(16, 0)),
+                         encodeSync(sync),
                          refreshMessage(LoneNode::local(kReferenceArray), 0)};
   Prng random(42);
   int done = 0;

@@ -219,6 +219,19 @@ TEST(SyncHome, a_reference_store_runs_the_barrier_first) {
   EXPECT_EQ(object.fields[1].load(), 0x4000u);
 }
 
+TEST_F(SyncHomeTest, a_store_to_an_element_makes_older_copies_stale_and_one_to_a_field_does_not) {
+  SyncRequest store = request(SyncOp::Atomic, 1, object.ref());
+  store.atomicOp = AtomicOp::Store;
+  store.offset = 24;
+  store.sizeLog2 = 3;
+  EXPECT_FALSE(home.handle(store, true)->acquire);
+  store.isElement = true;
+  EXPECT_TRUE(home.handle(store, true)->acquire);
+  store.isElement = false;
+  store.atomicOp = AtomicOp::Add;
+  EXPECT_TRUE(home.handle(store, true)->acquire);
+}
+
 TEST_F(SyncHomeTest, a_remote_release_ticks_the_clock_and_its_answer_says_so) {
   uint64_t before = clock;
   auto entered = home.handle(request(SyncOp::MonitorEnter, 1, object.ref()), true);
