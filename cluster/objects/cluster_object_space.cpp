@@ -96,7 +96,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
       core_.host.wait(ctx, std::move(token));
       return false;
     case Found::Free:
-      ask(object, stamp, group, token);
+      ask(ctx, object, stamp, group, token);
       core_.host.wait(ctx, std::move(token));
       break;
   }
@@ -110,7 +110,8 @@ void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, WaitTo
   if (core_.gates.wait(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
 }
 
-void ClusterObjectSpace::ask(ObjectRef object, uint64_t stamp, ReadGroups::Number group, const WaitToken& token) {
+void ClusterObjectSpace::ask(const ThreadContext& ctx, ObjectRef object, uint64_t stamp, ReadGroups::Number group,
+                             const WaitToken& token) {
   const std::vector<ObjectRef> together = copies_.usedWith(group);
   core_.stats.fetches++;
   if (together.empty()) return sendFetch(object, stamp, token);
@@ -119,7 +120,7 @@ void ClusterObjectSpace::ask(ObjectRef object, uint64_t stamp, ReadGroups::Numbe
     std::lock_guard lock(shard.mutex);
     shard.entries[object].waiters.push_back([this, token] { core_.host.wake(token); });
   }
-  refresher_.refresh(object, stamp, group, together);
+  refresher_.refresh(object, stamp, ctx.epoch, group, together);
 }
 
 void ClusterObjectSpace::sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token) {

@@ -55,7 +55,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   bool fetch(rt::ThreadContext& ctx, ObjectRef object);
   void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, WaitToken token);
   /// Asks for an object that is busy now, and for more that may be wanted with it.
-  void ask(ObjectRef object, uint64_t stamp, ReadGroups::Number group, const WaitToken& token);
+  void ask(const rt::ThreadContext& ctx, ObjectRef object, uint64_t stamp, ReadGroups::Number group,
+           const WaitToken& token);
   void sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token);
   void onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home, const Moment& asked,
                  Result<Bytes> reply);

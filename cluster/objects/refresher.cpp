@@ -1,6 +1,7 @@
 #include "cluster/objects/refresher.h"
 
 #include <map>
+#include <random>
 
 namespace jvmc::cluster {
 
@@ -16,9 +17,13 @@ constexpr size_t kAnswerHeadBytes = 18;
 
 }  // namespace
 
-void Refresher::refresh(ObjectRef object, uint64_t stamp, ReadGroups::Number group, std::span<const ObjectRef> others) {
+Refresher::Refresher(SpaceCore& core, Copies& copies)
+    : core_(core), copies_(copies), secret_(uint64_t(std::random_device{}()) << 32 | std::random_device{}()) {}
+
+void Refresher::refresh(ObjectRef object, uint64_t stamp, uint64_t epoch, ReadGroups::Number group,
+                        std::span<const ObjectRef> others) {
   // A new seed each time: contents that collide once do not collide for ever.
-  const Question question{stamp, stamp ^ (object * 0x9E37'79B9'7F4A'7C15ull), object};
+  const Question question{stamp, secret_ ^ stamp ^ (object * 0x9E37'79B9'7F4A'7C15ull), object};
   std::map<NodeId, Batch> batches;
   const auto enqueue = [&](ObjectRef each) {
     const NodeId home = core_.homes.homeOf(each);
@@ -33,19 +38,19 @@ void Refresher::refresh(ObjectRef object, uint64_t stamp, ReadGroups::Number gro
   enqueue(object);
   int examined = 0;
   for (ObjectRef other : others) {
-    if (other != object && begin(other, stamp, group)) enqueue(other);
+    if (other != object && begin(other, epoch, group)) enqueue(other);
     if (++examined == kSentAhead) sendAll();
   }
   sendAll();
 }
 
 /// Makes the copy busy if it may be asked for without anybody waiting for it.
-bool Refresher::begin(ObjectRef object, uint64_t stamp, ReadGroups::Number group) {
+bool Refresher::begin(ObjectRef object, uint64_t epoch, ReadGroups::Number group) {
   EntryTable::Shard& shard = core_.table.shard(object);
   std::lock_guard lock(shard.mutex);
   const rt::ObjectHeader& header = *rt::header(object);
   const uint64_t word = header.epochWord.load(std::memory_order_relaxed);
-  if (word == rt::kEpochInvalid || word >= rt::kEpochLease || rt::stampOf(word) >= stamp) return false;
+  if (rt::stampOf(word) == rt::kEpochInvalid || rt::stampOf(word) >= epoch) return false;
   const BlockHome home = core_.homes.at(object);
   if (home.state != HomeState::Settled || home.node == core_.self) return false;
   if (header.lockWord.load(std::memory_order_relaxed) != group) return false;

@@ -22,11 +22,13 @@ namespace jvmc::cluster {
 
 class Refresher {
  public:
-  Refresher(SpaceCore& core, Copies& copies) : core_(core), copies_(copies) {}
+  Refresher(SpaceCore& core, Copies& copies);
 
   /// Asks for `object`, which the caller has made busy at `stamp` and waits for, and for those of `others` that are in
-  /// the group still, stale and idle. Returns when the questions are on their way. Caller: a thread in guest code.
-  void refresh(ObjectRef object, uint64_t stamp, ReadGroups::Number group, std::span<const ObjectRef> others);
+  /// the group still, idle, and too old for `epoch`. Returns when the questions are on their way. Caller: a thread in
+  /// guest code.
+  void refresh(ObjectRef object, uint64_t stamp, uint64_t epoch, ReadGroups::Number group,
+               std::span<const ObjectRef> others);
 
  private:
   struct Batch {
@@ -40,7 +42,7 @@ class Refresher {
     ObjectRef wanted;  ///< a thread waits for it
   };
 
-  bool begin(ObjectRef object, uint64_t stamp, ReadGroups::Number group);
+  bool begin(ObjectRef object, uint64_t epoch, ReadGroups::Number group);
   void add(Batch& batch, ObjectRef object, const Question& question);
   void send(NodeId home, Batch&& batch, const Question& question);
   bool onReply(std::span<const ObjectRef> objects, const Question& question, std::span<const uint8_t> reply);
@@ -48,6 +50,7 @@ class Refresher {
 
   SpaceCore& core_;
   Copies& copies_;
+  const uint64_t secret_;  ///< in each seed
 };
 
 }  // namespace jvmc::cluster
