@@ -192,7 +192,7 @@ const std::vector<LitmusProgram>& litmusPrograms() {
       {"neighbour_bytes", 2, [](TestCluster& c) { neighbourBytes(c); }},
       {"hoisted_checks", 3, [](TestCluster& c) { hoistedChecks(c, 2); }},
       {"neighbourhood", 3, [](TestCluster& c) { neighbourhood(c, 2); }},
-      {"read sets", 3, [](TestCluster& c) { readSets(c, 2); }},
+      {"read_sets", 3, [](TestCluster& c) { readSets(c, 2); }},
       {"frozen_publication", 3, [](TestCluster& c) { frozenPublication(c, 2); }},
       {"double_checked_volatile", 3, [](TestCluster& c) { doubleChecked(c, 2, true); }},
       {"double_checked_plain", 3, [](TestCluster& c) { doubleChecked(c, 2, false); }},

@@ -283,6 +283,7 @@ uint64_t Mutator::atomic(rt::AtomicOp op, ObjectRef object, uint32_t offset, uin
   request.atomicOp = op;
   request.offset = offset;
   request.sizeLog2 = 3;
+  request.isElement = node.cluster.isArray(object);
   request.a = a;
   request.b = b;
   return submit(request).value;
@@ -361,9 +362,11 @@ TestCluster::~TestCluster() {
 }
 
 ObjectRef TestCluster::object(uint32_t node, TestClass type, uint32_t length) {
-  const uint64_t bytes = ObjectShape(*TestClasses().at(type), length).end();
+  const TestClasses classes;
+  const ObjectShape shape(*classes.at(type), length);
   const ObjectRef address = kPlan.regionBase(node) + nextFree_[node];
-  nextFree_[node] += (bytes + 15) & ~uint64_t(15);
+  nextFree_[node] += (shape.end() + 15) & ~uint64_t(15);
+  if (shape.isArray()) arrays_.insert(address);
   planned_.push_back({address, type, length});
   return address;
 }

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -164,6 +165,7 @@ class TestCluster {
   std::string firstError() const { return shared_->firstError; }
   const TestOptions& options() const { return options_; }
   uint32_t mutators() const { return options_.nodes * threads_; }
+  bool isArray(ObjectRef object) const { return arrays_.contains(object); }
 
  private:
   friend class TestNode;
@@ -179,6 +181,7 @@ class TestCluster {
   Shared* shared_;
   uint32_t threads_ = 0;
   std::vector<Planned> planned_;
+  std::set<ObjectRef> arrays_;  ///< of these
   std::vector<uint64_t> nextFree_;
 };
 
