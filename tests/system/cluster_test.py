@@ -214,6 +214,13 @@ class Ends(ClusterTest):
 
 
 class Usage(ClusterTest):
+
+    def test_statistics_go_to_standard_output_after_what_the_program_prints(self):
+        result = self.jvmcluster("run", "--stats", "-", PROGRAMS / "numbers.ir", 3)
+        self.assertEqual(result.returncode, 0)
+        printed, brace, rest = result.stdout.partition("{")
+        self.assertEqual(json.loads(brace + rest)["exitCode"], 0)
+        self.assertEqual(printed, self.jvmcluster("run", PROGRAMS / "numbers.ir", 3).stdout)
     def fails(self, code, part, *arguments):
         result = self.jvmcluster(*arguments)
         self.assertEqual(result.returncode, code, result.stderr)

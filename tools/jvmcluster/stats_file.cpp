@@ -1,5 +1,6 @@
 #include "tools/jvmcluster/stats_file.h"
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "ir/support/write_file.h"
@@ -55,7 +56,10 @@ Status writeStats(const std::string& path, const std::string& program, const clu
   }
   stats["nodes"] = std::move(nodes);
   stats["total"] = std::move(total);
-  return writeFile(path, stats.dump(2) + '\n');
+  const std::string text = stats.dump(2) + '\n';
+  if (path != "-") return writeFile(path, text);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return Unit{};
+  return Error{ErrorCode::kIo, "cannot write statistics to standard output"};
 }
 
 }  // namespace jvmc::tool
