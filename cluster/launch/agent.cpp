@@ -185,6 +185,19 @@ class Agent::Server final : public schema::Agent::Server {
     });
   }
 
+  kj::Promise<void> inspect(InspectContext context) override {
+    auto params = context.getParams();
+    return agent_.controlOf(params.getProgram().cStr())
+        .then([context, classes = params.getClasses(),
+               collect = params.getCollect()](schema::Control::Client control) mutable {
+          auto request = control.inspectRequest();
+          request.setClasses(classes);
+          request.setCollect(collect);
+          return request.send().then(
+              [context](auto response) mutable { context.getResults().setReports(response.getReports()); });
+        });
+  }
+
   kj::Promise<void> migrate(MigrateContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())

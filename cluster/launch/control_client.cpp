@@ -58,6 +58,19 @@ class RpcControlClient final : public ControlClient {
       return request.send().then([](auto r) { return decodeList<ThreadView>(r.getThreads()); });
     });
   }
+  Result<std::vector<std::string>> inspect(const std::string& program, uint32_t classes, bool collect) override {
+    return wait<std::vector<std::string>>([&] {
+      auto request = control().inspectRequest();
+      request.setProgram(program);
+      request.setClasses(classes);
+      request.setCollect(collect);
+      return request.send().then([](auto r) {
+        std::vector<std::string> reports;
+        for (auto report : r.getReports()) reports.emplace_back(report.cStr());
+        return reports;
+      });
+    });
+  }
   Status migrate(const std::string& program, uint64_t thread, uint32_t node) override {
     return wait<Unit>([&] {
       auto request = control().migrateRequest();

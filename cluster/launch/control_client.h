@@ -1,4 +1,4 @@
-// Asks running clusters: what `ps`, `nodes`, `migrate` and `stop` are made of. Calls block.
+// Asks running clusters: what `ps`, `nodes`, `inspect`, `migrate` and `stop` are made of. Calls block.
 #pragma once
 
 #include <memory>
@@ -23,6 +23,8 @@ class ControlClient {
   /// `program` is an id or a prefix of one; empty: the only one. kNotFound or kInvalidInput (ambiguous) otherwise.
   virtual Result<std::vector<NodeView>> nodes(const std::string& program) = 0;
   virtual Result<std::vector<ThreadView>> threads(const std::string& program) = 0;
+  /// A JSON object of each node that answers (ProgramNode::inspect).
+  virtual Result<std::vector<std::string>> inspect(const std::string& program, uint32_t classes, bool collect) = 0;
   virtual Status migrate(const std::string& program, uint64_t thread, uint32_t node) = 0;
   /// Returns when the blocks have moved.
   virtual Result<BlocksMovedView> moveBlocks(const std::string& program, uint32_t source, uint32_t target,

@@ -27,6 +27,9 @@ class ProgramNode {
   virtual std::vector<ThreadView> threads() = 0;
   /// Fills what the VM knows: threads, heapBytes.
   virtual void describe(NodeView& view) = 0;
+  /// What lies on this node, and the statistics so far, as a JSON object. `classes`: how many to list. Takes about 20
+  /// ns an object, while the program goes on; `collect` stops it for a collection first.
+  virtual std::string inspect(uint32_t classes, bool collect) = 0;
   /// Asks a thread to move. False if it is not on this node.
   virtual bool migrate(uint64_t thread, NodeId target) = 0;
   /// Moves at most `bytes` of blocks homed here to `target`; `done` runs once, on any thread, unless the program ends

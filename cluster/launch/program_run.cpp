@@ -18,6 +18,7 @@ namespace {
 
 constexpr auto kFinishTime = 5 * kj::SECONDS;        // for a node to stop its threads and report
 constexpr auto kCommandTime = 5 * kj::SECONDS;       // for a node to answer a question
+constexpr auto kInspectTime = 12 * kj::SECONDS;      // for one that counts its objects, or collects first
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 
 /// The promise, or nothing if it fails or takes too long.
@@ -263,6 +264,16 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
     });
   }
 
+  kj::Promise<void> inspect(InspectContext context) override {
+    auto params = context.getParams();
+    check(params.getProgram());
+    return run_.inspect(params.getClasses(), params.getCollect())
+        .then([context](std::vector<std::string> reports) mutable {
+          auto out = context.getResults().initReports(uint32_t(reports.size()));
+          for (uint32_t i = 0; i < reports.size(); ++i) out.set(i, reports[i]);
+        });
+  }
+
   kj::Promise<void> migrate(MigrateContext context) override {
     auto params = context.getParams();
     check(params.getProgram());
@@ -323,6 +334,19 @@ kj::Promise<std::vector<ThreadView>> ProgramRun::threadViews() {
     asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).threadsRequest().send().then([](auto response) {
       return decodeList<ThreadView>(response.getThreads());
     })));
+  return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
+}
+
+kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool collect) {
+  auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<std::vector<std::string>>>>(nodes_.size());
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    auto request = vm(i).inspectRequest();
+    request.setClasses(classes);
+    request.setCollect(collect);
+    asks.add(orNothing(loop_.timer(), kInspectTime, request.send().then([](auto response) {
+      return std::vector<std::string>{response.getReport().cStr()};
+    })));
+  }
   return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
 }
 

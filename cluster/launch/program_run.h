@@ -85,6 +85,7 @@ class ProgramRun final {
   void loseNode(uint32_t node, const std::string& how);
   kj::Promise<std::vector<NodeView>> nodeViews();
   kj::Promise<std::vector<ThreadView>> threadViews();
+  kj::Promise<std::vector<std::string>> inspect(uint32_t classes, bool collect);
   kj::Promise<void> migrate(uint64_t thread, uint32_t target);
   kj::Promise<BlocksMovedView> moveBlocks(uint32_t source, uint32_t target, uint64_t bytes);
   schema::VmProcess::Client& vm(uint32_t node) { return KJ_ASSERT_NONNULL(nodes_[node].vm); }

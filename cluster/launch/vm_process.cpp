@@ -157,6 +157,13 @@ class VmProcess::Server final : public schema::VmProcess::Server {
         .then([context](NodeView view) mutable { encode(view, context.getResults().initInfo()); });
   }
 
+  kj::Promise<void> inspect(InspectContext context) override {
+    const uint32_t classes = context.getParams().getClasses();
+    const bool collect = context.getParams().getCollect();
+    return onNode([classes, collect](ProgramNode& node) { return Result<std::string>(node.inspect(classes, collect)); })
+        .then([context](std::string report) mutable { context.getResults().setReport(report); });
+  }
+
   kj::Promise<void> migrate(MigrateContext context) override {
     uint64_t thread = context.getParams().getThread();
     NodeId target(context.getParams().getTarget());

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -10,6 +12,7 @@
 #include "ir/binary/reader.h"
 #include "runtime/frames/capture_stats.h"
 #include "runtime/frames/codec.h"
+#include "runtime/helpers/throwing.h"
 #include "runtime/natives/native_table.h"
 #include "runtime/sync/local_object_space.h"
 
@@ -89,6 +92,34 @@ Json codeJson(const rt::CodeStats& code) {
           {"codeBytes", code.codeBytes},
           {"compileNanos", code.compileNanos},
           {"failures", code.failures}};
+}
+
+/// Objects homed here, those of the classes with most bytes one by one.
+Json homedJson(rt::Vm& vm, uint32_t classesMax) {
+  struct Count {
+    rt::ClassIndex index;
+    uint64_t objects = 0, bytes = 0;
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<Count> counts;
+  Count all{};
+  vm.heap().forEachSurvivor([&](rt::ClassIndex index, uint64_t bytes) {
+    while (counts.size() <= index) counts.push_back({rt::ClassIndex(counts.size())});
+    for (Count* count : {&counts[index], &all}) {
+      ++count->objects;
+      count->bytes += bytes;
+    }
+  });
+  const auto nanos = std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+  std::sort(counts.begin(), counts.end(),
+            [](const Count& a, const Count& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.index < b.index; });
+  Json classes = Json::array();
+  for (const Count& count : counts) {
+    if (count.objects == 0 || classes.size() == classesMax) break;
+    classes.push_back(
+        {{"class", rt::className(vm.layout(), count.index)}, {"objects", count.objects}, {"bytes", count.bytes}});
+  }
+  return {{"objects", all.objects}, {"bytes", all.bytes}, {"classes", classes}, {"countNanos", nanos}};
 }
 
 /// "objects.fetches" becomes {"objects": {"fetches": ...}}.
@@ -194,10 +225,16 @@ class VmProgramNode final : public ProgramNode {
     vm_->scheduler().stopAll();
     Json stats = {{"node", self_.value}, {"pid", getpid()}};
     stats["captures"] = Json::parse(vm_->captureStats().toJson());
-    stats["heap"] = heapJson(vm_->heap().stats());
-    if (vm_->options().mode != rt::RunMode::Interp && vm_->code()) stats["code"] = codeJson(vm_->code()->stats());
-    surroundings_->report([&](const std::string& name, uint64_t value) { putNested(stats, name, value); });
+    addStats(stats);
     return stats.dump();
+  }
+
+  std::string inspect(uint32_t classes, bool collect) override {
+    if (collect) vm_->heap().collect(nullptr);
+    Json report = {{"node", self_.value}, {"pid", getpid()}};
+    report["homed"] = homedJson(*vm_, classes);
+    addStats(report);
+    return report.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   std::vector<ThreadView> threads() override {
@@ -233,6 +270,13 @@ class VmProgramNode final : public ProgramNode {
   }
 
  private:
+  /// What may be read while the program runs.
+  void addStats(Json& into) {
+    into["heap"] = heapJson(vm_->heap().stats());
+    if (vm_->options().mode != rt::RunMode::Interp && vm_->code()) into["code"] = codeJson(vm_->code()->stats());
+    surroundings_->report([&](const std::string& name, uint64_t value) { putNested(into, name, value); });
+  }
+
   NodeId self_;
   std::unique_ptr<ir::Module> module_;
   std::unique_ptr<Surroundings> surroundings_;

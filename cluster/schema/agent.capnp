@@ -2,7 +2,7 @@
 #
 # Roles. An *agent* (`jvmcluster node`) offers its machine: it starts one VM process for each node of a program that is
 # placed on it, and knows all other agents. A *launcher* asks an agent for the list, has a VM process started at each,
-# and then talks to those directly (launch.capnp). A *command* (ps, nodes, migrate, stop) talks to an agent, or to the
+# and then talks to those directly (launch.capnp). A *command* (ps, nodes, inspect, migrate, stop) talks to an agent, or to the
 # control socket of a launcher that runs a program on one machine only: both offer `Control`.
 #
 # Joining. A new agent calls `join` at the one it was told of, gets the list, and calls `join` at each of the others. Two
@@ -48,6 +48,8 @@ interface Control {
   agents @5 () -> (agents :List(AgentInfo));
   # Moves homes of blocks from one node to another; returns when they have moved.
   moveBlocks @6 (program :Text, source :UInt32, target :UInt32, bytes :UInt64) -> (moved :Launch.BlocksMoved);
+  # A report of each node that answers (VmProcess.inspect).
+  inspect @7 (program :Text, classes :UInt32, collect :Bool) -> (reports :List(Text));
 }
 
 interface VmHandle {

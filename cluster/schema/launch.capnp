@@ -104,6 +104,9 @@ interface VmProcess {
   migrate @5 (thread :UInt64, target :UInt32) -> (found :Bool);
   # Moves homes of blocks; returns when they have moved.
   moveBlocks @6 (target :UInt32, bytes :UInt64) -> (moved :BlocksMoved);
+  # What lies here and what it has cost so far: a JSON object, members as in --stats and `homed`. `classes`: how many of
+  # them to list, those with most bytes; `collect`: collect garbage first.
+  inspect @7 (classes :UInt32, collect :Bool) -> (report :Text);
 }
 
 interface Launcher {

@@ -19,6 +19,8 @@ namespace {
 constexpr uint64_t kMinGrowth = 32u << 20;
 /// An object larger than this does not make its context give up a partly used area.
 constexpr uint64_t kMediumBytes = 2u << 10;
+/// Blocks that forEachSurvivor visits under one lock.
+constexpr uint32_t kSurvivorStep = 16;
 
 class RegionHeap final : public Heap {
  public:
@@ -157,7 +159,34 @@ class RegionHeap final : public Heap {
     return stats;
   }
 
+  void forEachSurvivor(const std::function<void(ClassIndex, uint64_t bytes)>& visit) override {
+    for (size_t region = 0, count = 1; region < count; ++region) {
+      for (uint32_t block = 0, end = 1; block < end; block += kSurvivorStep) {
+        World::GuestAccess access(world_);
+        std::scoped_lock lock(mutex_);
+        count = space_.regions().size();
+        if (region >= count) return;
+        end = space_.regions()[region]->highWater;
+        for (uint32_t i = block; i < std::min(block + kSurvivorStep, end); ++i)
+          visitStarts(*space_.regions()[region], i, visit);
+      }
+    }
+  }
+
  private:
+  void visitStarts(Region& region, uint32_t block, const std::function<void(ClassIndex, uint64_t bytes)>& visit) {
+    const BlockKind kind = region.blocks[block].kind;
+    if (kind != BlockKind::Small && kind != BlockKind::LargeHead) return;
+    const uint64_t* starts = region.blockBits(region.starts, block);
+    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w) {
+      for (uint64_t word = starts[w]; word; word &= word - 1) {
+        const ObjectRef ref = region.blockAddress(block) + (uint64_t(w * 64 + std::countr_zero(word)) << kGranuleShift);
+        const ClassIndex index = classIndexOf(ref);
+        visit(index, ObjectModel::bytes(*classes_[index], ref));
+      }
+    }
+  }
+
   ObjectRef initialise(uint64_t address, ClassIndex index, uint32_t length) {
     header(address)->classWord.store(index, std::memory_order_relaxed);
     if (classes_[index]->shape != ObjectShape::Instance) storeGuest(address + kArrayLengthOffset, length);

@@ -84,6 +84,10 @@ class Heap {
   virtual bool plausible(ObjectRef ref) const = 0;
   virtual bool isLocal(ObjectRef ref) const = 0;  ///< lies in a region leased to this node
   virtual HeapStats stats() const = 0;
+  /// Calls `visit` for each object homed here that a collection has found alive (it may have died since); what was
+  /// allocated after the last collection is left out, mostly. Some blocks at a time: in between the world may stop, and
+  /// allocation go on. About 20 ns an object; `visit` must not use the heap. A runtime thread, outside GuestAccess.
+  virtual void forEachSurvivor(const std::function<void(ClassIndex, uint64_t bytes)>& visit) = 0;
 
   // -- homes that move (cluster/objects/block_mover.h). A group is `withdrawn` until it is given away or restored.
   /// World stopped: picks groups homed here, at most `bytes` but at least one if there is any, and withdraws them:

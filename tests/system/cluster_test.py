@@ -253,7 +253,7 @@ class Usage(ClusterTest):
         self.fails(126, "main", "run", noMain)
 
     def test_help_of_every_command_has_examples(self):
-        for command in ("run", "node", "ps", "threads", "nodes", "migrate", "stop"):
+        for command in ("run", "node", "ps", "threads", "nodes", "inspect", "migrate", "stop"):
             result = self.jvmcluster(command, "--help")
             self.assertEqual(result.returncode, 0)
             self.assertIn("Example", result.stdout)
@@ -261,7 +261,7 @@ class Usage(ClusterTest):
     def test_the_manual_names_every_flag_and_no_other(self):
         manual = (HERE.parents[1] / "docs" / "reference" / "cli.md").read_text()
         helps = "".join(self.jvmcluster(*command, "--help").stdout for command in (
-            [], ["run"], ["node"], ["ps"], ["threads"], ["nodes"], ["migrate"], ["stop"]))
+            [], ["run"], ["node"], ["ps"], ["threads"], ["nodes"], ["inspect"], ["migrate"], ["stop"]))
         flags = set(re.findall(r"--[a-z][a-z-]+", helps))
         self.assertEqual({f for f in flags if f not in manual and f != "--version"}, set())
         self.assertEqual({f for f in re.findall(r"--[a-z][a-z-]+", manual) if f not in flags}, {"--some-flag"})
@@ -325,6 +325,44 @@ class Commands(ClusterTest):
         self.assertEqual(self.jvmcluster("migrate", "--blocks", "a lot", 0, 1).returncode, 2)
         self.assertEqual(self.jvmcluster("stop").returncode, 0)
         self.assertEqual(set(process.communicate(timeout=PATIENCE)[0].split()) - {"again"}, set())
+
+    def test_inspect_shows_what_lies_where_and_what_it_costs(self):
+        process = self.start("run", "--nodes", "3", "--balance", "off", PROGRAMS / "shared_list.ir")
+        self.assertEqual(process.stdout.readline(), "again\n")
+        before = self.json("inspect", "--collect")["nodes"]
+        self.assertEqual([n["node"] for n in before], [0, 1, 2])
+        for node in before:
+            homed = node["homed"]
+            self.assertGreater(node["heap"]["collections"], 0)
+            self.assertGreaterEqual(homed["objects"], sum(c["objects"] for c in homed["classes"]))
+            self.assertEqual([c["bytes"] for c in homed["classes"]], sorted((c["bytes"] for c in homed["classes"]), reverse=True))
+        total = {}
+        for node in before:
+            for row in node["homed"]["classes"]:
+                total[row["class"]] = total.get(row["class"], 0) + row["objects"]
+        self.assertEqual(total["Node"], 20_000)
+        self.assertGreater(sum(n["summary"]["roundTrips"] for n in before), 0)
+        for ours, theirs in (("bytesOut", "bytesIn"), ("bytesIn", "bytesOut")):
+            self.assertGreater(sum(n["summary"][ours] for n in before), 0)
+
+        self.assertGreater(self.json("migrate", "--blocks", "64M", 0, 1)["groups"], 0)
+        after = self.json("inspect", "--top", 1)["nodes"]
+        self.assertGreater(after[0]["summary"]["blocksOut"], 0)
+        self.assertEqual(after[0]["summary"]["blocksOut"], after[1]["summary"]["blocksIn"])
+        self.assertTrue(all(len(n["homed"]["classes"]) <= 1 for n in after))
+        self.assertGreater(after[1]["homed"]["objects"], before[1]["homed"]["objects"])
+
+        wide = self.jvmcluster("inspect", "-o", "wide").stdout
+        for word in ("HITS", "CLASS", "CHANNEL", "REQUEST"):
+            self.assertIn(word, wide)
+        self.assertEqual(self.jvmcluster("inspect", "zzz").returncode, 4)
+        self.assertEqual(self.jvmcluster("stop").returncode, 0)
+
+    def test_inspect_of_a_program_on_one_node(self):
+        self.start_forever()
+        node, = self.json("inspect")["nodes"]
+        self.assertEqual((node["summary"]["roundTrips"], node["summary"]["hitShare"]), (0, None))
+        self.assertEqual(self.jvmcluster("stop").returncode, 0)
 
     def test_an_ambiguous_program_lists_the_candidates(self):
         self.start_forever()
@@ -415,6 +453,7 @@ class Agents(ClusterTest):
         for at in (address, other):
             found = self.json("ps", "--cluster", at)["programs"]
             self.assertEqual([p["nodes"] for p in found], [2])
+            self.assertEqual(len(self.json("inspect", "--cluster", at)["nodes"]), 2)
         self.assertEqual(self.jvmcluster("stop", found[0]["id"][:4], "--cluster", other).returncode, 0)
         self.assertEqual(program.wait(PATIENCE), 143)
 

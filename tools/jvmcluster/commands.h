@@ -31,6 +31,7 @@ void addNode(CLI::App& app, CommonOptions& common, Action& action);
 void addPs(CLI::App& app, CommonOptions& common, Action& action);
 void addThreads(CLI::App& app, CommonOptions& common, Action& action);
 void addNodes(CLI::App& app, CommonOptions& common, Action& action);
+void addInspect(CLI::App& app, CommonOptions& common, Action& action);
 void addMigrate(CLI::App& app, CommonOptions& common, Action& action);
 void addStop(CLI::App& app, CommonOptions& common, Action& action);
 

@@ -30,6 +30,7 @@ int runMain(int argc, char** argv) {
   addPs(app, common, action);
   addThreads(app, common, action);
   addNodes(app, common, action);
+  addInspect(app, common, action);
   addMigrate(app, common, action);
   addStop(app, common, action);
 

@@ -1,6 +1,7 @@
 // Allocation: headers, zeroed memory, large objects, limits, statics, exported objects.
 #include <gmock/gmock.h>
 
+#include <map>
 #include <set>
 
 #include "heap_fixture.h"
@@ -144,6 +145,25 @@ TEST_F(HeapFixture, ExportedObjectsSurviveAndArePlausible) {
   for (int i = 0; i < 100000; ++i) put(newNode(), kValue, 1);
   EXPECT_EQ(get(kept, kValue), 7u);
   EXPECT_TRUE(heap_->plausible(kept));
+}
+
+TEST_F(HeapFixture, SurvivorsAreCountedByClass) {
+  open();
+  for (int i = 0; i < 1000; ++i) newNode();
+  for (int i = 0; i < 3; ++i) heap_->exportObject(newNode());
+  heap_->exportObject(newArray(longs_, 10));
+  heap_->exportObject(newArray(bytes_, 1 << 20));  // a large object
+  heap_->collect(&ctx_);
+  std::map<ClassIndex, std::pair<uint64_t, uint64_t>> found;  // objects, bytes
+  heap_->forEachSurvivor([&](ClassIndex index, uint64_t bytes) {
+    ++found[index].first;
+    found[index].second += bytes;
+  });
+  const auto counted = [&](ClassIndex index) { return found[index]; };
+  const uint64_t nodeBytes = table_->infos()[layout_->classIndex(node_)]->instanceBytes;
+  EXPECT_EQ(counted(layout_->classIndex(node_)), std::pair(uint64_t(3), 3 * nodeBytes));
+  EXPECT_EQ(counted(layout_->arrayIndex(longs_)), std::pair(uint64_t(1), uint64_t(kArrayElementsOffset + 80)));
+  EXPECT_EQ(counted(layout_->arrayIndex(bytes_)), std::pair(uint64_t(1), uint64_t(kArrayElementsOffset + (1 << 20))));
 }
 
 TEST_F(HeapFixture, PlausibleRefusesWhatCannotBeAnObject) {
