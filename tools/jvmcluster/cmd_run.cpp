@@ -143,7 +143,9 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->add_option("--pass-seed", options->passSeed,
                    "Non-zero: compile each function with a random subset of the passes, another one on each node")
       ->envname("JVMC_PASS_SEED");
-  command->add_option("--stats", options->statsFile, "Write statistics of all nodes as JSON to FILE (- is standard output)")
+  command
+      ->add_option("--stats", options->statsFile,
+                   "Write statistics of all nodes as JSON to FILE (- is standard output)")
       ->envname("JVMC_STATS");
   command->add_option("--heap", options->heap, "Heap limit of each node, such as 512M or 4G; at least 4M")
       ->envname("JVMC_HEAP")
