@@ -100,13 +100,12 @@ void storeBuffering(TestCluster& cluster) {
   std::atomic<uint64_t>* result = cluster.shared().scratch + 100;  // by node: what was read
   cluster.run(1, [&](Mutator& me) {
     const uint32_t id = me.nodeId;
-    for (uint64_t round = 1; !cluster.shared().over; ++round) {
+    for (uint64_t round = 1;; ++round) {
       if (id >= 2) return;
+      // Decided before the round is announced: both ends see the same rounds.
+      if (id == 0 && me.timeIsUp()) cluster.shared().over = true;
       started[id] = round;
-      while (started[1 - id] < round && !cluster.shared().over) {
-        if (me.timeIsUp()) cluster.shared().over = true;
-        pause();
-      }
+      while (started[1 - id] < round) pause();
       if (cluster.shared().over) return;
       const bool swapped = round % 2 != 0;  // each writes in turn the variable that is homed here and the remote one
       const ObjectRef mine = (id == 0) != swapped ? x : y, other = mine == x ? y : x;
