@@ -33,8 +33,8 @@ class ReadGroups {
   /// the group is full. Returns the group.
   Number add(rt::ReadInterval& interval, uint64_t epoch, rt::ObjectRef object);
 
-  /// What was put into the group, to be asked for now, in the order of use; some of it may belong to younger groups
-  /// since. Empty if the group is forgotten or has been asked for often enough.
+  /// The members that the caller is to ask for, in the order of use; some may have gone over to younger groups. Counts
+  /// as having asked. Empty if the group is forgotten or has been asked for often enough.
   std::vector<rt::ObjectRef> ask(Number group);
 
  private:
