@@ -208,8 +208,8 @@ void VmHost::exportIfHere(ObjectRef object) {
   if (vm_.heap().plausible(object)) vm_.heap().exportObject(object);
 }
 
-void VmHost::whenQuiet(rt::ThreadId thread, std::function<void()> action) {
-  space->whenQuiet(thread, std::move(action));
+void VmHost::leave(rt::ThreadId thread, std::function<void()> action) {
+  space->leave(thread, std::move(action));
 }
 
 uint64_t VmHost::arrivalEpoch() {

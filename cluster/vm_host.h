@@ -46,7 +46,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   Result<std::unique_ptr<rt::GuestThread>> decode(std::span<const uint8_t> image) override;
   void exportReferences(const rt::GuestThread& thread) override;
   void exportAnswer(const rt::Resumption& answer) override;
-  void whenQuiet(rt::ThreadId thread, std::function<void()> action) override;
+  void leave(rt::ThreadId thread, std::function<void()> action) override;
   uint64_t arrivalEpoch() override;
   bool hasEnded(ObjectRef threadObject) override;
 

@@ -33,8 +33,8 @@ class ThreadHost {
   /// What an answer refers to is known to another node from now on. (It may come from fresh memory: whoever sends such
   /// an answer is in guest code or has guest access.)
   virtual void exportAnswer(const rt::Resumption& answer) = 0;
-  /// Runs `action` once no flush and no request of the thread is on its way from this node.
-  virtual void whenQuiet(rt::ThreadId thread, std::function<void()> action) = 0;
+  /// The thread leaves this node. Runs `action` once nothing of it is on its way from here.
+  virtual void leave(rt::ThreadId thread, std::function<void()> action) = 0;
   /// The epoch of a thread that has just arrived.
   virtual uint64_t arrivalEpoch() = 0;
   /// The Thread object, homed here, says that its thread has ended.

@@ -50,7 +50,7 @@ void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
     leaving_[id] = transfer->thread.get();
   }
   const ThreadId waitsFor = JVMC_FAULT("thread-leaves-before-its-writes") ? ThreadId(0) : id;
-  host_.whenQuiet(waitsFor, [this, transfer] {
+  host_.leave(waitsFor, [this, transfer] {
     // The I/O thread does the rest: it is never inside guest code, so it may wait for access to it.
     net_.post([this, transfer] {
       lanes_[transfer->target].queued.push_back(std::move(*transfer));

@@ -114,7 +114,11 @@ void ClusterObjectSpace::ask(const ThreadContext& ctx, ObjectRef object, uint64_
                              const WaitToken& token) {
   const std::vector<ObjectRef> together = copies_.usedWith(group);
   core_.stats.fetches++;
-  if (together.empty()) return sendFetch(object, stamp, token);
+  if (together.empty()) {
+    // The thread may not leave before the neighbours are here, which it does not wait for.
+    core_.traffic.begin(ctx.thread->ref.id);
+    return sendFetch({ctx.thread->ref.id, object, stamp, token});
+  }
   {
     EntryTable::Shard& shard = core_.table.shard(object);
     std::lock_guard lock(shard.mutex);
@@ -123,57 +127,62 @@ void ClusterObjectSpace::ask(const ThreadContext& ctx, ObjectRef object, uint64_
   refresher_.refresh(object, stamp, ctx.epoch, group, together);
 }
 
-void ClusterObjectSpace::sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token) {
-  const BlockHome home = core_.homes.at(object);
+void ClusterObjectSpace::sendFetch(const Fetch& fetch) {
+  const BlockHome home = core_.homes.at(fetch.object);
   const Moment now{core_.recentFlushes.now(), core_.stats.adoptedGroups.load()};
   const int64_t sent = steadyNanos();
-  core_.net.request(home.node, Channel::Objects, encodeFetch(object, !core_.options.noCache),
-                    [this, object, stamp, token, home, now, sent](Result<Bytes> reply) {
+  core_.net.request(home.node, Channel::Objects, encodeFetch(fetch.object, !core_.options.noCache),
+                    [this, fetch, home, now, sent](Result<Bytes> reply) {
                       core_.stats.fetchNanos.add(steadyNanos() - sent);
-                      onFetched(object, stamp, token, home, now, std::move(reply));
+                      onFetched(fetch, home, now, std::move(reply));
                     });
 }
 
 /// I/O thread. A fetch that failed ends the program; its fiber is never woken.
-void ClusterObjectSpace::onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home,
-                                   const Moment& asked, Result<Bytes> reply) {
+void ClusterObjectSpace::onFetched(const Fetch& fetch, BlockHome home, const Moment& asked, Result<Bytes> reply) {
   if (!reply.ok())
     return core_.host.fatal(std::move(reply).error().withContext(fmt::format("reading from node {}", home.node.value)));
   ByteReader in(*reply);
   const ReplyStatus status = in.getEnum(ReplyStatus::Moved);
   if (status == ReplyStatus::Moved) {
     const BlockHome whereabouts = getWhereabouts(in);
-    if (in.finished() && core_.homes.learn(object, whereabouts, home)) return sendFetch(object, stamp, token);
+    if (in.finished() && core_.homes.learn(fetch.object, whereabouts, home)) return sendFetch(fetch);
   }
   bool installed = false;
   core_.host.accessGuest([&] {
-    installed = status == ReplyStatus::Done && in.ok() && installImage(object, stamp, in);
+    installed = status == ReplyStatus::Done && in.ok() && installImage(fetch, in);
     if (!installed) return;
-    copies_.endTransaction(object);
-    core_.host.wake(token);  // the neighbours need not hold it up
-    installed = installNeighbours(stamp, asked, in) && in.finished();
+    copies_.endTransaction(fetch.object);
+    core_.host.wake(fetch.token);  // the neighbours need not hold it up
+    installed = installNeighbours(fetch, asked, in) && in.finished();
+    core_.traffic.end(fetch.thread);
   });
   if (!installed) core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.node.value)});
 }
 
-bool ClusterObjectSpace::installImage(ObjectRef object, uint64_t stamp, ByteReader& in) {
+bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
   const ObjectImage image = getImage(in);
-  if (!in.ok() || !copies_.isSound(object, image)) return false;
-  if (core_.options.fault == Fault::StampAtReply) stamp = core_.clock.load();
+  if (!in.ok() || !copies_.isSound(fetch.object, image)) return false;
+  uint64_t stamp = core_.options.fault == Fault::StampAtReply ? core_.clock.load() : fetch.stamp;
   if (core_.options.noCache) stamp = rt::kEpochInvalid;
   if (image.frozen && !core_.options.noCache) stamp = rt::kEpochImmutable;
   core_.stats.fetchBytes += image.data.size();
 
-  EntryTable::Shard& shard = core_.table.shard(object);
-  std::lock_guard lock(shard.mutex);
-  copies_.store(object, image, stamp, &shard.entries[object]);
+  bool isNew = false;
+  {
+    EntryTable::Shard& shard = core_.table.shard(fetch.object);
+    std::lock_guard lock(shard.mutex);
+    isNew = copies_.store(fetch.object, image, stamp, &shard.entries[fetch.object]);
+  }
+  if (isNew && !image.frozen && !core_.options.noCache) core_.fetched.note(fetch.thread, {&fetch.object, 1});
   return true;
 }
 
 /// Objects that came along unasked. One is installed only if nothing can have happened to it here that its image does
 /// not know of: it is no younger copy, nobody writes it, no flush of it has ended meanwhile, and it was not at home
 /// here in between. False if the message makes no sense.
-bool ClusterObjectSpace::installNeighbours(uint64_t stamp, const Moment& asked, ByteReader& in) {
+bool ClusterObjectSpace::installNeighbours(const Fetch& fetch, const Moment& asked, ByteReader& in) {
+  std::vector<ObjectRef> fresh;
   for (uint32_t left = in.getCount(25); left > 0; --left) {
     const ObjectRef object = in.get<uint64_t>();
     const ObjectImage image = getImage(in);
@@ -182,14 +191,16 @@ bool ClusterObjectSpace::installNeighbours(uint64_t stamp, const Moment& asked, 
     std::lock_guard lock(shard.mutex);
     const BlockHome home = core_.homes.at(object);
     const uint64_t present = rt::stampOf(rt::header(object)->epochWord.load(std::memory_order_relaxed));
-    const bool unknown = home.state == HomeState::Settled && home.node != core_.self && present < stamp &&
+    const bool unknown = home.state == HomeState::Settled && home.node != core_.self && present < fetch.stamp &&
                          !shard.entries.contains(object) && core_.stats.adoptedGroups == asked.adoptions &&
                          !core_.recentFlushes.maybeSince(asked.flushes, object);
     if (!unknown && core_.options.fault != Fault::NeighboursUnchecked) continue;
-    copies_.store(object, image, image.frozen ? rt::kEpochImmutable : stamp & ~rt::kEpochUsed, nullptr);
+    const uint64_t stamp = image.frozen ? rt::kEpochImmutable : fetch.stamp & ~rt::kEpochUsed;
+    if (copies_.store(object, image, stamp, nullptr) && !image.frozen) fresh.push_back(object);
     core_.stats.neighbours++;
     core_.stats.fetchBytes += image.data.size();
   }
+  if (!fresh.empty()) core_.fetched.note(fetch.thread, fresh);
   return true;
 }
 
@@ -260,6 +271,7 @@ void ClusterObjectSpace::publish(ThreadContext& ctx) {
 }
 
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
+  if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
   exportArguments(request);
   if (request.isRelease() && !flusher_.release(ctx, [this, request] { submitDetached(request); })) return std::nullopt;
   if (!core_.homedHere(request.object)) {
@@ -349,8 +361,15 @@ void ClusterObjectSpace::answerByMail(const SyncRequest& request, const Resumpti
   core_.host.post(request.thread, mail);
 }
 
-void ClusterObjectSpace::whenQuiet(rt::ThreadId thread, std::function<void()> action) {
-  core_.traffic.whenQuiet(thread, std::move(action));
+void ClusterObjectSpace::leave(rt::ThreadId thread, std::function<void()> action) {
+  core_.traffic.whenQuiet(thread, [this, thread, action = std::move(action)] {
+    const std::vector<ObjectRef> fetched = core_.fetched.take(thread);
+    if (!fetched.empty() && core_.options.fault != Fault::CopiesStayBehind)
+      core_.host.accessGuest([&] {
+        for (ObjectRef object : fetched) copies_.giveUp(object);
+      });
+    action();
+  });
 }
 
 // ---------------------------------------------------------------- the rest

@@ -32,9 +32,10 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void visitRoots(const std::function<void(ObjectRef)>& visit) override;
   bool checked() const override;
 
-  /// Runs `action`, now or on the I/O thread, once no flush and no request of `thread` is on its way from this node.
-  /// Nothing of the thread's can then arrive anywhere after it has moved.
-  void whenQuiet(rt::ThreadId thread, std::function<void()> action);
+  /// The thread leaves this node. Runs `action`, now or on the I/O thread, once nothing of the thread is on its way
+  /// from here, so that nothing can arrive anywhere after it has moved, and the copies it has brought here are given
+  /// up.
+  void leave(rt::ThreadId thread, std::function<void()> action);
   /// The epoch with which a thread starts that has arrived from another node: what was released before is visible.
   uint64_t arrivalEpoch();
 
@@ -51,17 +52,24 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
     uint64_t adoptions = 0;
   };
 
+  /// An object that is asked for.
+  struct Fetch {
+    rt::ThreadId thread;  ///< which asks
+    ObjectRef object;
+    uint64_t stamp;
+    WaitToken token;
+  };
+
   void validate(rt::ThreadContext& ctx, ObjectRef object);
   bool fetch(rt::ThreadContext& ctx, ObjectRef object);
   void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, WaitToken token);
   /// Asks for an object that is busy now, and for more that may be wanted with it.
   void ask(const rt::ThreadContext& ctx, ObjectRef object, uint64_t stamp, ReadGroups::Number group,
            const WaitToken& token);
-  void sendFetch(ObjectRef object, uint64_t stamp, const WaitToken& token);
-  void onFetched(ObjectRef object, uint64_t stamp, const WaitToken& token, BlockHome home, const Moment& asked,
-                 Result<Bytes> reply);
-  bool installImage(ObjectRef object, uint64_t stamp, ByteReader& reply);
-  bool installNeighbours(uint64_t stamp, const Moment& asked, ByteReader& reply);
+  void sendFetch(const Fetch& fetch);
+  void onFetched(const Fetch& fetch, BlockHome home, const Moment& asked, Result<Bytes> reply);
+  bool installImage(const Fetch& fetch, ByteReader& reply);
+  bool installNeighbours(const Fetch& fetch, const Moment& asked, ByteReader& reply);
   bool join(rt::ThreadContext& ctx, ObjectRef object);
   WriteSet& writeSetOf(rt::ThreadContext& ctx);
 

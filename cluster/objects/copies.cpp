@@ -52,24 +52,46 @@ bool Copies::referencesAcceptable(const ObjectShape& shape, std::span<const uint
   return acceptable;
 }
 
-void Copies::store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry) {
+bool Copies::store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry) {
   const ObjectShape shape(*core_.host.classInfo(image.classIndex), image.length, core_.forcedGranularity());
   rt::ObjectHeader& header = *rt::header(object);
+  const bool isNew = header.epochWord.load(std::memory_order_relaxed) <= (rt::kEpochGivenUp | rt::kWriterMask);
   header.classWord.store(image.classIndex | (image.frozen ? uint32_t(rt::kFlagFrozen) : 0), std::memory_order_relaxed);
   if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, image.length);
   const bool written = entry && entry->hasTwin;
   const bool merge = written && core_.options.fault != Fault::RefreshOverwrites;
   mergeFresh(object, shape, image.data, merge ? &entry->twin : nullptr);
   if (written && !merge) entry->twin = makeTwin(object, shape);
-  freshen(object, stamp);
+  freshen(object, stamp, entry);
+  return isNew;
 }
 
-void Copies::freshen(ObjectRef object, uint64_t stamp) {
+void Copies::freshen(ObjectRef object, uint64_t stamp, const Entry* entry) {
+  if (entry && entry->givenUp && stamp != rt::kEpochImmutable) stamp = rt::kEpochGivenUp;
   std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
   const uint64_t old = epochWord.load(std::memory_order_relaxed);
   const uint64_t writer = old == rt::kEpochInvalid ? kNoWriter : old & rt::kWriterMask;
   const uint64_t freshest = rt::stampOf(old) >= rt::stampOf(stamp) ? old & ~rt::kWriterMask : stamp;
   epochWord.store(freshest | writer, std::memory_order_release);
+}
+
+void Copies::giveUp(ObjectRef object) {
+  EntryTable::Shard& shard = core_.table.shard(object);
+  std::lock_guard lock(shard.mutex);
+  const BlockHome home = core_.homes.at(object);
+  if (home.state != HomeState::Settled || home.node == core_.self) return;
+  rt::ObjectHeader& header = *rt::header(object);
+  const uint64_t word = header.epochWord.load(std::memory_order_relaxed);
+  if (word <= (rt::kEpochGivenUp | rt::kWriterMask) || word >= rt::kEpochLease) return;
+  const auto entry = shard.entries.find(object);
+  if (entry != shard.entries.end()) {
+    if (!entry->second.writers.empty()) return;
+    entry->second.givenUp = entry->second.busy;
+  }
+  // No group: nobody who asks for others asks for this one as well.
+  header.lockWord.store(0, std::memory_order_relaxed);
+  header.epochWord.store(rt::kEpochGivenUp | kNoWriter, std::memory_order_release);
+  core_.stats.givenUp++;
 }
 
 void Copies::endTransaction(ObjectRef object) {

@@ -28,10 +28,14 @@ class Copies {
 
   // -- under the lock of the object's shard
   /// Brings the image in, around what threads here have written. `stamp` as it goes into the header. `entry`: the
-  /// object's, or null if it has none.
-  void store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry);
-  /// The copy is as fresh as `stamp` says, if it was not fresher already.
-  void freshen(ObjectRef object, uint64_t stamp);
+  /// object's, or null if it has none. True if there was no copy of use before.
+  bool store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry);
+  /// The copy is as fresh as `stamp` says, if it was not fresher already and is not given up.
+  void freshen(ObjectRef object, uint64_t stamp, const Entry* entry);
+
+  /// Nobody uses the copy from now on without having asked for it again; what is on its way is too old already. Not if
+  /// it is frozen, or somebody writes it.
+  void giveUp(ObjectRef object);
 
   /// The object's fetch is over: whoever waits for it goes on.
   void endTransaction(ObjectRef object);

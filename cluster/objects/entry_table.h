@@ -23,6 +23,7 @@ namespace jvmc::cluster {
 struct Entry {
   bool busy = false;
   bool flushing = false;  ///< busy with a flush
+  bool givenUp = false;   ///< since the transaction began: what it brings is no copy of use
   std::vector<const WriteSet*> writers;
   Twin twin;
   bool hasTwin = false;

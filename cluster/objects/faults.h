@@ -22,6 +22,7 @@ enum class Fault : uint8_t {
   ArrivalDoesNotTick,       ///< a block arrives and the clock of its new home stands still
   NeighboursUnchecked,      ///< what comes along with a fetch is installed whatever has happened to it meanwhile
   FreezeWithoutFlush,       ///< a frozen object is published before what was written to its copy is home
+  CopiesStayBehind,         ///< a thread that leaves gives no copies up
   AheadWithoutTransaction,  ///< a copy that is asked for before anybody needs it may be flushed meanwhile
   UnusedNeverAges,          ///< a copy that nobody has used since it came serves any thread, however old it is
   BlockedIsQuiet,           ///< a thread that waits for a fetch counts as relying on no check

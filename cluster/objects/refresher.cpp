@@ -124,16 +124,16 @@ bool Refresher::install(ObjectRef object, const Question& question, ByteReader& 
 
   EntryTable::Shard& shard = core_.table.shard(object);
   std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(object);
+  Entry* entry = found != shard.entries.end() ? &found->second : nullptr;
   if (outcome == RefreshOutcome::Changed) {
-    const auto entry = shard.entries.find(object);
     core_.stats.fetchBytes += image.data.size();
-    copies_.store(object, image, image.frozen ? rt::kEpochImmutable : stamp,
-                  entry != shard.entries.end() ? &entry->second : nullptr);
+    copies_.store(object, image, image.frozen ? rt::kEpochImmutable : stamp, entry);
   } else if (outcome == RefreshOutcome::Same) {
     core_.stats.refreshedSame++;
-    // Not a copy that has been given up meanwhile: it holds nothing.
+    // Not a copy that is no more: it holds nothing.
     if (rt::header(object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid)
-      copies_.freshen(object, stamp);
+      copies_.freshen(object, stamp, entry);
   } else {
     rt::header(object)->lockWord.store(0, std::memory_order_relaxed);  // who needs it next asks for it alone
   }

@@ -9,6 +9,7 @@
 #include "cluster/objects/block_gates.h"
 #include "cluster/objects/entry_table.h"
 #include "cluster/objects/faults.h"
+#include "cluster/objects/fetched_copies.h"
 #include "cluster/objects/home_map.h"
 #include "cluster/objects/recent_flushes.h"
 #include "cluster/objects/space_host.h"
@@ -34,6 +35,7 @@ struct SpaceCore {
   BlockGates gates;
   EntryTable table;
   RecentFlushes recentFlushes;
+  FetchedCopies fetched;
   SlotPool slots;
   ThreadTraffic traffic;
   SpaceStats stats;

@@ -28,6 +28,7 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.fetches", fetches);
   sink("objects.fetch_bytes", fetchBytes);
   sink("objects.neighbours", neighbours);
+  sink("objects.given_up", givenUp);
   sink("objects.refresh_messages", refreshMessages);
   sink("objects.refreshed", refreshedObjects);
   sink("objects.refreshed_same", refreshedSame);

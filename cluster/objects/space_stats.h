@@ -50,6 +50,7 @@ struct SpaceStats {
   Counter refreshedSame{0};                         ///< of these: the home held the same
   Counter busyWaits{0};                             ///< a check had to wait for another thread's fetch or flush
   Counter joins{0}, twinBytes{0};                   ///< first writes to a copy
+  Counter givenUp{0};                               ///< copies of threads that have left
   Counter releases{0};                              ///< that had something to flush
   Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere

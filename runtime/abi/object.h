@@ -45,7 +45,9 @@ inline constexpr uint64_t kEpochInvalid = 0;
 /// Set in each value of a node's clock, so in each thread's epoch. A copy that was asked for before anybody needed it
 /// is stamped without this bit: too old for every thread, so that its first use is noticed and the bit set.
 inline constexpr uint64_t kEpochUsed = 1ull << 63;
-inline constexpr uint64_t kEpochFirst = kEpochUsed + kEpochStep;                ///< where node clocks start
+/// A copy that was given up: too old for every thread.
+inline constexpr uint64_t kEpochGivenUp = kEpochStep;
+inline constexpr uint64_t kEpochFirst = kEpochUsed + 2 * kEpochStep;            ///< where node clocks start
 inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;       ///< this node is the object's home
 inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 2) << kEpochShift;  ///< a copy that never goes stale
 inline constexpr uint64_t kEpochLease = ((1ull << 48) - 3) << kEpochShift;      ///< a copy kept fresh by its home

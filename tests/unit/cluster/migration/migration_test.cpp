@@ -65,9 +65,7 @@ class SimNode final : public ThreadHost {
   }
   void exportReferences(const GuestThread&) override {}
   void exportAnswer(const rt::Resumption&) override {}
-  void whenQuiet(ThreadId thread, std::function<void()> action) override {
-    traffic.whenQuiet(thread, std::move(action));
-  }
+  void leave(ThreadId thread, std::function<void()> action) override { traffic.whenQuiet(thread, std::move(action)); }
   uint64_t arrivalEpoch() override { return 1; }
   bool hasEnded(rt::ObjectRef object) override { return ended.count(object) > 0; }
   void fatal(Error error) override { fatalErrors.push_back(error.message); }

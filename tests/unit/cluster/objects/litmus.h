@@ -44,6 +44,9 @@ void independentReads(TestCluster& cluster, uint32_t threads);
 /// what was written to the record and to what it refers to, without synchronising.
 void frozenPublication(TestCluster& cluster, uint32_t threads);
 
+/// As before, but who makes a record goes from node to node meanwhile, and reads on its way what it has made so far.
+void frozenByTraveller(TestCluster& cluster, uint32_t threads);
+
 /// Double-checked locking: whoever finds nothing takes the lock, looks again and makes it, once. With a volatile
 /// reference everyone sees what was made whole. With a plain one a thread that does not take the lock may see it as it
 /// was before, in part too, but nothing that was never written; and it is still made once.

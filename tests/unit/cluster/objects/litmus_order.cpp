@@ -136,6 +136,64 @@ void frozenPublication(TestCluster& cluster, uint32_t threads) {
   });
 }
 
+void frozenByTraveller(TestCluster& cluster, uint32_t threads) {
+  constexpr uint64_t kRecords = 1024, kSlots = 4, kEnd = UINT64_MAX;
+  const uint32_t nodes = cluster.options().nodes;
+  std::vector<ObjectRef> records, parts;
+  for (uint64_t i = 0; i < kRecords; ++i) {
+    records.push_back(cluster.object(uint32_t(i % nodes), kRecord));
+    parts.push_back(cluster.object(uint32_t(i % nodes), kRecord));
+  }
+  const ObjectRef slots = cluster.object(nodes - 1, kLongs, kSlots);
+  std::atomic<uint64_t>& step = cluster.shared().scratch[0];  // of the journey: nodes steps a record
+  cluster.run(threads, [&](Mutator& me) {
+    uint64_t looks = 0;
+    const auto look = [&](uint64_t slot) {
+      ++looks;
+      const uint64_t seen = me.read<uint64_t>(slots, element(slot));
+      if (seen == 0) return;
+      for (uint32_t f = 0; f < nodes; ++f) {
+        if (me.read<uint64_t>(records[seen - 1], kFirstField + 8 * f) != seen)
+          return me.error("a field written before the freeze was not there");
+        if (me.read<uint64_t>(parts[seen - 1], kFirstField + 8 * f) != seen)
+          return me.error("what a frozen record refers to was not there");
+      }
+    };
+    const auto travel = [&](uint64_t i, uint32_t stage) {
+      me.acquire();
+      for (const ObjectRef object : {records[i], parts[i]}) {
+        for (uint32_t f = 0; f < stage; ++f)
+          if (me.read<uint64_t>(object, kFirstField + 8 * f) != i + 1) me.error("a traveller lost what it wrote");
+        me.write<uint64_t>(object, kFirstField + 8 * stage, i + 1);
+      }
+      if (stage + 1 == nodes) {
+        me.freeze(records[i]);
+        me.write<uint64_t>(slots, element(i % kSlots), i + 1);
+      }
+      look(i % kSlots);  // so that all threads here have the slots as they are now
+      me.leave();
+    };
+    while (me.index == 0) {
+      const uint64_t now = step;
+      if (now == kEnd) break;
+      const uint64_t i = now / nodes;
+      const uint32_t stage = uint32_t(now % nodes);
+      if ((i + stage) % nodes != me.nodeId) {
+        std::this_thread::yield();
+        continue;
+      }
+      const bool over = stage == 0 && (i == kRecords || me.timeIsUp());
+      if (!over) travel(i, stage);
+      step = over ? kEnd : now + 1;
+    }
+    while (me.index != 0 && step != kEnd) {
+      look(me.random.below(kSlots));
+      if (me.random.below(64) == 0) me.acquire();
+    }
+    me.countOperations(looks);
+  });
+}
+
 void doubleChecked(TestCluster& cluster, uint32_t threads, bool isVolatile) {
   const uint32_t nodes = cluster.options().nodes;
   const ObjectRef lock = cluster.object(nodes - 1, kRecord);
@@ -194,6 +252,7 @@ const std::vector<LitmusProgram>& litmusPrograms() {
       {"neighbourhood", 3, [](TestCluster& c) { neighbourhood(c, 2); }},
       {"read_sets", 3, [](TestCluster& c) { readSets(c, 2); }},
       {"frozen_publication", 3, [](TestCluster& c) { frozenPublication(c, 2); }},
+      {"frozen_by_traveller", 3, [](TestCluster& c) { frozenByTraveller(c, 2); }},
       {"double_checked_volatile", 3, [](TestCluster& c) { doubleChecked(c, 2, true); }},
       {"double_checked_plain", 3, [](TestCluster& c) { doubleChecked(c, 2, false); }},
       {"racy_references", 3, [](TestCluster& c) { racyReferences(c, 2); }},

@@ -89,6 +89,9 @@ TEST_P(LitmusTest, AllThreadsSeeTwoStoresInOneOrder) {
 TEST_P(LitmusTest, FrozenRecordsAreWholeForWhoeverGetsThemByARace) {
   frozenPublication(cluster(3), 2);
 }
+TEST_P(LitmusTest, FrozenObjectsWhoseMakerMovesAreSeenWhole) {
+  frozenByTraveller(cluster(3), 2);
+}
 TEST_P(LitmusTest, DoubleCheckedLockingWorksWithAVolatile) {
   doubleChecked(cluster(3), 2, true);
 }

@@ -82,6 +82,10 @@ TEST(MutationTest, FreezeThatFlushesNothingIsCaughtByFrozenPublication) {
   EXPECT_TRUE(caught({Fault::FreezeWithoutFlush, 3}, [](TestCluster& c) { frozenPublication(c, 2); }));
 }
 
+TEST(MutationTest, CopiesThatAThreadLeavesBehindAreCaughtByFrozenByTraveller) {
+  EXPECT_TRUE(caught({Fault::CopiesStayBehind, 3}, [](TestCluster& c) { frozenByTraveller(c, 2); }));
+}
+
 TEST(MutationTest, AskingAheadWithoutATransactionIsCaughtByReadSets) {
   EXPECT_TRUE(caught({Fault::AheadWithoutTransaction, 3, 4}, [](TestCluster& c) { readSets(c, 2); }));
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <semaphore>
 #include <thread>
 
 namespace jvmc::cluster::test {
@@ -330,6 +331,13 @@ void Mutator::freeze(ObjectRef object) {
   if (context.writerSlot != 0) node.space->publish(context);
   if (rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire)))
     rt::header(object)->classWord.fetch_or(rt::kFlagFrozen, std::memory_order_release);
+}
+
+void Mutator::leave() {
+  release();
+  std::binary_semaphore gone(0);
+  node.space->leave(thread.ref.id, [&gone] { gone.release(); });
+  gone.acquire();
 }
 
 void Mutator::barrier() {

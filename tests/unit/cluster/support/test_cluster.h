@@ -91,6 +91,8 @@ class Mutator {
   void acquire();
   /// As the instruction does it.
   void freeze(ObjectRef object);
+  /// As a thread does that goes to another node: returns when nothing of it is left here.
+  void leave();
   /// Meets all mutators of all nodes; no guest memory semantics.
   void barrier();
 
