@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cluster/balance/memory_keeper.h"
 #include "cluster/objects/staleness_bound.h"
 #include "cluster/vm_host.h"
 
@@ -70,7 +71,15 @@ struct NodeServices::Parts {
           space(host, host, control.net(), homes, vm.clock(), options.space),
           router(host, control.net(), homes),
           migrator(host, control.net(), router),
-          balancer(control, router, options.balance, [&vm] { return sampleLoad(vm); }),
+          keeper(control, host, space, vm, !options.space.noCache),
+          balancer(
+              control, router, options.balance,
+              [this, &vm] {
+                NodeLoad load = sampleLoad(vm);
+                load.memory = keeper.load();
+                return load;
+              },
+              [this](NodeId to, uint64_t bytes) { keeper.give(to, bytes); }),
           shaker(control.net(), space.mover(), vm.options().zeal.blocksEvery),
           staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
       host.router = &router;
@@ -102,6 +111,7 @@ struct NodeServices::Parts {
     ClusterObjectSpace space;
     ThreadRouter router;
     ThreadMigrator migrator;
+    MemoryKeeper keeper;
     Balancer balancer;
     BlockShaker shaker;
     StalenessBound staleness;
@@ -122,10 +132,12 @@ rt::VmPorts NodeServices::attach(rt::Vm& vm, ThreadCodec codec) {
   ports.post = &attached.router;
   ports.shipper = &attached.migrator;
   ports.regions = &attached.regions;
+  ports.relief = &attached.keeper;
   return ports;
 }
 
 void NodeServices::start() {
+  parts_->attached->keeper.start();
   parts_->attached->balancer.start();
   parts_->attached->shaker.start();
   if (parts_->attached->space.checked()) parts_->attached->staleness.start();
@@ -135,6 +147,7 @@ void NodeServices::stop() {
   parts_->attached->balancer.stop();
   parts_->attached->staleness.stop();
   parts_->attached->shaker.stop();
+  parts_->attached->keeper.stop();
   parts_->attached->space.mover().stop();
   parts_->attached->migrator.close();
 }
@@ -145,6 +158,7 @@ void NodeServices::report(const StatSink& sink) const {
   attached.migrator.stats().report(sink);
   attached.router.report(sink);
   attached.balancer.report(sink);
+  attached.keeper.report(sink);
   const NetStats net = parts_->control.net().stats();
   for (size_t i = 0; i < kChannels; ++i) {
     const std::string name = std::string("net.") + kChannelNames[i];

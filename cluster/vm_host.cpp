@@ -2,6 +2,7 @@
 
 #include "cluster/migration/thread_router.h"
 #include "cluster/objects/cluster_object_space.h"
+#include "ir/support/fault.h"
 #include "runtime/frames/function_info.h"
 
 namespace jvmc::cluster {
@@ -15,6 +16,17 @@ using rt::ThreadMail;
 namespace {
 
 constexpr int32_t kThreadAlive = 1, kThreadEnded = 2;
+
+/// Reads another fiber's stack: red zones between its variables are none of the sanitizer's business here.
+template <class Visit>
+[[gnu::no_sanitize("address", "thread")]] void scanWords(const volatile uint64_t* low, const volatile uint64_t* high,
+                                                         Visit visit) {
+  for (const volatile uint64_t* word = low; word < high; ++word) {
+    const uint64_t value = *word;
+    visit(value);
+    visit(value - 1);
+  }
+}
 
 uint32_t threadField(rt::Vm& vm, uint32_t field) {
   return vm.layout()[ir::builtin::kThread].fields[field].offset;
@@ -229,9 +241,23 @@ void VmHost::stopWorld(const std::function<void()>& body) {
 std::set<uint64_t> VmHost::unquietIntervals() {
   std::set<uint64_t> intervals;
   vm_.world().forEachContext([&](const ThreadContext& ctx) {
-    if (!ctx.quiescent) intervals.insert(ctx.interval);
+    if (!ctx.quiescent && !ctx.awaitsMemory) intervals.insert(ctx.interval);
   });
   return intervals;
+}
+
+/// A word may point into an object or right behind its end.
+std::set<uint64_t> VmHost::heldBlocks() {
+  std::set<uint64_t> blocks;
+  if (JVMC_FAULT("memory-waiter-relies-on-nothing")) return blocks;
+  const auto add = [&](uint64_t word) {
+    if (homes_.plan().contains(word)) blocks.insert(word & ~uint64_t(rt::kBlockBytes - 1));
+  };
+  vm_.world().forEachContext([&](const ThreadContext& ctx) {
+    if (!ctx.awaitsMemory) return;
+    vm_.world().visitStack(ctx, [&](const uint64_t* low, const uint64_t* high) { scanWords(low, high, add); });
+  });
+  return blocks;
 }
 
 void VmHost::pollAll() {

@@ -69,6 +69,7 @@ class NodeVm final : public Vm {
   ThreadShipper* shipper() override { return ports_.shipper; }
   OutsideWorld& outside() override { return *ports_.outside; }
   ThreadEvents* events() override { return ports_.events; }
+  MemoryRelief* relief() override { return ports_.relief; }
   CaptureStats& captureStats() override { return stats_; }
   std::atomic<uint64_t>& clock() override { return clock_; }
   FunctionInfos& functionInfos() override { return infos_; }

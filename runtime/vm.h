@@ -13,6 +13,7 @@
 #include "runtime/fiber/fiber.h"
 #include "runtime/gc/world.h"
 #include "runtime/heap/heap.h"
+#include "runtime/memory_relief.h"
 #include "runtime/object_space.h"
 #include "runtime/outside.h"
 #include "runtime/sched/scheduler.h"
@@ -53,6 +54,7 @@ struct VmPorts {
   ThreadPost* post = nullptr;        ///< null: the scheduler itself
   ThreadShipper* shipper = nullptr;  ///< null: threads never leave
   RegionSource* regions = nullptr;
+  MemoryRelief* relief = nullptr;  ///< null: a full heap is the end of it
   OutsideWorld* outside = nullptr;
   ThreadEvents* events = nullptr;  ///< null: nobody asks
 };
@@ -89,6 +91,7 @@ class Vm {
   virtual ThreadShipper* shipper() = 0;
   virtual OutsideWorld& outside() = 0;
   virtual ThreadEvents* events() = 0;  ///< null: nobody asks
+  virtual MemoryRelief* relief() = 0;  ///< null: nobody helps
   virtual CodeProvider* code() = 0;    ///< null in mode interp; loads the JIT on first use
   virtual CaptureStats& captureStats() = 0;
   virtual std::atomic<uint64_t>& clock() = 0;  ///< node clock as an epoch word, starts at kEpochFirst

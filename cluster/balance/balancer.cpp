@@ -7,8 +7,16 @@
 namespace jvmc::cluster {
 
 Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options,
-                   std::function<NodeLoad()> sample)
+                   std::function<NodeLoad()> sample, std::function<void(NodeId to, uint64_t bytes)> giveBlocks)
     : control_(control), post_(post), options_(options), sample_(std::move(sample)) {
+  control_.setHandler(ControlKind::Balance, [this, give = std::move(giveBlocks)](NodeId from, Bytes payload,
+                                                                                std::shared_ptr<Responder>) {
+    ByteReader in(payload);
+    const NodeId to(in.get<uint32_t>());
+    const uint64_t bytes = in.get<uint64_t>();
+    const bool sensible = in.finished() && to.value < control_.net().nodes().size() && to != control_.net().self();
+    if (from == kLeader && sensible) give(to, bytes);
+  });
   control_.setHandler(ControlKind::LoadReport, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
     Result<NodeLoad> load = decodeLoad(payload);
     if (load.ok() && load->node == from) take(std::move(*load));
@@ -61,10 +69,22 @@ void Balancer::decideNow() {
     mail.target = move.to;
     post_.send(move.thread, mail);
     moves_++;
-    std::lock_guard lock(mutex_);
-    log_.push_back({snapshot.nowNanos, std::move(move)});
-    if (log_.size() > kLogMax) log_.pop_front();
+    log(snapshot.nowNanos, std::move(move));
   }
+  for (BlockMove& move : decision.blockMoves) {
+    ByteWriter out;
+    out.put(move.to.value);
+    out.put(move.bytes);
+    control_.notify(move.from, ControlKind::Balance, out.take());
+    blockMoves_++;
+    log(snapshot.nowNanos, std::move(move));
+  }
+}
+
+void Balancer::log(int64_t nanos, std::variant<Move, BlockMove> move) {
+  std::lock_guard lock(mutex_);
+  log_.push_back({nanos, std::move(move)});
+  if (log_.size() > kLogMax) log_.pop_front();
 }
 
 std::vector<DecisionRecord> Balancer::decisions() const {
@@ -82,6 +102,7 @@ std::vector<NodeLoad> Balancer::reports() const {
 void Balancer::report(const StatSink& sink) const {
   sink("balance.rounds", rounds_);
   sink("balance.moves", moves_);
+  sink("balance.block_moves", blockMoves_);
   sink("balance.sample_nanos", sampleNanos_);
 }
 

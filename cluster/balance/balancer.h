@@ -2,6 +2,7 @@
 //
 //     every node:  sample -> LoadReport to the leader           every reportNanos
 //     leader:      latest reports -> decide() -> Migrate mail   every reportNanos
+//                                             -> Balance message to a node that is to give blocks away
 //
 // A move is only asked for: the thread goes at its next safepoint, its node may refuse (pinned), the target may refuse.
 // The next reports show what came of it.
@@ -11,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <variant>
 
 #include "cluster/balance/policy.h"
 #include "cluster/membership/control_channel.h"
@@ -22,14 +24,16 @@ namespace jvmc::cluster {
 /// A decision and when it was taken, for `jvmcluster why`.
 struct DecisionRecord {
   int64_t nanos = 0;  ///< monotonic clock of the leader
-  Move move;
+  std::variant<Move, BlockMove> move;
 };
 
 /// Thread-safe. Timers and reports run on the I/O thread.
 class Balancer {
  public:
-  /// `sample` gives this node's load now; called on the I/O thread. `post` carries the requests to move.
-  Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, std::function<NodeLoad()> sample);
+  /// `sample` gives this node's load now; called on the I/O thread. `post` carries the requests to threads to move.
+  /// `giveBlocks` is called on the I/O thread of the node that is to give `bytes` to another.
+  Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, std::function<NodeLoad()> sample,
+           std::function<void(NodeId to, uint64_t bytes)> giveBlocks);
 
   void start();
   void stop() { stopped_ = true; }
@@ -55,6 +59,7 @@ class Balancer {
   void tick();
   void take(NodeLoad load);
   void decideNow();
+  void log(int64_t nanos, std::variant<Move, BlockMove> move);
 
   ControlChannel& control_;
   rt::ThreadPost& post_;
@@ -66,7 +71,7 @@ class Balancer {
   mutable std::mutex mutex_;
   std::map<NodeId, Report> reports_;
   std::deque<DecisionRecord> log_;
-  Counter rounds_{0}, moves_{0}, sampleNanos_{0};
+  Counter rounds_{0}, moves_{0}, blockMoves_{0}, sampleNanos_{0};
 };
 
 }  // namespace jvmc::cluster

@@ -27,6 +27,9 @@ std::vector<uint8_t> encodeLoad(const NodeLoad& load) {
   out.put(load.node.value);
   out.put(load.workers);
   out.put(uint32_t(std::lround(std::clamp(load.occupied, 0.0, double(load.workers)) * kOccupiedScale)));
+  for (uint64_t bytes : {load.memory.live, load.memory.used, load.memory.limit, load.memory.copies, load.memory.rss})
+    out.put(bytes);
+  out.put(load.memory.moving);
   out.put(uint32_t(load.threads.size()));
   for (const ThreadLoad& thread : load.threads) {
     out.put(thread.thread.id);
@@ -44,6 +47,9 @@ Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes) {
   load.node = NodeId(in.get<uint32_t>());
   load.workers = in.get<uint32_t>();
   load.occupied = std::min(in.get<uint32_t>() / kOccupiedScale, double(load.workers));
+  for (uint64_t* bytes : {&load.memory.live, &load.memory.used, &load.memory.limit, &load.memory.copies, &load.memory.rss})
+    *bytes = in.get<uint64_t>();
+  load.memory.moving = in.getBool();
   const uint32_t count = in.getCount(kThreadBytes);
   load.threads.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {

@@ -21,12 +21,26 @@ struct ThreadLoad {
   uint64_t frameBytes = 0;
 };
 
+/// Of a node's heap, in bytes.
+struct MemoryLoad {
+  uint64_t live = 0;    ///< in use after the last collection; garbage has died since
+  uint64_t used = 0;    ///< taken from the limit, dead objects included
+  uint64_t limit = 0;   ///< 0: not known
+  uint64_t copies = 0;  ///< memory of cached copies, beyond `used`
+  uint64_t rss = 0;     ///< of the process: heap, copies, code and all else
+  bool moving = false;  ///< blocks are leaving, or are about to
+
+  /// Share of the limit that is in use.
+  double share() const { return limit == 0 ? 0 : double(live) / double(limit); }
+};
+
 struct NodeLoad {
   NodeId node;
   uint32_t workers = 1;
   /// Workers that had something to run, averaged over the last samples. More than cpuUsed() where other processes take
   /// part of the machine.
   double occupied = 0;
+  MemoryLoad memory;
   std::vector<ThreadLoad> threads;
 
   uint32_t runnable() const;
@@ -39,7 +53,7 @@ struct LoadSnapshot {
   std::vector<NodeLoad> nodes;
 };
 
-/// u32 node | u32 workers | u32 occupied (1/1000) | u32 threads | each: id u64, object u64, cpu u16 (1/65535), flags u8
+/// u32 node | u32 workers | u32 occupied (1/1000) | memory: u64 live, used, limit, copies, rss, u8 moving | u32 threads | each: id u64, object u64, cpu u16 (1/65535), flags u8
 /// (1 runnable, 2 pinned), frame bytes u32.
 std::vector<uint8_t> encodeLoad(const NodeLoad& load);
 Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes);

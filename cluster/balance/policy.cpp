@@ -155,9 +155,11 @@ double demand(const NodeLoad& node, const ThreadLoad& thread) {
 }
 
 BalanceDecision decide(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& history) {
-  if (snapshot.nodes.size() < 2 || options.policy == BalancePolicy::Off) return {{}, history};
+  if (snapshot.nodes.size() < 2 || options.policy == BalancePolicy::Off) return {{}, {}, history};
   if (options.policy == BalancePolicy::Rotate) return rotate(options, snapshot, history);
-  return ThresholdPlanner(options, snapshot, history).plan();
+  BalanceDecision decision = ThresholdPlanner(options, snapshot, history).plan();
+  decideOnBlocks(options, snapshot, history, decision);
+  return decision;
 }
 
 }  // namespace jvmc::cluster

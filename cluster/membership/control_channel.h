@@ -14,7 +14,8 @@ enum class ControlKind : uint8_t {
   CensusEnded = 2,    ///< ask: how many threads have ended at your node
   CensusCreated = 3,  ///< ask: how many threads have begun at your node
   LoadReport = 16,    ///< cluster/balance
-  Balance = 17,       ///< cluster/balance: proposals and their answers
+  Balance = 17,       ///< cluster/balance: the leader asks a node to give blocks to another
+  MemoryRoom = 18,    ///< ask: how many bytes of blocks would you take (cluster/balance/memory_keeper.h)
 };
 
 /// One per node. Takes the Control handler of `net`; both must outlive all messages.

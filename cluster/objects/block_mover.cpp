@@ -46,6 +46,11 @@ GroupHeader getGroup(ByteReader& in) {
 }
 constexpr size_t kGroupBytes = 17;
 
+bool isHeld(const BlockGroup& group, const std::set<uint64_t>& held) {
+  const auto first = held.lower_bound(group.address);
+  return first != held.end() && *first < group.end();
+}
+
 bool fitsPlan(const rt::AddressPlan& plan, const BlockGroup& group) {
   return group.blocks > 0 && (group.large || group.blocks == 1) && group.address % rt::kBlockBytes == 0 &&
          plan.contains(group.address) &&
@@ -116,9 +121,16 @@ MoveResult BlockMover::carryOut(const Request& request) {
 
 /// False if there is nothing to move.
 bool BlockMover::withdraw(uint64_t bytes) {
+  bool any = false;
   host_.stopWorld([&] {
     std::lock_guard lock(mutex_);
+    const std::set<uint64_t> held = host_.heldBlocks();
     for (const BlockGroup& group : host_.withdraw(bytes)) {
+      any = true;
+      if (isHeld(group, held)) {
+        host_.restore(group);
+        continue;
+      }
       const BlockHome home = core_.homes.at(group.address);
       batch_.push_back({group, home.moves});
       core_.gates.set(group.address, {core_.self, HomeState::Leaving, home.moves});
@@ -128,7 +140,7 @@ bool BlockMover::withdraw(uint64_t bytes) {
     }
     if (core_.options.fault != Fault::MoveWithoutHandshake) unquiet_ = host_.unquietIntervals();
   });
-  return !batch_.empty();
+  return any;
 }
 
 /// Waits until no thread relies on a check that it made before the withdrawal. False if that takes too long.
@@ -142,8 +154,15 @@ bool BlockMover::awaitQuiet() {
     host_.pollAll();
     host_.stopWorld([&] {
       const std::set<uint64_t> now = host_.unquietIntervals();
+      const std::set<uint64_t> held = host_.heldBlocks();
       std::lock_guard lock(mutex_);
       std::erase_if(unquiet_, [&](uint64_t interval) { return !now.contains(interval); });
+      std::erase_if(batch_, [&](const Leaving& leaving) {
+        if (!isHeld(leaving.group, held)) return false;
+        ++revoked_;
+        restore(leaving);
+        return true;
+      });
     });
   }
   return false;
@@ -358,6 +377,7 @@ const char* BlockMover::install(NodeId from, ByteReader& in) {
   const BlockHome known = core_.homes.at(header.group.address);
   const bool awaited = known.state == HomeState::Incoming && known.node == from && known.moves == header.moves;
   if (!awaited && core_.options.fault != Fault::MoveWithoutPrepare) return "blocks that nobody awaits";
+  core_.copyMap.forget(header.group.address, header.group.end());
   std::vector<ObjectRef> objects;
   objects.reserve(count);
   uint64_t end = header.group.address;

@@ -40,6 +40,9 @@ class BlockHost {
   virtual void stopWorld(const std::function<void()>& body) = 0;
   /// World stopped: ThreadContext::interval of each thread that may rely on a check.
   virtual std::set<uint64_t> unquietIntervals() = 0;
+  /// World stopped: addresses of the blocks that the stacks of threads that await memory refer to. Such a thread counts
+  /// as quiet, and goes on relying on checks of what it refers to (rt::MemoryRelief).
+  virtual std::set<uint64_t> heldBlocks() = 0;
   /// Makes every thread poll soon. Any thread.
   virtual void pollAll() = 0;
 

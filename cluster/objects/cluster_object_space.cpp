@@ -17,7 +17,8 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
       refresher_(core_, copies_),
       flusher_(core_),
       homeSide_(core_),
-      mover_(core_, blocks) {
+      mover_(core_, blocks),
+      evictor_(core_, blocks) {
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
     if (kind == ObjectMessage::Prepare) return mover_.handlePrepare(from, payload, std::move(responder));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cluster/objects/block_mover.h"
+#include "cluster/objects/evictor.h"
 #include "cluster/objects/flusher.h"
 #include "cluster/objects/home_side.h"
 #include "cluster/objects/refresher.h"
@@ -41,6 +42,9 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
 
   /// Moves homes of blocks.
   BlockMover& mover() { return mover_; }
+  /// Gives the memory of copies back.
+  Evictor& evictor() { return evictor_; }
+  CopyMap& copyMap() { return core_.copyMap; }
   const SpaceStats& stats() const { return core_.stats; }
   /// One line for `inspect`.
   std::string describe();
@@ -88,6 +92,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   Flusher flusher_;
   HomeSide homeSide_;
   BlockMover mover_;
+  Evictor evictor_;
 };
 
 }  // namespace jvmc::cluster

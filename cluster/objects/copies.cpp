@@ -62,6 +62,7 @@ bool Copies::store(ObjectRef object, const ObjectImage& image, uint64_t stamp, E
   const bool merge = written && core_.options.fault != Fault::RefreshOverwrites;
   mergeFresh(object, shape, image.data, merge ? &entry->twin : nullptr);
   if (written && !merge) entry->twin = makeTwin(object, shape);
+  core_.copyMap.note(object, shape.end());
   freshen(object, stamp, entry);
   return isNew;
 }

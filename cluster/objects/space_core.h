@@ -7,6 +7,7 @@
 
 #include "cluster/net/node_net.h"
 #include "cluster/objects/block_gates.h"
+#include "cluster/objects/copy_map.h"
 #include "cluster/objects/entry_table.h"
 #include "cluster/objects/faults.h"
 #include "cluster/objects/fetched_copies.h"
@@ -34,6 +35,7 @@ struct SpaceCore {
   const NodeId self;
   BlockGates gates;
   EntryTable table;
+  CopyMap copyMap;
   RecentFlushes recentFlushes;
   FetchedCopies fetched;
   SlotPool slots;
@@ -41,7 +43,7 @@ struct SpaceCore {
   SpaceStats stats;
 
   SpaceCore(SpaceHost& host, NodeNet& net, HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)
-      : host(host), net(net), homes(homes), clock(clock), options(options), self(net.self()), gates(homes) {}
+      : host(host), net(net), homes(homes), clock(clock), options(options), self(net.self()), gates(homes), copyMap(homes.plan()) {}
 
   /// A guest thread here may use the object without asking anybody.
   bool homedHere(ObjectRef object) const { return homes.isSettledAt(self, object); }

@@ -49,6 +49,8 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.served_flushes", servedFlushes);
   sink("objects.served_syncs", servedSyncs);
   sink("objects.refused", refused);
+  sink("objects.evicted", evictedObjects);
+  sink("objects.evicted_bytes", evictedBytes);
   sink("objects.redirects", redirects);
   sink("blocks.moved", movedGroups);
   sink("blocks.moved_bytes", movedBytes);

@@ -59,6 +59,7 @@ struct SpaceStats {
   Counter movedGroups{0}, movedBytes{0};               ///< blocks that left for another home
   Counter adoptedGroups{0};                            ///< blocks that came here
   Counter redirects{0};                                ///< requests for objects whose home has moved on
+  Counter evictedObjects{0}, evictedBytes{0};          ///< copies taken out of memory; bytes of their pages
   LatencyHistogram fetchNanos, flushNanos, syncNanos;  ///< from sending to the reply's arrival
 
   void report(const StatSink& sink) const;

@@ -63,6 +63,9 @@ struct ThreadContext {
   /// node).
   uint64_t interval = 0;
   bool quiescent = false;   ///< stands still in a poll: no check made before it is relied on after it
+  /// Suspended at an allocation: of the checks made before it only those of objects that its stack refers to are relied
+  /// on after it (runtime/memory_relief.h).
+  bool awaitsMemory = false;
   uint64_t tierSince = 0;   ///< cycle counter when the current tier was entered (runtime/frames/capture_stats.h)
   bool inCompiled = false;  ///< the current tier is compiled code
 };

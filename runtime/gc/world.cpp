@@ -102,11 +102,12 @@ class MutexWorld final : public World {
   }
 
   void forEachStack(const std::function<void(const uint64_t*, const uint64_t*)>& visit) override {
-    for (auto& [ctx, record] : records_) {
-      const SavedStack& stack = record->stack;
-      visit(stack.copied.data(), stack.copied.data() + stack.copiedCount);
-      if (stack.low) visit(stack.low, stack.high);
-    }
+    for (auto& [ctx, record] : records_) visitSaved(record->stack, visit);
+  }
+
+  void visitStack(const ThreadContext& ctx,
+                  const std::function<void(const uint64_t*, const uint64_t*)>& visit) override {
+    visitSaved(records_.at(const_cast<ThreadContext*>(&ctx))->stack, visit);
   }
 
   void pollAll() override {
@@ -137,6 +138,12 @@ class MutexWorld final : public World {
     bool inGuest = false;
     SavedStack stack;
   };
+
+  static void visitSaved(const SavedStack& stack,
+                         const std::function<void(const uint64_t*, const uint64_t*)>& visit) {
+    visit(stack.copied.data(), stack.copied.data() + stack.copiedCount);
+    if (stack.low) visit(stack.low, stack.high);
+  }
 
   Record& recordLocked(ThreadContext& ctx) {
     auto it = records_.find(&ctx);

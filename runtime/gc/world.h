@@ -41,6 +41,10 @@ class World {
   /// registers.
   virtual void forEachStack(const std::function<void(const uint64_t* low, const uint64_t* high)>& visit) = 0;
 
+  /// The same for one context that stands still.
+  virtual void visitStack(const ThreadContext& ctx,
+                          const std::function<void(const uint64_t* low, const uint64_t* high)>& visit) = 0;
+
   /// Sets the poll limit of every context (for a handshake that needs no stop).
   virtual void pollAll() = 0;
 

@@ -14,9 +14,6 @@ namespace {
 /// limit.
 constexpr uint64_t kReserveBlocks = 64;
 
-/// Blocks that stay free for this many collections lose their memory.
-constexpr uint8_t kIdleCollections = 2;
-
 std::string explainRefusal(const AddressPlan& plan, int error) {
   std::string why = fmt::format("cannot reserve {} GiB of addresses at {:#x}: {}", plan.bytes() >> 30, plan.base,
                                 std::strerror(error));
@@ -165,6 +162,7 @@ BlockSpace::Blocks BlockSpace::occupy(Region& region, uint32_t first, uint32_t c
   bool zeroed = true;
   for (uint32_t i = first; i < first + count; ++i) {
     zeroed &= !region.blocks[i].used;
+    keptBlocks_ -= region.blocks[i].used;
     region.blocks[i].used = true;
     region.blocks[i].lines.clear();
   }
@@ -180,15 +178,17 @@ void BlockSpace::release(Region& region, uint32_t first, uint32_t count) {
   }
   region.freeHint = std::min(region.freeHint, first);
   usedBlocks_ -= count;
+  keptBlocks_ += count;
 }
 
-void BlockSpace::returnMemory() {
+void BlockSpace::returnMemory(uint8_t idleCollections) {
   for (auto& region : regions_) {
     uint32_t begin = 0;  // of the idle blocks that end at i
     for (uint32_t i = 0; i <= region->highWater; ++i) {
       BlockInfo* info = i < region->highWater ? &region->blocks[i] : nullptr;
-      if (info && info->kind == BlockKind::Free && info->used && info->collectionsFree++ >= kIdleCollections) {
+      if (info && info->kind == BlockKind::Free && info->used && info->collectionsFree++ >= idleCollections) {
         info->used = false;
+        --keptBlocks_;
         continue;
       }
       if (begin < i)

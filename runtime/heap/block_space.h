@@ -50,7 +50,7 @@ class BlockSpace {
   /// Blocks from `first` on become free. Their start and mark bits must be clear.
   void release(Region& region, uint32_t first, uint32_t count);
   /// After a collection: gives the memory of blocks that stayed free for long back to the system.
-  void returnMemory();
+  void returnMemory(uint8_t idleCollections = kIdleCollections);
 
   /// Adds a region that this node is home of.
   void addRegion(uint32_t index);
@@ -64,10 +64,15 @@ class BlockSpace {
   const std::vector<std::unique_ptr<Region>>& regions() const { return regions_; }
 
   uint64_t usedBytes() const { return usedBlocks_ << kBlockShift; }
+  /// Of free blocks that still have memory.
+  uint64_t keptBytes() const { return keptBlocks_ << kBlockShift; }
   uint64_t reservedBytes() const { return uint64_t(regions_.size()) << plan_.regionShift; }
   uint64_t limitBytes() const { return limitBlocks_ << kBlockShift; }
 
  private:
+  /// Blocks that stay free for this many collections lose their memory.
+  static constexpr uint8_t kIdleCollections = 2;
+
   bool overLimit(uint64_t count, bool reserve) const;
   Region& ensureRegion(uint32_t index, bool foreign);
   static void setLarge(Region& region, uint32_t first, uint32_t count);
@@ -77,6 +82,7 @@ class BlockSpace {
   uint64_t planBytes_;
   uint64_t limitBlocks_;
   uint64_t usedBlocks_ = 0;
+  uint64_t keptBlocks_ = 0;
   bool mapped_ = false;
   std::unique_ptr<std::atomic<Region*>[]> table_;
   std::vector<std::unique_ptr<Region>> regions_;

@@ -132,6 +132,7 @@ class RegionHeap final : public Heap {
     std::scoped_lock lock(mutex_);
     Region& region = *space_.regionOf(group.address);
     space_.giveAway(region, region.blockIndex(group.address), group.blocks);
+    stats_.liveBytesAfterLast -= std::min(stats_.liveBytesAfterLast, group.bytes());
   }
 
   void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) override {
@@ -143,11 +144,26 @@ class RegionHeap final : public Heap {
       region.exported[granule / 64].fetch_or(uint64_t(1) << (granule % 64), std::memory_order_relaxed);
     }
     region.blockOf(group.address).hasExported.store(true, std::memory_order_relaxed);
+    stats_.liveBytesAfterLast += group.bytes();
   }
 
   bool hasRoomFor(uint64_t bytes) const override {
     std::scoped_lock lock(mutex_);
     return space_.usedBytes() + bytes <= space_.limitBytes();
+  }
+
+  MemoryUse use() const override {
+    std::scoped_lock lock(mutex_);
+    const bool everCollected = stats_.collections > 0;
+    return {.live = everCollected ? std::min(stats_.liveBytesAfterLast, space_.usedBytes()) : space_.usedBytes(),
+            .used = space_.usedBytes(),
+            .resident = space_.usedBytes() + space_.keptBytes(),
+            .limit = space_.limitBytes()};
+  }
+
+  void trim() override {
+    std::scoped_lock lock(mutex_);
+    space_.returnMemory(/*idleCollections=*/0);
   }
 
   HeapStats stats() const override {

@@ -31,6 +31,14 @@ struct HeapStats {
   uint64_t barrierCalls = 0;
 };
 
+/// How full a heap is, in bytes.
+struct MemoryUse {
+  uint64_t live = 0;      ///< after the last collection, and what has come and gone with blocks since
+  uint64_t used = 0;      ///< in blocks that hold objects, dead or alive
+  uint64_t resident = 0;  ///< these, and free blocks whose memory has not been given back yet
+  uint64_t limit = 0;
+};
+
 /// Blocks that change their home together: one block of small objects, or all blocks of one large object.
 struct BlockGroup {
   uint64_t address = 0;
@@ -104,6 +112,10 @@ class Heap {
   virtual void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) = 0;
   /// Room for so many bytes more, without a collection.
   virtual bool hasRoomFor(uint64_t bytes) const = 0;
+
+  virtual MemoryUse use() const = 0;
+  /// Gives the memory of all free blocks back to the system.
+  virtual void trim() = 0;
 };
 
 }  // namespace jvmc::rt

@@ -144,7 +144,9 @@ void throwException(ThreadContext& ctx, ir::ClassId cls, std::string_view messag
     text = newByteArray(&ctx, message);
     if (text == kNullRef) return;  // OutOfMemoryError is pending
   }
-  ObjectRef exception = vm.heap().allocateObject(ctx, vm.layout().classIndex(cls));
+  const ClassIndex index = vm.layout().classIndex(cls);
+  ObjectRef exception = vm.heap().allocateObject(ctx, index);
+  if (exception == kNullRef) exception = vm.heap().allocateDetached(index, vm.classes()[index].instanceBytes, 0);
   if (exception == kNullRef) return setPending(ctx, vm.outOfMemoryError());
   if (text != kNullRef)
     storeReference(&ctx, exception, throwableOffset(vm.layout(), ir::builtin::kThrowableMessage), text);

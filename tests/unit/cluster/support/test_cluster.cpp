@@ -139,6 +139,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
       if (!mutator->context.quiescent) intervals.insert(mutator->context.interval);
     return intervals;
   }
+  std::set<uint64_t> heldBlocks() override { return {}; }
   void pollAll() override {}
   std::vector<rt::BlockGroup> withdraw(uint64_t) override {
     std::set<uint64_t> here;

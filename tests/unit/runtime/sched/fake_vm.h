@@ -162,6 +162,7 @@ class FakeVm final : public Vm {
   ThreadShipper* shipper() override { return fake_.shipper; }
   std::atomic<uint64_t>& clock() override { return clock_; }
   ThreadEvents* events() override { return nullptr; }
+  MemoryRelief* relief() override { return nullptr; }
   CodeProvider* code() override { return nullptr; }
   void onThreadEnd(GuestThread& thread, bool) override {
     storeGuest<int32_t>(thread.ref.object + field(ir::builtin::kThreadState), 1);

@@ -1,0 +1,120 @@
+#include "cluster/objects/evictor.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr size_t kBlocksAtOnce = 16;
+constexpr auto kQuietPause = std::chrono::microseconds(200);
+constexpr int kQuietAttempts = 5'000;  ///< a second: then these copies stay
+
+constexpr uint64_t pageOf(uint64_t address) {
+  return address & ~(CopyMap::kPageBytes - 1);
+}
+
+}  // namespace
+
+uint64_t Evictor::evict(uint64_t bytes) {
+  uint64_t freed = 0;
+  std::set<uint64_t> seen;
+  for (bool more = true; more && freed < bytes && !stopped_;) {
+    std::vector<uint64_t> blocks = core_.copyMap.nextBlocks(kBlocksAtOnce);
+    more = !blocks.empty();
+    for (uint64_t block : blocks) more = seen.insert(block).second && more;
+    if (!blocks.empty()) freed += evictSome(blocks);
+  }
+  return freed;
+}
+
+uint64_t Evictor::evictSome(const std::vector<uint64_t>& blocks) {
+  uint64_t freed = 0;
+  std::set<uint64_t> unquiet;
+  host_.stopWorld([&] {
+    invalidate(blocks);
+    if (core_.options.fault != Fault::EvictWithoutHandshake) unquiet = host_.unquietIntervals();
+    if (unquiet.empty()) freed = giveBack(blocks);
+  });
+  for (int attempt = 0; !unquiet.empty() && attempt < kQuietAttempts && !stopped_; ++attempt) {
+    std::this_thread::sleep_for(kQuietPause);
+    host_.pollAll();
+    host_.stopWorld([&] {
+      const std::set<uint64_t> now = host_.unquietIntervals();
+      std::erase_if(unquiet, [&](uint64_t interval) { return !now.contains(interval); });
+      if (unquiet.empty()) freed = giveBack(blocks);
+    });
+  }
+  core_.stats.evictedBytes += freed;
+  return freed;
+}
+
+void Evictor::invalidate(const std::vector<uint64_t>& blocks) {
+  collectPinned(blocks);
+  for (uint64_t block : blocks) {
+    if (!isCopyBlock(block)) continue;
+    core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
+      if (!isPinned(object, endOf(object)))
+        rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
+    });
+  }
+}
+
+/// Gives back the pages that hold invalid copies only. Who was fetched again is valid, or pinned.
+uint64_t Evictor::giveBack(const std::vector<uint64_t>& blocks) {
+  collectPinned(blocks);
+  uint64_t freed = 0;
+  for (uint64_t block : blocks) {
+    if (!isCopyBlock(block)) continue;
+    std::set<uint64_t> stays, goes;  // pages
+    std::vector<ObjectRef> dropped;
+    core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
+      const uint64_t end = endOf(object);
+      const bool valid = rt::header(object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid;
+      const bool keep = valid || isPinned(object, end);
+      if (!keep) dropped.push_back(object);
+      for (uint64_t page = pageOf(object); page < end; page += CopyMap::kPageBytes)
+        (keep ? stays : goes).insert(page);
+    });
+    for (ObjectRef object : dropped) core_.copyMap.drop(object);
+    core_.stats.evictedObjects += dropped.size();
+    for (uint64_t page : goes) {
+      if (stays.contains(page)) continue;
+      madvise(reinterpret_cast<void*>(page), CopyMap::kPageBytes, MADV_DONTNEED);
+      core_.copyMap.dropPage(page);
+      freed += CopyMap::kPageBytes;
+    }
+  }
+  return freed;
+}
+
+/// The block's home is elsewhere, and nothing is going on with it.
+bool Evictor::isCopyBlock(uint64_t block) const {
+  const BlockHome home = core_.homes.at(block);
+  return home.state == HomeState::Settled && home.node != core_.self;
+}
+
+void Evictor::collectPinned(const std::vector<uint64_t>& blocks) {
+  pinned_.clear();
+  held_ = host_.heldBlocks();
+  core_.table.forEach([&](ObjectRef object, const Entry& entry) {
+    const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
+    const bool concerned = std::find(blocks.begin(), blocks.end(), block) != blocks.end();
+    if (concerned && (entry.hasTwin || !entry.idle())) pinned_.insert(object);
+  });
+}
+
+bool Evictor::isPinned(ObjectRef object, uint64_t end) const {
+  const auto held = held_.lower_bound(object & ~uint64_t(rt::kBlockBytes - 1));
+  return pinned_.contains(object) || (held != held_.end() && *held < end);
+}
+
+/// Its header is there as long as the copy is noted.
+uint64_t Evictor::endOf(ObjectRef object) {
+  return object + core_.shapeOf(object).end();
+}
+
+}  // namespace jvmc::cluster
