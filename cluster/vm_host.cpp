@@ -294,7 +294,9 @@ Bytes VmHost::takeHomeState(ObjectRef object) {
   const bool inflated = (rt::header(object)->lockWord.load(std::memory_order_acquire) & rt::kLockInflated) != 0;
   if (!isThread && !inflated) return {};
   ByteWriter out;
-  const std::optional<LastSeen> seen = isThread ? router->takeLocation(threadOf(object)) : std::nullopt;
+  std::optional<LastSeen> seen = isThread ? router->takeLocation(threadOf(object)) : std::nullopt;
+  // Of a thread that has never moved, the main thread too, nothing need be known as long as its home is where it runs.
+  if (isThread && !seen && isHere(threadOf(object))) seen = LastSeen{self_, 0};
   out.put(seen.has_value());
   out.put(seen ? seen->node.value : 0u);
   out.put(seen ? seen->incarnation : 0u);

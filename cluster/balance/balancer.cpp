@@ -10,7 +10,7 @@ Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions
                    std::function<NodeLoad()> sample, std::function<void(NodeId to, uint64_t bytes)> giveBlocks)
     : control_(control), post_(post), options_(options), sample_(std::move(sample)) {
   control_.setHandler(ControlKind::Balance, [this, give = std::move(giveBlocks)](NodeId from, Bytes payload,
-                                                                                std::shared_ptr<Responder>) {
+                                                                                 std::shared_ptr<Responder>) {
     ByteReader in(payload);
     const NodeId to(in.get<uint32_t>());
     const uint64_t bytes = in.get<uint64_t>();

@@ -47,7 +47,8 @@ Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes) {
   load.node = NodeId(in.get<uint32_t>());
   load.workers = in.get<uint32_t>();
   load.occupied = std::min(in.get<uint32_t>() / kOccupiedScale, double(load.workers));
-  for (uint64_t* bytes : {&load.memory.live, &load.memory.used, &load.memory.limit, &load.memory.copies, &load.memory.rss})
+  for (uint64_t* bytes :
+       {&load.memory.live, &load.memory.used, &load.memory.limit, &load.memory.copies, &load.memory.rss})
     *bytes = in.get<uint64_t>();
   load.memory.moving = in.getBool();
   const uint32_t count = in.getCount(kThreadBytes);

@@ -53,8 +53,8 @@ struct LoadSnapshot {
   std::vector<NodeLoad> nodes;
 };
 
-/// u32 node | u32 workers | u32 occupied (1/1000) | memory: u64 live, used, limit, copies, rss, u8 moving | u32 threads | each: id u64, object u64, cpu u16 (1/65535), flags u8
-/// (1 runnable, 2 pinned), frame bytes u32.
+/// u32 node | u32 workers | u32 occupied (1/1000) | memory: u64 live, used, limit, copies, rss, u8 moving | u32 threads
+/// | each: id u64, object u64, cpu u16 (1/65535), flags u8 (1 runnable, 2 pinned), frame bytes u32.
 std::vector<uint8_t> encodeLoad(const NodeLoad& load);
 Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes);
 

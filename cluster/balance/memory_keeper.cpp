@@ -35,15 +35,14 @@ uint64_t residentBytesOfProcess() {
 
 MemoryKeeper::MemoryKeeper(ControlChannel& control, SpaceHost& host, ClusterObjectSpace& space, rt::Vm& vm, bool evicts)
     : control_(control), host_(host), space_(space), vm_(vm), evicts_(evicts) {
-  control_.setHandler(ControlKind::MemoryRoom,
-                      [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
-                        ByteReader in(payload);
-                        const uint64_t bytes = in.get<uint64_t>();
-                        if (!in.finished()) return responder->fail({ErrorCode::kCorrupt, "malformed question"});
-                        std::lock_guard lock(mutex_);
-                        questions_.push_back({bytes, std::move(responder)});
-                        changed_.notify_all();
-                      });
+  control_.setHandler(ControlKind::MemoryRoom, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
+    ByteReader in(payload);
+    const uint64_t bytes = in.get<uint64_t>();
+    if (!in.finished()) return responder->fail({ErrorCode::kCorrupt, "malformed question"});
+    std::lock_guard lock(mutex_);
+    questions_.push_back({bytes, std::move(responder)});
+    changed_.notify_all();
+  });
 }
 
 void MemoryKeeper::start() {

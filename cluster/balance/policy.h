@@ -25,11 +25,11 @@ struct BalanceOptions {
   uint32_t confirmations = 2;               ///< snapshots in a row that must show a node crowded
   uint32_t movesPerRound = 8;               ///< rate limit
   // -- memory
-  double memoryHigh = 0.75;                ///< share of its limit from which a node gives blocks away
-  double memoryGapMin = 0.1;               ///< between the shares of the two nodes; less is not worth a move
-  int64_t memoryRestNanos = 500'000'000;   ///< between two moves from a node: the figures must show the last one
+  double memoryHigh = 0.75;                  ///< share of its limit from which a node gives blocks away
+  double memoryGapMin = 0.1;                 ///< between the shares of the two nodes; less is not worth a move
+  int64_t memoryRestNanos = 500'000'000;     ///< between two moves from a node: the figures must show the last one
   int64_t arrivedRestNanos = 2'000'000'000;  ///< a node that was given blocks keeps them at least so long (hysteresis)
-  uint64_t bytesPerMove = 256 << 20;       ///< rate limit
+  uint64_t bytesPerMove = 256 << 20;         ///< rate limit
 };
 
 struct Move {
@@ -52,7 +52,7 @@ struct BalanceHistory {
   std::unordered_map<rt::ThreadId, int64_t> movedNanos;
   std::unordered_map<NodeId, uint32_t> crowdedRounds;  ///< snapshots in a row in which moving away from it would gain
   int64_t rotatedNanos = 0;
-  std::unordered_map<NodeId, uint32_t> fullRounds;   ///< snapshots in a row in which its memory was above the threshold
+  std::unordered_map<NodeId, uint32_t> fullRounds;  ///< snapshots in a row in which its memory was above the threshold
   std::unordered_map<NodeId, int64_t> gaveNanos, tookNanos;  ///< when blocks were last moved from it, to it
 };
 

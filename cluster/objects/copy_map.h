@@ -60,7 +60,7 @@ class CopyMap {
   rt::AddressPlan plan_;
   std::unique_ptr<std::atomic<Region*>[]> regions_;
   std::atomic<uint64_t> pages_{0}, budgetPages_{UINT64_MAX};
-  std::mutex mutex_;  ///< guards known_, exceeded_
+  std::mutex mutex_;             ///< guards known_, exceeded_
   std::vector<uint64_t> known_;  ///< blocks that have a table
   size_t next_ = 0;
   std::function<void()> exceeded_;

@@ -76,8 +76,7 @@ uint64_t Evictor::giveBack(const std::vector<uint64_t>& blocks) {
       const bool valid = rt::header(object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid;
       const bool keep = valid || isPinned(object, end);
       if (!keep) dropped.push_back(object);
-      for (uint64_t page = pageOf(object); page < end; page += CopyMap::kPageBytes)
-        (keep ? stays : goes).insert(page);
+      for (uint64_t page = pageOf(object); page < end; page += CopyMap::kPageBytes) (keep ? stays : goes).insert(page);
     });
     for (ObjectRef object : dropped) core_.copyMap.drop(object);
     core_.stats.evictedObjects += dropped.size();

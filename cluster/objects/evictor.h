@@ -4,9 +4,9 @@
 //       until no thread relies on a check from before ("quiet", as for blocks that leave)
 //     world stopped      pages that hold nothing but invalid copies go back to the system
 //
-// Nothing waits for an eviction and nothing revokes it: who needs one of the copies meanwhile fetches it again, and then
-// it stays. So what is in use is passed over. A copy that is busy (fetched, flushed) or dirty stays: its twin is of no
-// use without it.
+// Nothing waits for an eviction and nothing revokes it: who needs one of the copies meanwhile fetches it again, and
+// then it stays. So what is in use is passed over. A copy that is busy (fetched, flushed) or dirty stays: its twin is
+// of no use without it.
 #pragma once
 
 #include <set>

@@ -43,7 +43,14 @@ struct SpaceCore {
   SpaceStats stats;
 
   SpaceCore(SpaceHost& host, NodeNet& net, HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)
-      : host(host), net(net), homes(homes), clock(clock), options(options), self(net.self()), gates(homes), copyMap(homes.plan()) {}
+      : host(host),
+        net(net),
+        homes(homes),
+        clock(clock),
+        options(options),
+        self(net.self()),
+        gates(homes),
+        copyMap(homes.plan()) {}
 
   /// A guest thread here may use the object without asking anybody.
   bool homedHere(ObjectRef object) const { return homes.isSettledAt(self, object); }

@@ -139,8 +139,7 @@ class MutexWorld final : public World {
     SavedStack stack;
   };
 
-  static void visitSaved(const SavedStack& stack,
-                         const std::function<void(const uint64_t*, const uint64_t*)>& visit) {
+  static void visitSaved(const SavedStack& stack, const std::function<void(const uint64_t*, const uint64_t*)>& visit) {
     visit(stack.copied.data(), stack.copied.data() + stack.copiedCount);
     if (stack.low) visit(stack.low, stack.high);
   }

@@ -87,8 +87,7 @@ extern "C" ObjectRef jvmc_newArray(JvmcContext* ctx, uint32_t classIndex, int32_
 
 extern "C" ObjectRef jvmc_newBytes(JvmcContext* ctx, uint32_t literal) {
   const std::string_view bytes = ctx->vm->module().byteLiterals[literal];
-  const ObjectRef array =
-      newArray(ctx, ctx->vm->layout().arrayIndexOfElement(jvmc::ir::kI8), uint32_t(bytes.size()));
+  const ObjectRef array = newArray(ctx, ctx->vm->layout().arrayIndexOfElement(jvmc::ir::kI8), uint32_t(bytes.size()));
   if (array != kNullRef) fillBytes(array, bytes);
   return array;
 }

@@ -17,7 +17,7 @@ import unittest
 
 JVMCLUSTER = None
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
-PATIENCE = 240  # seconds; the machine may be busy
+PATIENCE = 100  # seconds; the machine may be busy
 NODES = 4
 HEAP_MIB = 16
 CHUNK_BYTES = 8 * 1024 + 32 * 32
@@ -89,7 +89,7 @@ class KeepsMuch(unittest.TestCase):
         each = CHUNKS // threads
         out, nodes, kib = run("--nodes", NODES, "--heap", f"{HEAP_MIB}M", *options, PROGRAMS / "keeps_much.ir", CHUNKS, threads)
         self.assertEqual(out, f"{each}\n0\n" * threads + "0\n")
-        self.assertGreater(sum(node["objects"]["moved_bytes"] for node in nodes), HEAP_MIB << 20, "nothing had to move")
+        self.assertGreater(sum(node["blocks"]["moved"] for node in nodes), 0, "nothing had to move")
         self.assertLess(max(kib.values()), 1.3 * (HEAP_MIB << 10) + 4096, f"a node outgrew its limit: {kib}")
         return nodes
 
@@ -97,6 +97,7 @@ class KeepsMuch(unittest.TestCase):
         for mode in ("interp", "jit", "auto"):
             with self.subTest(mode=mode):
                 nodes = self.keeps(1, "--mode", mode, "--balance", "off")
+                self.assertGreater(sum(node["blocks"]["moved_bytes"] for node in nodes), 3 * HEAP_MIB << 19)
                 self.assertGreater(nodes[0]["memory"]["reliefs"], 0, "the thread never had to wait for memory")
                 self.assertGreater(sum(node["objects"]["evicted_bytes"] for node in nodes), 0, "no copy was evicted")
 

@@ -78,6 +78,7 @@ TEST(MemoryPolicyTest, WhileBlocksLeaveNoMoreAreAskedFor) {
 TEST(MemoryPolicyTest, ANodeThatWasGivenBlocksDoesNotPassThemOnAtOnce) {
   MemoryRounds rounds({90, 70, 70}, 100);
   ASSERT_EQ(rounds.run(5).size(), 1u);
+  rounds.now.nodes[0].memory.live = 50 * kMiB;
   rounds.now.nodes[1].memory.live = 90 * kMiB;  // by its own threads
   rounds.now.nodes[2].memory.live = 10 * kMiB;
   EXPECT_TRUE(rounds.run(int(rounds.options.arrivedRestNanos / rounds.options.reportNanos) - 6).empty());
