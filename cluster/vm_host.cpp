@@ -2,7 +2,6 @@
 
 #include "cluster/migration/thread_router.h"
 #include "cluster/objects/cluster_object_space.h"
-#include "ir/support/fault.h"
 #include "runtime/frames/function_info.h"
 
 namespace jvmc::cluster {
@@ -249,7 +248,6 @@ std::set<uint64_t> VmHost::unquietIntervals() {
 /// A word may point into an object or right behind its end.
 std::set<uint64_t> VmHost::heldBlocks() {
   std::set<uint64_t> blocks;
-  if (JVMC_FAULT("memory-waiter-relies-on-nothing")) return blocks;
   const auto add = [&](uint64_t word) {
     if (homes_.plan().contains(word)) blocks.insert(word & ~uint64_t(rt::kBlockBytes - 1));
   };

@@ -33,7 +33,7 @@ class HeapWatch(threading.Thread):
         self.launcher, self.kib, self.over = launcher, {}, threading.Event()
 
     def run(self):
-        while not self.over.wait(0.05):
+        while not self.over.wait(0.5):
             for pid in self.descendants(self.launcher):
                 try:
                     text = pathlib.Path(f"/proc/{pid}/smaps").read_text()

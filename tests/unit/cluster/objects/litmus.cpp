@@ -258,6 +258,30 @@ void hoistedChecks(TestCluster& cluster, uint32_t threads) {
   });
 }
 
+void hoistedReads(TestCluster& cluster, uint32_t threads) {
+  constexpr uint64_t kWords = 8;
+  const uint32_t nodes = cluster.options().nodes;
+  std::vector<ObjectRef> constant, noise;
+  for (uint32_t i = 0; i < nodes; ++i) constant.push_back(cluster.object(i, kLongs, kWords));
+  for (uint32_t i = 0; i < nodes; ++i) noise.push_back(cluster.object(i, kRecord));
+  cluster.run(threads, [&](Mutator& me) {
+    if (me.index == 0)
+      for (uint64_t i = 0; i < kWords; ++i) me.write<uint64_t>(constant[me.nodeId], kFirstElement + 8 * i, i + 1);
+    me.release();
+    me.barrier();
+    me.acquire();
+    uint64_t rounds = 0;
+    for (; !me.timeIsUp(); ++rounds) {
+      if (me.random.below(4) == 0) me.acquire();
+      const uint64_t i = me.random.below(kWords);
+      const ObjectRef array = constant[me.random.below(nodes)];
+      const uint64_t found = me.readAfterRead(array, kFirstElement + 8 * i, noise[me.random.below(nodes)], kFirstField);
+      if (found != i + 1) return me.error("a copy was taken away from under its reader");
+    }
+    me.countOperations(rounds);
+  });
+}
+
 void neighbourhood(TestCluster& cluster, uint32_t threads) {
   constexpr uint64_t kRecords = 6;
   const ObjectRef array = cluster.object(0, kReferences, kRecords);

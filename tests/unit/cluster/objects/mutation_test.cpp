@@ -13,6 +13,7 @@ struct Setup {
   uint32_t nodes;
   uint32_t delayOneIn = 0;
   bool moving = false;
+  bool evicting = false;
 };
 
 /// A run has a fixed time, in which a sanitizer leaves it fewer chances.
@@ -26,6 +27,7 @@ bool caught(Setup setup, const std::function<void(TestCluster&)>& program) {
                          .delayOneIn = setup.delayOneIn,
                          .seed = uint64_t(run),
                          .moving = setup.moving,
+                         .evicting = setup.evicting,
                          .space = {.fault = setup.fault}});
     program(cluster);
     if (cluster.errors() > 0) return true;
@@ -73,6 +75,10 @@ TEST(MutationTest, MoveWithoutPrepareIsCaughtByFalseSharing) {
 }
 TEST(MutationTest, HomeThatDoesNotTickWhenABlockArrivesIsCaughtByLockedCounters) {
   EXPECT_TRUE(caught({Fault::ArrivalDoesNotTick, 2, 0, true}, [](TestCluster& c) { lockedCounters(c, 1, 1000); }));
+}
+
+TEST(MutationTest, EvictionWithoutHandshakeIsCaughtByHoistedReads) {
+  EXPECT_TRUE(caught({Fault::EvictWithoutHandshake, 3, 4, false, true}, [](TestCluster& c) { hoistedReads(c, 2); }));
 }
 
 TEST(MutationTest, NeighbourInstalledUncheckedIsCaughtByNeighbourhood) {

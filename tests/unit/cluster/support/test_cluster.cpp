@@ -193,6 +193,12 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     });
   }
 
+  /// Takes copies out of memory, again and again.
+  void keepEvicting() {
+    for (; !timeIsUp(); usleep(useconds_t(moverRandom_.below(300))))
+      cluster.shared().evictedBytes += space->evictor().evict(rt::kBlockBytes);
+  }
+
   void reportError(const std::string& what) { cluster.shared().report(what); }
 
   TestCluster& cluster;
@@ -416,9 +422,12 @@ void TestCluster::runNode(uint32_t node, std::vector<int> sockets, const std::fu
   for (uint32_t i = 0; i < threads_; ++i) self.mutators.push_back(std::make_unique<Mutator>(self, i));
   self.start();
   if (options_.moving) self.keepMoving();
+  std::thread evicting;
+  if (options_.evicting) evicting = std::thread([&] { self.keepEvicting(); });
   std::vector<std::thread> running;
   for (auto& mutator : self.mutators) running.emplace_back([&] { body(*mutator); });
   for (auto& thread : running) thread.join();
+  if (evicting.joinable()) evicting.join();
   shared_->fetches += self.space->stats().fetches;
   shared_->flushes += self.space->stats().flushMessages;
   shared_->finished++;

@@ -39,14 +39,15 @@ struct TestOptions {
   double seconds = 0.5;
   uint32_t delayOneIn = 0;
   uint64_t seed = 1;
-  bool moving = false;  ///< each node hands blocks to others all the time
+  bool moving = false;    ///< each node hands blocks to others all the time
+  bool evicting = false;  ///< each node takes copies out of memory all the time
   SpaceOptions space;
 };
 
 /// Memory that all processes share.
 struct Shared {
   std::atomic<uint64_t> errors{0}, operations{0}, barrier{0}, finished{0};
-  std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0};
+  std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0}, evictedBytes{0};
   std::atomic<bool> over{false};
   char firstError[256] = {};
   /// What no correct run does: a wrong value, a node that dies or hangs.
@@ -74,6 +75,15 @@ class Mutator {
     const InGuest here(*this);
     ensureWritable(object);
     rt::storeGuest<T>(object + offset, value);
+  }
+  /// As compiled code does it with hoisted checks: both come first, then a word of `other` is read and one of `object`,
+  /// which is returned.
+  uint64_t readAfterRead(ObjectRef object, uint64_t offset, ObjectRef other, uint64_t otherOffset) {
+    const InGuest here(*this);
+    ensureReadable(object);
+    ensureReadable(other);
+    static_cast<void>(rt::loadGuest<uint64_t>(other + otherOffset));
+    return rt::loadGuest<uint64_t>(object + offset);
   }
   /// As compiled code does it with hoisted checks: both come first, then a word of `other` is read and `value` stored.
   uint64_t writeAfterRead(ObjectRef object, uint64_t offset, uint64_t value, ObjectRef other, uint64_t otherOffset) {
