@@ -16,16 +16,16 @@ void runs(TestOptions options, const std::function<void(TestCluster&)>& program)
 }
 
 TEST(EvictionTest, ChecksMadeBeforeAWaitHoldAfterIt) {
-  runs({.nodes = 3, .delayOneIn = 4}, [](TestCluster& c) { hoistedReads(c, 2); });
+  runs({.nodes = 3, .delayOneIn = 4, .space = {}}, [](TestCluster& c) { hoistedReads(c, 2); });
 }
 TEST(EvictionTest, WritesToCopiesAreNotLost) {
-  runs({.nodes = 3}, [](TestCluster& c) { hoistedChecks(c, 2); });
+  runs({.nodes = 3, .space = {}}, [](TestCluster& c) { hoistedChecks(c, 2); });
 }
 TEST(EvictionTest, CountersUnderALockStayEqual) {
-  runs({.nodes = 3}, [](TestCluster& c) { lockedCounters(c, 2); });
+  runs({.nodes = 3, .space = {}}, [](TestCluster& c) { lockedCounters(c, 2); });
 }
 TEST(EvictionTest, BlocksMayMoveMeanwhile) {
-  runs({.nodes = 3, .moving = true}, [](TestCluster& c) { hoistedReads(c, 2); });
+  runs({.nodes = 3, .moving = true, .space = {}}, [](TestCluster& c) { hoistedReads(c, 2); });
 }
 
 TEST(CopyMapTest, CountsPagesOnceAndForgetsThem) {
