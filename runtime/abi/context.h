@@ -62,7 +62,7 @@ struct ThreadContext {
   /// Names the stretch of guest code between two polls; checks of coherence hold within one (no two are alike on a
   /// node).
   uint64_t interval = 0;
-  bool quiescent = false;   ///< stands still in a poll: no check made before it is relied on after it
+  bool quiescent = false;  ///< stands still in a poll: no check made before it is relied on after it
   /// Suspended at an allocation: of the checks made before it only those of objects that its stack refers to are relied
   /// on after it (runtime/memory_relief.h).
   bool awaitsMemory = false;
