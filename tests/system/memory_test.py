@@ -89,7 +89,6 @@ class KeepsMuch(unittest.TestCase):
         each = CHUNKS // threads
         out, nodes, kib = run("--nodes", NODES, "--heap", f"{HEAP_MIB}M", *options, PROGRAMS / "keeps_much.ir", CHUNKS, threads)
         self.assertEqual(out, f"{each}\n0\n" * threads + "0\n")
-        self.assertGreater(sum(node["blocks"]["moved"] for node in nodes), 0, "nothing had to move")
         self.assertLess(max(kib.values()), 1.3 * (HEAP_MIB << 10) + 4096, f"a node outgrew its limit: {kib}")
         return nodes
 
@@ -105,11 +104,13 @@ class KeepsMuch(unittest.TestCase):
         nodes = self.keeps(1, "--mode", "interp")
         self.assertGreater(sum(node["balance"]["block_moves"] for node in nodes), 0)
 
+    # Threads that move allocate wherever they are: what they fill need not move.
     def test_many_threads_fill_all_nodes(self):
         self.keeps(6, "--mode", "auto")
 
     def test_threads_and_blocks_that_move_all_the_time(self):
-        self.keeps(3, "--mode", "jit", "--zeal", "migrate:2000,blocks:20")
+        nodes = self.keeps(3, "--mode", "jit", "--zeal", "migrate:2000,blocks:20")
+        self.assertGreater(sum(node["blocks"]["moved"] for node in nodes), 0)
 
     def test_threads_that_the_balancer_rotates(self):
         self.keeps(4, "--mode", "auto", "--balance", "rotate")
