@@ -11,13 +11,15 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr auto kCheckEvery = std::chrono::milliseconds(50);
-constexpr auto kPause = std::chrono::milliseconds(5);  ///< between two evictions: threads run meanwhile
+constexpr auto kPause = std::chrono::milliseconds(5);  ///< between evictions, or attempts to move: threads run
 /// Of its limit a node takes blocks of others up to this share; the rest is for its own threads.
 constexpr double kAcceptedShare = 0.9;
 /// Heap and copies together may take this share of the limit.
 constexpr double kResidentShare = 1.2;
 /// However full the heap is, so much of the limit may be used for copies.
 constexpr double kCopyShareMin = 1.0 / 16;
+/// Threads may be using just what was to go; then other blocks are tried, after a pause.
+constexpr int kMoveAttempts = 3;
 /// What a relief moves at least: moving little often costs more.
 constexpr uint64_t kReliefFraction = 8;
 
@@ -124,9 +126,15 @@ void MemoryKeeper::relieve(std::vector<Waiter> waiters) {
 /// Moves blocks away until there is room for `needed` bytes, `wanted` if that is easy. Returns how much was moved.
 uint64_t MemoryKeeper::makeRoom(uint64_t needed, uint64_t wanted) {
   uint64_t moved = 0;
-  for (const Room& room : askForRoom(wanted)) {
-    if (room.bytes < rt::kBlockBytes || moved >= needed) break;
-    moved += move(room.node, std::min(wanted - moved, room.bytes)).bytes;
+  for (int attempt = 0; attempt < kMoveAttempts; ++attempt) {
+    if (attempt > 0) std::this_thread::sleep_for(kPause);
+    bool anyRoom = false;
+    for (const Room& room : askForRoom(wanted)) {
+      if (room.bytes < rt::kBlockBytes || moved >= needed) break;
+      anyRoom = true;
+      moved += move(room.node, std::min(wanted - moved, room.bytes)).bytes;
+    }
+    if (moved > 0 || !anyRoom) break;
   }
   return moved;
 }

@@ -9,7 +9,8 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr size_t kBlocksAtOnce = 16;
+/// What the world is stopped for at a time: to look at 8 blocks full of small objects takes half a millisecond.
+constexpr size_t kBlocksAtOnce = 8;
 constexpr auto kQuietPause = std::chrono::microseconds(200);
 constexpr int kQuietAttempts = 5'000;  ///< a second: then these copies stay
 
@@ -34,7 +35,9 @@ uint64_t Evictor::evict(uint64_t bytes) {
 uint64_t Evictor::evictSome(const std::vector<uint64_t>& blocks) {
   uint64_t freed = 0;
   std::set<uint64_t> unquiet;
+  held_.clear();
   host_.stopWorld([&] {
+    held_ = host_.heldBlocks();
     invalidate(blocks);
     if (core_.options.fault != Fault::EvictWithoutHandshake) unquiet = host_.unquietIntervals();
     if (unquiet.empty()) freed = giveBack(blocks);
@@ -45,6 +48,8 @@ uint64_t Evictor::evictSome(const std::vector<uint64_t>& blocks) {
     host_.stopWorld([&] {
       const std::set<uint64_t> now = host_.unquietIntervals();
       std::erase_if(unquiet, [&](uint64_t interval) { return !now.contains(interval); });
+      // A thread that awaits memory counts as quiet from now on; it may go on before all others are.
+      held_.merge(host_.heldBlocks());
       if (unquiet.empty()) freed = giveBack(blocks);
     });
   }
@@ -69,23 +74,27 @@ uint64_t Evictor::giveBack(const std::vector<uint64_t>& blocks) {
   uint64_t freed = 0;
   for (uint64_t block : blocks) {
     if (!isCopyBlock(block)) continue;
-    std::set<uint64_t> stays, goes;  // pages
-    std::vector<ObjectRef> dropped;
+    std::vector<uint64_t> pages;  // that may go; ascending, as the copies come
+    uint64_t keptEnd = 0;         // of the last page that stays
     core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
       const uint64_t end = endOf(object);
       const bool valid = rt::header(object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid;
-      const bool keep = valid || isPinned(object, end);
-      if (!keep) dropped.push_back(object);
-      for (uint64_t page = pageOf(object); page < end; page += CopyMap::kPageBytes) (keep ? stays : goes).insert(page);
+      if (valid || isPinned(object, end)) {
+        while (!pages.empty() && pages.back() >= pageOf(object)) pages.pop_back();
+        keptEnd = pageOf(end - 1) + CopyMap::kPageBytes;
+        return;
+      }
+      core_.copyMap.drop(object);
+      core_.stats.evictedObjects++;
+      const uint64_t fresh = pages.empty() ? keptEnd : std::max(keptEnd, pages.back() + CopyMap::kPageBytes);
+      for (uint64_t page = std::max(pageOf(object), fresh); page < end; page += CopyMap::kPageBytes)
+        pages.push_back(page);
     });
-    for (ObjectRef object : dropped) core_.copyMap.drop(object);
-    core_.stats.evictedObjects += dropped.size();
-    for (uint64_t page : goes) {
-      if (stays.contains(page)) continue;
+    for (uint64_t page : pages) {
       madvise(reinterpret_cast<void*>(page), CopyMap::kPageBytes, MADV_DONTNEED);
       core_.copyMap.dropPage(page);
-      freed += CopyMap::kPageBytes;
     }
+    freed += pages.size() * CopyMap::kPageBytes;
   }
   return freed;
 }
@@ -98,7 +107,6 @@ bool Evictor::isCopyBlock(uint64_t block) const {
 
 void Evictor::collectPinned(const std::vector<uint64_t>& blocks) {
   pinned_.clear();
-  held_ = host_.heldBlocks();
   core_.table.forEach([&](ObjectRef object, const Entry& entry) {
     const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
     const bool concerned = std::find(blocks.begin(), blocks.end(), block) != blocks.end();

@@ -21,7 +21,7 @@ class Evictor {
   Evictor(SpaceCore& core, BlockHost& host) : core_(core), host_(host) {}
 
   /// Gives back at least `bytes` of memory, if that can be found in one turn around all copies. Returns how much.
-  /// Caller: a runtime thread, outside accessGuest(). Stops the world at least twice for each MiB, shortly.
+  /// Caller: a runtime thread, outside accessGuest(). Stops the world at least twice for each 512 KiB, shortly.
   uint64_t evict(uint64_t bytes);
   /// The program is over: an eviction under way gives up. Any thread.
   void stop() { stopped_ = true; }
@@ -39,7 +39,7 @@ class Evictor {
   BlockHost& host_;
   std::atomic<bool> stopped_{false};
   std::set<ObjectRef> pinned_;  ///< busy or dirty
-  std::set<uint64_t> held_;     ///< blocks that threads which await memory may rely on
+  std::set<uint64_t> held_;     ///< blocks that threads which have awaited memory since may rely on
 };
 
 }  // namespace jvmc::cluster

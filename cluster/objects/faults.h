@@ -21,6 +21,7 @@ enum class Fault : uint8_t {
   MoveWithoutPrepare,       ///< a block arrives while transactions of its new home are in flight
   ArrivalDoesNotTick,       ///< a block arrives and the clock of its new home stands still
   EvictWithoutHandshake,    ///< copies go out of memory although threads rely on checks they made before
+  AwaitingHoldsNothing,     ///< a thread that awaits memory counts as relying on nothing, not even what it refers to
   NeighboursUnchecked,      ///< what comes along with a fetch is installed whatever has happened to it meanwhile
   FreezeWithoutFlush,       ///< a frozen object is published before what was written to its copy is home
   CopiesStayBehind,         ///< a thread that leaves gives no copies up

@@ -1,7 +1,5 @@
-// Blocks that change their home, and copies that are evicted. Stands for block_mover.cpp.
-//
-// Eviction is modelled after the rule of the design: a copy without entry is made stale while the world is stopped, and
-// its memory is given back when no thread relies on a check from before, unless it has been fetched again meanwhile.
+// Blocks that change their home, and copies that are evicted. Stands for block_mover.cpp and
+// evictor.cpp.
 #include <algorithm>
 
 #include "tests/model/stepper.h"
@@ -171,7 +169,7 @@ void Stepper::evict(uint8_t n, uint8_t o) {
   --now().evictionsLeft;
   for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
     if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
-  node(n).mover = {MoverState::Evicting, o, 0, removed_.evictWithoutHandshake ? Threads(0) : unquiet(n)};
+  node(n).mover = {MoverState::Evicting, o, 0, faulty(Fault::EvictWithoutHandshake) ? Threads(0) : unquiet(n)};
   copy(n, o).stamp = kInvalid;
   copy(n, o).writer = kNobody;
   done();

@@ -41,7 +41,6 @@ struct Program {
 /// Rules of the model that are not faults of cluster/objects/faults.h.
 struct Removed {
   Fault fault = Fault::None;
-  bool evictWithoutHandshake = false;
   bool revokeNothing = false;  ///< a thread that meets a Leaving block waits, whatever it relies on
 };
 

@@ -254,7 +254,7 @@ std::vector<Mutation> mutations() {
       {"ArrivalDoesNotTick", without(Fault::ArrivalDoesNotTick), "moving_lock"},
       {"NeighboursUnchecked", without(Fault::NeighboursUnchecked), "neighbourhood"},
       {"BlockedIsQuiet", without(Fault::BlockedIsQuiet), "hoisted_checks"},
-      {"EvictWithoutHandshake", {.evictWithoutHandshake = true}, "eviction"},
+      {"EvictWithoutHandshake", without(Fault::EvictWithoutHandshake), "eviction"},
       {"RevokeNothing", {.revokeNothing = true}, "revocation"},
   };
 }

@@ -7,6 +7,9 @@ namespace {
 
 using rt::AtomicOp;
 
+/// How often a thread allocates in vain between a check and the access, where it does so at all.
+constexpr uint64_t kAllocatesOneIn = 8;
+
 void pause() {
   std::this_thread::yield();
 }
@@ -249,7 +252,12 @@ void hoistedChecks(TestCluster& cluster, uint32_t threads) {
     for (; !me.timeIsUp(); ++rounds) {
       const uint64_t i = me.random.below(kWords);
       me.acquire();  // what is read next is stale
-      me.writeAfterRead(array, kFirstElement + 8 * i, mine[i] = rounds, noise[me.random.below(nodes)], kFirstField);
+      const ObjectRef other = noise[me.random.below(nodes)];
+      mine[i] = rounds;
+      if (me.random.below(kAllocatesOneIn) == 0)
+        me.writeAfterAllocation(array, kFirstElement + 8 * i, rounds, other, noise[me.random.below(nodes)]);
+      else
+        me.writeAfterRead(array, kFirstElement + 8 * i, rounds, other, kFirstField);
       const uint64_t k = me.random.below(kWords);
       if (me.read<uint64_t>(array, kFirstElement + 8 * k) != mine[k]) return me.error("an own word was lost");
       if (me.random.below(16) == 0) me.release();
@@ -262,8 +270,11 @@ void hoistedReads(TestCluster& cluster, uint32_t threads) {
   constexpr uint64_t kWords = 8;
   const uint32_t nodes = cluster.options().nodes;
   std::vector<ObjectRef> constant, noise;
-  for (uint32_t i = 0; i < nodes; ++i) constant.push_back(cluster.object(i, kLongs, kWords));
-  for (uint32_t i = 0; i < nodes; ++i) noise.push_back(cluster.object(i, kRecord));
+  for (uint32_t i = 0; i < nodes; ++i) {
+    constant.push_back(cluster.object(i, kLongs, kWords));
+    cluster.object(i, kLongs, 2 * CopyMap::kPageBytes / 8);  // what is fetched all the time keeps its page
+    noise.push_back(cluster.object(i, kRecord));
+  }
   cluster.run(threads, [&](Mutator& me) {
     if (me.index == 0)
       for (uint64_t i = 0; i < kWords; ++i) me.write<uint64_t>(constant[me.nodeId], kFirstElement + 8 * i, i + 1);
@@ -275,7 +286,11 @@ void hoistedReads(TestCluster& cluster, uint32_t threads) {
       if (me.random.below(4) == 0) me.acquire();
       const uint64_t i = me.random.below(kWords);
       const ObjectRef array = constant[me.random.below(nodes)];
-      const uint64_t found = me.readAfterRead(array, kFirstElement + 8 * i, noise[me.random.below(nodes)], kFirstField);
+      const uint64_t offset = kFirstElement + 8 * i;
+      const ObjectRef other = noise[me.random.below(nodes)];
+      const uint64_t found = me.random.below(kAllocatesOneIn) == 0
+                                 ? me.readAfterAllocation(array, offset, other, noise[me.random.below(nodes)])
+                                 : me.readAfterRead(array, offset, other, kFirstField);
       if (found != i + 1) return me.error("a copy was taken away from under its reader");
     }
     me.countOperations(rounds);

@@ -81,6 +81,13 @@ TEST(MutationTest, EvictionWithoutHandshakeIsCaughtByHoistedReads) {
   EXPECT_TRUE(caught({Fault::EvictWithoutHandshake, 3, 4, false, true}, [](TestCluster& c) { hoistedReads(c, 2); }));
 }
 
+TEST(MutationTest, ThreadAwaitingMemoryThatHoldsNothingIsCaughtWhenCopiesAreEvicted) {
+  EXPECT_TRUE(caught({Fault::AwaitingHoldsNothing, 3, 4, false, true}, [](TestCluster& c) { hoistedReads(c, 2); }));
+}
+TEST(MutationTest, ThreadAwaitingMemoryThatHoldsNothingIsCaughtWhenBlocksMove) {
+  EXPECT_TRUE(caught({Fault::AwaitingHoldsNothing, 3, 4, true}, [](TestCluster& c) { hoistedChecks(c, 2); }));
+}
+
 TEST(MutationTest, NeighbourInstalledUncheckedIsCaughtByNeighbourhood) {
   EXPECT_TRUE(caught({Fault::NeighboursUnchecked, 3, 4}, [](TestCluster& c) { neighbourhood(c, 2); }));
 }

@@ -136,10 +136,16 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     std::set<uint64_t> intervals;
     if (cluster.options().space.fault == Fault::BlockedIsQuiet) return intervals;
     for (auto& mutator : mutators)
-      if (!mutator->context.quiescent) intervals.insert(mutator->context.interval);
+      if (!mutator->context.quiescent && !mutator->context.awaitsMemory) intervals.insert(mutator->context.interval);
     return intervals;
   }
-  std::set<uint64_t> heldBlocks() override { return {}; }
+  std::set<uint64_t> heldBlocks() override {
+    std::set<uint64_t> blocks;
+    if (cluster.options().space.fault == Fault::AwaitingHoldsNothing) return blocks;
+    for (auto& mutator : mutators)
+      if (mutator->context.awaitsMemory) blocks.insert(mutator->held_ & ~uint64_t(rt::kBlockBytes - 1));
+    return blocks;
+  }
   void pollAll() override {}
   std::vector<rt::BlockGroup> withdraw(uint64_t) override {
     std::set<uint64_t> here;
@@ -275,6 +281,16 @@ void Mutator::checkRead(ObjectRef object) {
 }
 void Mutator::checkWrite(ObjectRef object) {
   node.space->checkWrite(context, object);
+}
+
+void Mutator::awaitMemory(ObjectRef held) {
+  constexpr uint64_t kMicrosMax = 600;
+  held_ = held;
+  context.awaitsMemory = true;
+  guest_.unlock();
+  std::this_thread::sleep_for(std::chrono::microseconds(random.below(kMicrosMax)));
+  guest_.lock();
+  context.awaitsMemory = false;
 }
 
 rt::Resumption Mutator::synchronise(rt::SyncOp op, ObjectRef object) {

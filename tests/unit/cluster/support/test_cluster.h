@@ -85,7 +85,7 @@ class Mutator {
     static_cast<void>(rt::loadGuest<uint64_t>(other + otherOffset));
     return rt::loadGuest<uint64_t>(object + offset);
   }
-  /// As compiled code does it with hoisted checks: both come first, then a word of `other` is read and `value` stored.
+  /// Likewise, but a word of `other` is read and `value` stored.
   uint64_t writeAfterRead(ObjectRef object, uint64_t offset, uint64_t value, ObjectRef other, uint64_t otherOffset) {
     const InGuest here(*this);
     ensureWritable(object);
@@ -93,6 +93,19 @@ class Mutator {
     const uint64_t seen = rt::loadGuest<uint64_t>(other + otherOffset);
     rt::storeGuest<uint64_t>(object + offset, value);
     return seen;
+  }
+  /// With its check made before two others, and an allocation between these that must await memory.
+  uint64_t readAfterAllocation(ObjectRef object, uint64_t offset, ObjectRef before, ObjectRef after) {
+    const InGuest here(*this);
+    ensureReadable(object);
+    allocateBetween(object, before, after);
+    return rt::loadGuest<uint64_t>(object + offset);
+  }
+  void writeAfterAllocation(ObjectRef object, uint64_t offset, uint64_t value, ObjectRef before, ObjectRef after) {
+    const InGuest here(*this);
+    ensureWritable(object);
+    allocateBetween(object, before, after);
+    rt::storeGuest<uint64_t>(object + offset, value);
   }
   void lock(ObjectRef object) { synchronise(rt::SyncOp::MonitorEnter, object); }
   void unlock(ObjectRef object) { synchronise(rt::SyncOp::MonitorExit, object); }
@@ -149,6 +162,13 @@ class Mutator {
   }
   void checkRead(ObjectRef object);
   void checkWrite(ObjectRef object);
+  void allocateBetween(ObjectRef held, ObjectRef before, ObjectRef after) {
+    ensureReadable(before);
+    awaitMemory(held);
+    ensureReadable(after);
+  }
+  /// Suspends for a moment, as awaiting memory does; the stack refers to `held`.
+  void awaitMemory(ObjectRef held);
   rt::Resumption synchronise(rt::SyncOp op, ObjectRef object);
   rt::Resumption submit(rt::SyncRequest request);
   rt::Resumption awaitMail(uint64_t ticket);
@@ -159,6 +179,7 @@ class Mutator {
   std::condition_variable arrived_;
   std::map<uint64_t, rt::Resumption> mail_;
   uint64_t ticket_ = 0;
+  ObjectRef held_ = 0;  ///< while it awaits memory
 };
 
 class TestCluster {
