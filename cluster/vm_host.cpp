@@ -237,14 +237,6 @@ void VmHost::stopWorld(const std::function<void()>& body) {
   vm_.world().stop(nullptr, body);
 }
 
-std::set<uint64_t> VmHost::unquietIntervals() {
-  std::set<uint64_t> intervals;
-  vm_.world().forEachContext([&](const ThreadContext& ctx) {
-    if (!ctx.quiescent && !ctx.awaitsMemory) intervals.insert(ctx.interval);
-  });
-  return intervals;
-}
-
 /// A word may point into an object or right behind its end.
 std::set<uint64_t> VmHost::heldBlocks() {
   std::set<uint64_t> blocks;
@@ -252,14 +244,10 @@ std::set<uint64_t> VmHost::heldBlocks() {
     if (homes_.plan().contains(word)) blocks.insert(word & ~uint64_t(rt::kBlockBytes - 1));
   };
   vm_.world().forEachContext([&](const ThreadContext& ctx) {
-    if (!ctx.awaitsMemory) return;
+    if (ctx.quiescent) return;
     vm_.world().visitStack(ctx, [&](const uint64_t* low, const uint64_t* high) { scanWords(low, high, add); });
   });
   return blocks;
-}
-
-void VmHost::pollAll() {
-  vm_.world().pollAll();
 }
 
 std::vector<rt::BlockGroup> VmHost::withdraw(uint64_t bytes) {

@@ -52,9 +52,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
 
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override;
-  std::set<uint64_t> unquietIntervals() override;
   std::set<uint64_t> heldBlocks() override;
-  void pollAll() override;
   std::vector<rt::BlockGroup> withdraw(uint64_t bytes) override;
   void restore(const rt::BlockGroup& group) override;
   void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override;

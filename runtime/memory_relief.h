@@ -16,7 +16,7 @@ class MemoryRelief {
   ///
   /// Called on the guest thread's own fiber, in guest code, at an allocation. May suspend the fiber, never unwinds and
   /// never collects; nothing on the stack may own anything meanwhile. The thread goes on relying on the checks of
-  /// coherence that it has made, so no block that its stack refers to leaves while it waits.
+  /// coherence that it has made.
   virtual bool awaitMemory(ThreadContext& ctx, uint64_t bytes) = 0;
 };
 

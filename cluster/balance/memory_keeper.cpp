@@ -74,9 +74,7 @@ bool MemoryKeeper::awaitMemory(rt::ThreadContext& ctx, uint64_t bytes) {
     changed_.notify_all();
   }
   waits_++;
-  ctx.awaitsMemory = true;
   host_.wait(ctx, std::move(token));
-  ctx.awaitsMemory = false;
   std::lock_guard lock(mutex_);
   return answers_.extract(&ctx).mapped();
 }

@@ -49,7 +49,7 @@ struct AgentView {
 /// What became of a request to move blocks to another node.
 struct BlocksMovedView {
   uint64_t bytes = 0, groups = 0;
-  uint64_t revoked = 0;  ///< groups that stayed, because a thread needed them at once
+  uint64_t revoked = 0;  ///< groups that stayed, because a thread needed them
   std::string refusal;   ///< why the target took no more; empty: it did
 };
 

@@ -21,8 +21,13 @@ using rt::BlockGroup;
 
 namespace {
 
-constexpr auto kQuietPause = std::chrono::microseconds(100);
-constexpr int kQuietAttempts = 20'000;  ///< two seconds: then the batch stays
+/// A window is as large as a short stop of the world allows.
+constexpr int64_t kStopNanos = 300'000;
+constexpr uint64_t kWindowBytesMin = 256 << 10, kWindowBytesMax = 8 << 20;
+constexpr int kIdleWindows = 3;
+/// Who needs a block of a chunk waits for it and those ahead of it; fewer or smaller ones leave the wires idle.
+constexpr uint64_t kChunkBytes = 128 << 10;
+constexpr size_t kChunksOnTheirWay = 4;
 
 void putGroup(ByteWriter& out, const BlockGroup& group, uint32_t moves) {
   out.put(group.address);
@@ -99,90 +104,73 @@ void BlockMover::run() {
 }
 
 MoveResult BlockMover::carryOut(const Request& request) {
-  MoveResult result;
-  // Each batch withdraws other groups than the last, so a group that was revoked is not tried again at once; as many
-  // attempts without a result end the request.
-  for (int idle = 0; result.bytes < request.bytes && idle < 3;) {
-    const uint64_t before = result.bytes;
-    if (!withdraw(std::min(request.bytes - result.bytes, kBatchBytes))) break;
-    const bool quiet = awaitQuiet();
-    const bool ready = quiet && prepare(request.target, result);
-    if (!ready) restoreAll();
-    if (ready && !ship(request.target)) return result;  // the program is ending
-    if (ready) finish(request.target, result);
-    result.revoked += std::exchange(revoked_, 0);
-    if (!result.refusal.message.empty()) break;
-    idle = result.bytes > before ? 0 : idle + 1;
-    std::lock_guard lock(mutex_);
-    if (stopping_) break;
+  windowBytes_ = kWindowBytesMin;
+  // Each window holds other groups than the last, so a group that was taken back is not tried again at once; as many
+  // windows of which nothing goes end the request.
+  int idle = 0;
+  for (uint64_t wanted; idle < kIdleWindows && (wanted = bytesWanted(request)) > 0;) {
+    if (!withdraw(std::min(wanted, windowBytes_))) break;
+    const bool some = sendWindow(request.target);
+    restoreWindow();
+    idle = some ? 0 : idle + 1;
   }
-  return result;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stopping_ || chunksOnTheirWay_ == 0; });
+  takenBack_.clear();
+  return std::exchange(result_, {});
+}
+
+uint64_t BlockMover::bytesWanted(const Request& request) {
+  std::lock_guard lock(mutex_);
+  const uint64_t served = result_.bytes + bytesOnTheirWay_;
+  return stopping_ || !result_.refusal.message.empty() || served >= request.bytes ? 0 : request.bytes - served;
 }
 
 /// False if there is nothing to move.
 bool BlockMover::withdraw(uint64_t bytes) {
   bool any = false;
+  int64_t nanos = 0;
   host_.stopWorld([&] {
     std::lock_guard lock(mutex_);
-    const std::set<uint64_t> held = host_.heldBlocks();
+    const int64_t begin = steadyNanos();
+    const std::set<uint64_t> held =
+        core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
     for (const BlockGroup& group : host_.withdraw(bytes)) {
       any = true;
       if (isHeld(group, held)) {
         host_.restore(group);
+        ++result_.revoked;
         continue;
       }
       const BlockHome home = core_.homes.at(group.address);
-      batch_.push_back({group, home.moves});
+      window_.push_back({group, home.moves});
       core_.gates.set(group.address, {core_.self, HomeState::Leaving, home.moves});
       host_.forEachObject(group, [](ObjectRef object) {
         rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
       });
     }
-    if (core_.options.fault != Fault::MoveWithoutHandshake) unquiet_ = host_.unquietIntervals();
+    // Who needs them this time waits: they go first.
+    std::partition(window_.begin(), window_.end(),
+                   [&](const Leaving& leaving) { return !takenBack_.contains(leaving.group.address); });
+    nanos = steadyNanos() - begin;
   });
+  // Many small objects take longer than a few large ones.
+  if (nanos < kStopNanos / 2) windowBytes_ = std::min(windowBytes_ * 2, kWindowBytesMax);
+  if (nanos > kStopNanos) windowBytes_ = std::max(windowBytes_ / 2, kWindowBytesMin);
   return any;
 }
 
-/// Waits until no thread relies on a check that it made before the withdrawal. False if that takes too long.
-bool BlockMover::awaitQuiet() {
-  for (int attempt = 0; attempt < kQuietAttempts; ++attempt) {
-    {
-      std::unique_lock lock(mutex_);
-      if (unquiet_.empty()) return true;
-      if (changed_.wait_for(lock, kQuietPause, [&] { return stopping_; })) return false;
-    }
-    host_.pollAll();
-    host_.stopWorld([&] {
-      const std::set<uint64_t> now = host_.unquietIntervals();
-      const std::set<uint64_t> held = host_.heldBlocks();
-      std::lock_guard lock(mutex_);
-      std::erase_if(unquiet_, [&](uint64_t interval) { return !now.contains(interval); });
-      std::erase_if(batch_, [&](const Leaving& leaving) {
-        if (!isHeld(leaving.group, held)) return false;
-        ++revoked_;
-        restore(leaving);
-        return true;
-      });
-    });
-  }
-  return false;
-}
-
-bool BlockMover::mustRevoke(const rt::ThreadContext& ctx, ObjectRef object) {
-  std::lock_guard lock(mutex_);
-  return unquiet_.contains(ctx.interval) && core_.homes.at(object).state == HomeState::Leaving;
-}
-
-void BlockMover::revoke(ObjectRef object) {
+bool BlockMover::takeBack(ObjectRef object) {
   std::lock_guard lock(mutex_);
   const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
-  const auto found = std::find_if(batch_.begin(), batch_.end(),
+  const auto found = std::find_if(window_.begin(), window_.end(),
                                   [&](const Leaving& leaving) { return leaving.group.address == block; });
-  if (found == batch_.end()) return;
+  if (found == window_.end() || !takenBack_.insert(block).second) return false;
   const Leaving leaving = *found;
-  batch_.erase(found);
-  ++revoked_;
+  window_.erase(found);
+  ++result_.revoked;
   restore(leaving);
+  return true;
 }
 
 /// The group stays. Epochs first: whoever finds it settled may use it.
@@ -194,92 +182,109 @@ void BlockMover::restore(const Leaving& leaving) {
   core_.gates.settle(leaving.group.address, core_.self, leaving.moves);
 }
 
-void BlockMover::restoreAll() {
+/// What is left of the window stays.
+void BlockMover::restoreWindow() {
+  {
+    std::lock_guard lock(mutex_);
+    if (window_.empty()) return;
+  }
   core_.host.accessGuest([&] {
     std::lock_guard lock(mutex_);
-    for (const Leaving& leaving : batch_) restore(leaving);
-    batch_.clear();
-    unquiet_.clear();
+    for (const Leaving& leaving : window_) restore(leaving);
+    window_.clear();
   });
 }
 
-std::optional<Result<Bytes>> BlockMover::ask(NodeId target, Bytes message) {
-  const auto reply = std::make_shared<std::optional<Result<Bytes>>>();
-  core_.net.request(target, Channel::Objects, std::move(message), [this, reply](Result<Bytes> arrived) {
-    std::lock_guard lock(mutex_);
-    *reply = std::move(arrived);
-    changed_.notify_all();
-  });
+/// Sends the window off, chunk by chunk, until all has gone or the target has no more room. True if some has gone.
+bool BlockMover::sendWindow(NodeId target) {
+  bool some = false;
+  while (const std::shared_ptr<Chunk> chunk = cutChunk(target)) {
+    some = true;
+    sendOff(chunk);
+  }
+  return some;
+}
+
+/// When not too many are on their way. Nobody takes back what is in a chunk. Null if there is nothing more to send.
+std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(NodeId target) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || reply->has_value(); });
-  return std::move(*reply);
+  changed_.wait(lock, [&] { return stopping_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
+  if (stopping_ || window_.empty() || !result_.refusal.message.empty()) return nullptr;
+  auto chunk = std::make_shared<Chunk>();
+  chunk->target = target;
+  chunk->since = steadyNanos();
+  do {
+    chunk->groups.push_back(window_.back());
+    chunk->bytes += window_.back().group.bytes();
+    window_.pop_back();
+  } while (!window_.empty() && chunk->bytes + window_.back().group.bytes() <= kChunkBytes);
+  ++chunksOnTheirWay_;
+  bytesOnTheirWay_ += chunk->bytes;
+  return chunk;
 }
 
-/// From here on nobody revokes, so the batch is ours alone. True: the target awaits it.
-bool BlockMover::prepare(NodeId target, MoveResult& result) {
-  if (batch_.empty()) return false;
-  if (core_.options.fault == Fault::MoveWithoutPrepare) return true;
+void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
+  if (core_.options.fault == Fault::MoveWithoutPrepare) return core_.net.post([this, chunk] { ship(chunk); });
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Prepare));
-  out.put(uint32_t(batch_.size()));
-  for (const Leaving& leaving : batch_) putGroup(out, leaving.group, leaving.moves);
-  std::optional<Result<Bytes>> reply = ask(target, out.take());
-  if (!reply) return false;
-  if (!reply->ok()) {
-    result.refusal = std::move(*reply).error();
-    return false;
-  }
-  if ((*reply)->size() == 1 && (**reply)[0] == uint8_t(ReplyStatus::Done)) return true;
-  result.refusal = {ErrorCode::kRefused, fmt::format("node {} has no room for the blocks", target.value)};
-  return false;
-}
-
-/// Sends the batch, on the I/O thread: no request is served in the middle of it. True when the target has it.
-bool BlockMover::ship(NodeId target) {
-  const auto message = std::make_shared<std::optional<Bytes>>();
-  core_.net.post([this, target, message] {
-    ByteWriter out;
-    out.put(uint8_t(ObjectMessage::Blocks));
-    out.put(uint32_t(batch_.size()));
-    core_.host.accessGuest([&] {
-      for (const Leaving& leaving : batch_) {
-        core_.gates.set(leaving.group.address, {target, HomeState::Sent, leaving.moves + 1});
-        encodeGroup(out, leaving);
-      }
-    });
-    std::lock_guard lock(mutex_);
-    *message = out.take();
-    changed_.notify_all();
+  out.put(uint32_t(chunk->groups.size()));
+  for (const Leaving& leaving : chunk->groups) putGroup(out, leaving.group, leaving.moves);
+  core_.net.request(chunk->target, Channel::Objects, out.take(), [this, chunk](Result<Bytes> reply) {
+    if (!reply.ok()) return refuse(*chunk, std::move(reply).error());
+    if (reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return ship(chunk);
+    refuse(*chunk, {ErrorCode::kRefused, fmt::format("node {} has no room for the blocks", chunk->target.value)});
   });
-  {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return stopping_ || message->has_value(); });
-    if (stopping_) return false;
-  }
-  core_.stats.movedBytes += (*message)->size();
-  std::optional<Result<Bytes>> reply = ask(target, std::move(**message));
-  if (!reply) return false;
-  const bool done = reply->ok() && (*reply)->size() == 1 && (**reply)[0] == uint8_t(ReplyStatus::Done);
-  if (done) return true;
-  // The target may or may not be their home now: nobody can tell any more.
-  Error why = reply->ok()
-                  ? Error{ErrorCode::kCorrupt, "refused: " + std::string((*reply)->begin() + 1, (*reply)->end())}
-                  : std::move(*reply).error();
-  core_.host.fatal(std::move(why).withContext(fmt::format("moving blocks to node {}", target.value)));
-  return false;
 }
 
-void BlockMover::finish(NodeId target, MoveResult& result) {
+/// On the I/O thread: no request is served in the middle of it.
+void BlockMover::ship(const std::shared_ptr<Chunk>& chunk) {
+  ByteWriter out;
+  out.reserve(chunk->bytes);
+  out.put(uint8_t(ObjectMessage::Blocks));
+  out.put(uint32_t(chunk->groups.size()));
   core_.host.accessGuest([&] {
-    for (const Leaving& leaving : batch_) {
-      host_.giveAway(leaving.group);
-      core_.gates.settle(leaving.group.address, target, leaving.moves + 1);
-      result.bytes += leaving.group.bytes();
-      ++result.groups;
+    for (const Leaving& leaving : chunk->groups) {
+      core_.gates.set(leaving.group.address, {chunk->target, HomeState::Sent, leaving.moves + 1});
+      encodeGroup(out, leaving);
     }
   });
-  core_.stats.movedGroups += batch_.size();
-  batch_.clear();
+  core_.stats.movedBytes += out.size();
+  core_.net.request(chunk->target, Channel::Objects, out.take(), [this, chunk](Result<Bytes> reply) {
+    if (reply.ok() && reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return finish(*chunk);
+    // The target may or may not be their home now: nobody can tell any more.
+    Error why = !reply.ok() ? std::move(reply).error()
+                            : Error{ErrorCode::kCorrupt,
+                                    "refused: " + std::string(reply->begin() + !reply->empty(), reply->end())};
+    core_.host.fatal(std::move(why).withContext(fmt::format("moving blocks to node {}", chunk->target.value)));
+  });
+}
+
+void BlockMover::refuse(Chunk& chunk, Error why) {
+  core_.host.accessGuest([&] {
+    for (const Leaving& leaving : chunk.groups) restore(leaving);
+  });
+  std::lock_guard lock(mutex_);
+  result_.refusal = std::move(why);
+  --chunksOnTheirWay_;
+  bytesOnTheirWay_ -= chunk.bytes;
+  changed_.notify_all();
+}
+
+void BlockMover::finish(Chunk& chunk) {
+  core_.host.accessGuest([&] {
+    for (const Leaving& leaving : chunk.groups) {
+      host_.giveAway(leaving.group);
+      core_.gates.settle(leaving.group.address, chunk.target, leaving.moves + 1);
+    }
+  });
+  core_.stats.movedGroups += chunk.groups.size();
+  core_.stats.blockNanos.add(steadyNanos() - chunk.since);
+  std::lock_guard lock(mutex_);
+  result_.bytes += chunk.bytes;
+  result_.groups += chunk.groups.size();
+  --chunksOnTheirWay_;
+  bytesOnTheirWay_ -= chunk.bytes;
+  changed_.notify_all();
 }
 
 void BlockMover::encodeGroup(ByteWriter& out, const Leaving& leaving) {

@@ -1,9 +1,11 @@
 // Moves homes: a group of blocks (rt::BlockGroup) goes to another node while all nodes go on using the objects in it.
 //
 //     source                                                        target
-//     world stopped: withdraw from the heap, epochs := invalid
-//       Leaving    local threads that need a block wait, requests of others are served
-//       until no thread relies on a check from before  ("quiet")
+//     world stopped: a window of groups that no thread
+//     relies on is withdrawn from the heap, epochs := invalid
+//       Leaving    local threads that need a block take it back
+//                  or wait, requests of others are served
+//     for each chunk of the window, several on their way at a time:
 //       PREPARE ------------------------------------------------->  Incoming: new transactions wait,
 //                  <------------------------------------- ready     those in flight have ended
 //       Sent       whoever asks is sent on
@@ -11,12 +13,15 @@
 //                  <-------------------------------------- done     epochs := HOME, clock ticks, Settled
 //     memory given back, Settled
 //
-// *Quiet.* A thread that has passed a check may rely on it until its next poll. Threads that stood in a poll when the
-// world stopped rely on nothing; all others must reach one, or give up their fiber, before the blocks may leave. Such a
-// thread may meet a withdrawn block before it polls, and must not wait for a move that waits for it: it *revokes* the
-// group, which then stays. Every other thread waits for the move; by then nothing but messages is outstanding.
+// A thread that has passed a check may rely on it until its next poll. Threads that stand in a poll when the world stops
+// rely on nothing; what others may rely on stays (BlockHost::heldBlocks). So no thread is waited for.
 //
-// One mover thread a node; one batch at a time. The target never waits for its own threads.
+// Who needs a block that is Leaving may wait: what it waits for is nothing but messages. It need not before the block's
+// chunk is under way: it takes the group back, once, and the group stays. So the world is stopped once a window, while
+// nobody waits for more than some chunks.
+//
+// The mover thread withdraws windows and sends chunks off; what answers bring about happens on the I/O thread. So the
+// next window is withdrawn while chunks of the last are on their way. The target never waits for its own threads.
 #pragma once
 
 #include <condition_variable>
@@ -38,13 +43,10 @@ class BlockHost {
 
   /// Any runtime thread, outside accessGuest().
   virtual void stopWorld(const std::function<void()>& body) = 0;
-  /// World stopped: ThreadContext::interval of each thread that may rely on a check.
-  virtual std::set<uint64_t> unquietIntervals() = 0;
-  /// World stopped: addresses of the blocks that the stacks of threads that await memory refer to. Such a thread counts
-  /// as quiet, and goes on relying on checks of what it refers to (rt::MemoryRelief).
+  /// World stopped: addresses of the blocks that threads may be relying on checks of. A check holds until the thread's
+  /// next poll, and what is relied on is referred to: so these are the blocks that words of the stacks point into, of
+  /// all threads that do not stand in a poll.
   virtual std::set<uint64_t> heldBlocks() = 0;
-  /// Makes every thread poll soon. Any thread.
-  virtual void pollAll() = 0;
 
   /// World stopped. See rt::Heap.
   virtual std::vector<rt::BlockGroup> withdraw(uint64_t bytes) = 0;
@@ -64,15 +66,13 @@ class BlockHost {
 struct MoveResult {
   uint64_t bytes = 0;    ///< of blocks that have a new home
   uint64_t groups = 0;   ///< of these
-  uint64_t revoked = 0;  ///< groups that stayed because a thread needed them at once
+  uint64_t revoked = 0;  ///< groups that stayed because a thread needed them
   Error refusal;         ///< the target had no room; empty otherwise
 };
 
 /// Thread-safe.
 class BlockMover {
  public:
-  static constexpr uint64_t kBatchBytes = 512 << 10;
-
   BlockMover(SpaceCore& core, BlockHost& host) : core_(core), host_(host) {}
   ~BlockMover() { stop(); }
 
@@ -82,10 +82,8 @@ class BlockMover {
   /// Ends the mover thread. What it waits for is abandoned; the program is over.
   void stop();
 
-  // -- guest threads, on their fiber
-  /// The thread met a block that is Leaving, and the move may be waiting for it.
-  bool mustRevoke(const rt::ThreadContext& ctx, ObjectRef object);
-  void revoke(ObjectRef object);
+  /// The thread, on its fiber, met a block that is not settled. True: the block stays. False: wait for the move.
+  bool takeBack(ObjectRef object);
 
   // -- messages, on the I/O thread
   void handlePrepare(NodeId from, std::span<const uint8_t> payload, std::shared_ptr<Responder> responder);
@@ -102,23 +100,34 @@ class BlockMover {
     rt::BlockGroup group;
     uint32_t moves;  ///< of the block before this one
   };
+  /// Groups that travel together. Of the I/O thread alone once it is under way.
+  struct Chunk {
+    NodeId target;
+    std::vector<Leaving> groups;
+    uint64_t bytes = 0;
+    int64_t since = 0;  ///< when it was sent off; local threads that need its blocks wait from then on
+  };
   struct Drain;
 
+  // -- mover thread
   void run();
   MoveResult carryOut(const Request& request);
+  uint64_t bytesWanted(const Request& request);
   bool withdraw(uint64_t bytes);
-  bool awaitQuiet();
-  bool prepare(NodeId target, MoveResult& result);
-  bool ship(NodeId target);
-  void finish(NodeId target, MoveResult& result);
-  void restoreAll();
-  void restore(const Leaving& leaving);
+  bool sendWindow(NodeId target);
+  std::shared_ptr<Chunk> cutChunk(NodeId target);
+  void sendOff(const std::shared_ptr<Chunk>& chunk);
+  void restoreWindow();
+  // -- I/O thread
+  void ship(const std::shared_ptr<Chunk>& chunk);
   void encodeGroup(ByteWriter& out, const Leaving& leaving);
+  void refuse(Chunk& chunk, Error why);
+  void finish(Chunk& chunk);
   const char* install(NodeId from, ByteReader& in);
   const char* installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in,
                             std::vector<ObjectRef>& objects);
-  /// Waits on the mover thread for a reply; nullopt if the mover stops.
-  std::optional<Result<Bytes>> ask(NodeId target, Bytes message);
+
+  void restore(const Leaving& leaving);
 
   SpaceCore& core_;
   BlockHost& host_;
@@ -127,10 +136,13 @@ class BlockMover {
   std::deque<Request> requests_;
   std::thread thread_;
   bool stopping_ = false;
-  // The batch under way.
-  std::vector<Leaving> batch_;
-  std::set<uint64_t> unquiet_;  ///< intervals that must end; revoking is over when it is empty
-  uint64_t revoked_ = 0;
+  // The request under way.
+  MoveResult result_;
+  std::vector<Leaving> window_;   ///< withdrawn and not under way yet; the last ones go first
+  std::set<uint64_t> takenBack_;  ///< blocks that somebody preferred not to wait for; once each
+  size_t chunksOnTheirWay_ = 0;
+  uint64_t bytesOnTheirWay_ = 0;
+  uint64_t windowBytes_ = 0;  ///< mover thread: how much to withdraw at a time
 };
 
 }  // namespace jvmc::cluster

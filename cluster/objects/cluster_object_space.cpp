@@ -106,7 +106,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
 
 /// The object's block is changing its home.
 void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, WaitToken token) {
-  if (mover_.mustRevoke(ctx, object)) return mover_.revoke(object);
+  if (mover_.takeBack(object)) return;
   core_.stats.blockWaits++;
   if (core_.gates.wait(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
 }

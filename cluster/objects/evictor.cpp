@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <thread>
 
 namespace jvmc::cluster {
 
@@ -11,8 +10,6 @@ namespace {
 
 /// What the world is stopped for at a time: to look at 8 blocks full of small objects takes half a millisecond.
 constexpr size_t kBlocksAtOnce = 8;
-constexpr auto kQuietPause = std::chrono::microseconds(200);
-constexpr int kQuietAttempts = 5'000;  ///< a second: then these copies stay
 
 constexpr uint64_t pageOf(uint64_t address) {
   return address & ~(CopyMap::kPageBytes - 1);
@@ -34,69 +31,37 @@ uint64_t Evictor::evict(uint64_t bytes) {
 
 uint64_t Evictor::evictSome(const std::vector<uint64_t>& blocks) {
   uint64_t freed = 0;
-  std::set<uint64_t> unquiet;
-  held_.clear();
   host_.stopWorld([&] {
-    held_ = host_.heldBlocks();
-    invalidate(blocks);
-    if (core_.options.fault != Fault::EvictWithoutHandshake) unquiet = host_.unquietIntervals();
-    if (unquiet.empty()) freed = giveBack(blocks);
+    collectPinned(blocks);
+    for (uint64_t block : blocks)
+      if (isCopyBlock(block)) freed += evictBlock(block);
   });
-  for (int attempt = 0; !unquiet.empty() && attempt < kQuietAttempts && !stopped_; ++attempt) {
-    std::this_thread::sleep_for(kQuietPause);
-    host_.pollAll();
-    host_.stopWorld([&] {
-      const std::set<uint64_t> now = host_.unquietIntervals();
-      std::erase_if(unquiet, [&](uint64_t interval) { return !now.contains(interval); });
-      // A thread that awaits memory counts as quiet from now on; it may go on before all others are.
-      held_.merge(host_.heldBlocks());
-      if (unquiet.empty()) freed = giveBack(blocks);
-    });
-  }
   core_.stats.evictedBytes += freed;
   return freed;
 }
 
-void Evictor::invalidate(const std::vector<uint64_t>& blocks) {
-  collectPinned(blocks);
-  for (uint64_t block : blocks) {
-    if (!isCopyBlock(block)) continue;
-    core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
-      if (!isPinned(object, endOf(object)))
-        rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
-    });
-  }
-}
-
-/// Gives back the pages that hold invalid copies only. Who was fetched again is valid, or pinned.
-uint64_t Evictor::giveBack(const std::vector<uint64_t>& blocks) {
-  collectPinned(blocks);
-  uint64_t freed = 0;
-  for (uint64_t block : blocks) {
-    if (!isCopyBlock(block)) continue;
-    std::vector<uint64_t> pages;  // that may go; ascending, as the copies come
-    uint64_t keptEnd = 0;         // of the last page that stays
-    core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
-      const uint64_t end = endOf(object);
-      const bool valid = rt::header(object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid;
-      if (valid || isPinned(object, end)) {
-        while (!pages.empty() && pages.back() >= pageOf(object)) pages.pop_back();
-        keptEnd = pageOf(end - 1) + CopyMap::kPageBytes;
-        return;
-      }
-      core_.copyMap.drop(object);
-      core_.stats.evictedObjects++;
-      const uint64_t fresh = pages.empty() ? keptEnd : std::max(keptEnd, pages.back() + CopyMap::kPageBytes);
-      for (uint64_t page = std::max(pageOf(object), fresh); page < end; page += CopyMap::kPageBytes)
-        pages.push_back(page);
-    });
-    for (uint64_t page : pages) {
-      madvise(reinterpret_cast<void*>(page), CopyMap::kPageBytes, MADV_DONTNEED);
-      core_.copyMap.dropPage(page);
+/// All copies that are not pinned become invalid; pages with nothing else on them go back to the system.
+uint64_t Evictor::evictBlock(uint64_t block) {
+  std::vector<uint64_t> pages;  // that may go; ascending, as the copies come
+  uint64_t keptEnd = 0;         // of the last page that stays
+  core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
+    const uint64_t end = endOf(object);
+    if (isPinned(object, end)) {
+      while (!pages.empty() && pages.back() >= pageOf(object)) pages.pop_back();
+      keptEnd = pageOf(end - 1) + CopyMap::kPageBytes;
+      return;
     }
-    freed += pages.size() * CopyMap::kPageBytes;
+    rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
+    core_.copyMap.drop(object);
+    core_.stats.evictedObjects++;
+    const uint64_t fresh = pages.empty() ? keptEnd : std::max(keptEnd, pages.back() + CopyMap::kPageBytes);
+    for (uint64_t page = std::max(pageOf(object), fresh); page < end; page += CopyMap::kPageBytes) pages.push_back(page);
+  });
+  for (uint64_t page : pages) {
+    madvise(reinterpret_cast<void*>(page), CopyMap::kPageBytes, MADV_DONTNEED);
+    core_.copyMap.dropPage(page);
   }
-  return freed;
+  return pages.size() * CopyMap::kPageBytes;
 }
 
 /// The block's home is elsewhere, and nothing is going on with it.
@@ -107,6 +72,7 @@ bool Evictor::isCopyBlock(uint64_t block) const {
 
 void Evictor::collectPinned(const std::vector<uint64_t>& blocks) {
   pinned_.clear();
+  held_ = core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
   core_.table.forEach([&](ObjectRef object, const Entry& entry) {
     const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
     const bool concerned = std::find(blocks.begin(), blocks.end(), block) != blocks.end();

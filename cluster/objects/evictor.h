@@ -1,12 +1,8 @@
-// Takes clean copies of other nodes' objects out of memory.
+// Takes clean copies of other nodes' objects out of memory: the world stops, the clean copies of some blocks become
+// invalid, and pages that hold nothing else go back to the system.
 //
-//     world stopped      clean copies of some blocks: epochs := invalid
-//       until no thread relies on a check from before ("quiet", as for blocks that leave)
-//     world stopped      pages that hold nothing but invalid copies go back to the system
-//
-// Nothing waits for an eviction and nothing revokes it: who needs one of the copies meanwhile fetches it again, and
-// then it stays. So what is in use is passed over. A copy that is busy (fetched, flushed) or dirty stays: its twin is
-// of no use without it.
+// A copy that some thread may rely on stays (BlockHost::heldBlocks), and so does one that is busy (fetched, flushed) or
+// dirty: its twin is of no use without it. Who needs one of the others fetches it again.
 #pragma once
 
 #include <set>
@@ -21,7 +17,7 @@ class Evictor {
   Evictor(SpaceCore& core, BlockHost& host) : core_(core), host_(host) {}
 
   /// Gives back at least `bytes` of memory, if that can be found in one turn around all copies. Returns how much.
-  /// Caller: a runtime thread, outside accessGuest(). Stops the world at least twice for each 512 KiB, shortly.
+  /// Caller: a runtime thread, outside accessGuest(). Stops the world for each 512 KiB, shortly.
   uint64_t evict(uint64_t bytes);
   /// The program is over: an eviction under way gives up. Any thread.
   void stop() { stopped_ = true; }
@@ -29,8 +25,7 @@ class Evictor {
  private:
   uint64_t evictSome(const std::vector<uint64_t>& blocks);
   bool isCopyBlock(uint64_t block) const;
-  void invalidate(const std::vector<uint64_t>& blocks);
-  uint64_t giveBack(const std::vector<uint64_t>& blocks);
+  uint64_t evictBlock(uint64_t block);
   void collectPinned(const std::vector<uint64_t>& blocks);
   bool isPinned(ObjectRef object, uint64_t end) const;
   uint64_t endOf(ObjectRef object);
@@ -39,7 +34,7 @@ class Evictor {
   BlockHost& host_;
   std::atomic<bool> stopped_{false};
   std::set<ObjectRef> pinned_;  ///< busy or dirty
-  std::set<uint64_t> held_;     ///< blocks that threads which have awaited memory since may rely on
+  std::set<uint64_t> held_;     ///< blocks that threads may rely on
 };
 
 }  // namespace jvmc::cluster

@@ -17,17 +17,14 @@ enum class Fault : uint8_t {
   WideDiff,                 ///< bytes are compared eight at a time
   FetchOverlapsFlush,       ///< a fetch does not wait for a flush of the same object
   IgnoreForeignFlush,       ///< a release does not wait for another thread's flush that carries its bytes
-  MoveWithoutHandshake,     ///< a block leaves although threads rely on checks they made before
+  HoldNothing,              ///< blocks leave, and copies go, although threads rely on checks they made before
   MoveWithoutPrepare,       ///< a block arrives while transactions of its new home are in flight
   ArrivalDoesNotTick,       ///< a block arrives and the clock of its new home stands still
-  EvictWithoutHandshake,    ///< copies go out of memory although threads rely on checks they made before
-  AwaitingHoldsNothing,     ///< a thread that awaits memory counts as relying on nothing, not even what it refers to
   NeighboursUnchecked,      ///< what comes along with a fetch is installed whatever has happened to it meanwhile
   FreezeWithoutFlush,       ///< a frozen object is published before what was written to its copy is home
   CopiesStayBehind,         ///< a thread that leaves gives no copies up
   AheadWithoutTransaction,  ///< a copy that is asked for before anybody needs it may be flushed meanwhile
   UnusedNeverAges,          ///< a copy that nobody has used since it came serves any thread, however old it is
-  BlockedIsQuiet,           ///< a thread that waits for a fetch counts as relying on no check
 };
 
 }  // namespace jvmc::cluster

@@ -55,6 +55,7 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("blocks.moved", movedGroups);
   sink("blocks.moved_bytes", movedBytes);
   sink("blocks.adopted", adoptedGroups);
+  reportHistogram(sink, "blocks.chunk", blockNanos);
   reportHistogram(sink, "objects.fetch", fetchNanos);
   reportHistogram(sink, "objects.flush", flushNanos);
   reportHistogram(sink, "objects.sync", syncNanos);

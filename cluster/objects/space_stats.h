@@ -60,6 +60,7 @@ struct SpaceStats {
   Counter adoptedGroups{0};                            ///< blocks that came here
   Counter redirects{0};                                ///< requests for objects whose home has moved on
   Counter evictedObjects{0}, evictedBytes{0};          ///< copies taken out of memory; bytes of their pages
+  LatencyHistogram blockNanos;                         ///< from a chunk of blocks being sent off to its new home's answer
   LatencyHistogram fetchNanos, flushNanos, syncNanos;  ///< from sending to the reply's arrival
 
   void report(const StatSink& sink) const;

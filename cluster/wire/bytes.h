@@ -34,6 +34,7 @@ class ByteWriter {
   void putString(const std::string& text) { putBytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()}); }
   void append(std::span<const uint8_t> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
 
+  void reserve(size_t bytes) { bytes_.reserve(bytes); }
   size_t size() const { return bytes_.size(); }
   /// Overwrites a value written before.
   void patch(size_t at, uint32_t value) { std::memcpy(bytes_.data() + at, &value, sizeof value); }

@@ -59,13 +59,7 @@ struct ThreadContext {
   uint64_t* interpTop = nullptr;    ///< next free word of the interpreter stack
   uint64_t* interpLimit = nullptr;  ///< its end
   void* interpFrame = nullptr;      ///< innermost interpreter frame (runtime/interp/interp_frame.h), null: none
-  /// Names the stretch of guest code between two polls; checks of coherence hold within one (no two are alike on a
-  /// node).
-  uint64_t interval = 0;
-  bool quiescent = false;  ///< stands still in a poll: no check made before it is relied on after it
-  /// Suspended at an allocation: of the checks made before it only those of objects that its stack refers to are relied
-  /// on after it (runtime/memory_relief.h).
-  bool awaitsMemory = false;
+  bool quiescent = false;   ///< stands still in a poll: no check of coherence made before it is relied on after it
   uint64_t tierSince = 0;   ///< cycle counter when the current tier was entered (runtime/frames/capture_stats.h)
   bool inCompiled = false;  ///< the current tier is compiled code
 };

@@ -179,11 +179,6 @@ class MutexWorld final : public World {
 
 }  // namespace
 
-uint64_t nextInterval() {
-  static std::atomic<uint64_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
 World::GuestAccess::GuestAccess(World& world) : world_(world), nested_(presence().world == &world) {
   if (!nested_) world_.enterRuntimeThread();
   come(world_);

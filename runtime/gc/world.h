@@ -12,9 +12,6 @@
 
 namespace jvmc::rt {
 
-/// A number for ThreadContext::interval that no other context of this process has had.
-uint64_t nextInterval();
-
 class World {
  public:
   static std::unique_ptr<World> create();

@@ -12,7 +12,6 @@ extern "C" void jvmc_poll(JvmcContext* ctx) {
   ctx->quiescent = true;
   ctx->vm->world().safepoint(*ctx);
   ctx->quiescent = false;
-  ctx->interval = nextInterval();
   // What a thread sees without synchronising is never older than the node's last tick before a poll.
   if (ctx->epoch != ctx->vm->clock().load(std::memory_order_relaxed)) ctx->vm->space().acquire(*ctx, false);
   GuestThread& thread = *ctx->thread;

@@ -153,7 +153,6 @@ void NodeScheduler::runOnFiber(ThreadEntry& entry, ThreadEntry::Step step) {
   GuestThread& thread = *entry.thread;
   ThreadContext& ctx = entry.fiber->context();
   prepareContext(thread, ctx);
-  ctx.interval = nextInterval();
   vm_.world().enter(ctx);
   bool ended = false;
   if (step == ThreadEntry::Step::Flush)

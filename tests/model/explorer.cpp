@@ -105,7 +105,7 @@ struct Origin {
 
 class Search {
  public:
-  Search(const Scenario& scenario, const Removed& removed, uint64_t statesMax)
+  Search(const Scenario& scenario, Fault removed, uint64_t statesMax)
       : protocol_(scenario, removed), statesMax_(statesMax) {}
 
   Outcome run() {
@@ -173,7 +173,7 @@ class Search {
 
 }  // namespace
 
-Outcome explore(const Scenario& scenario, const Removed& removed, uint64_t statesMax) {
+Outcome explore(const Scenario& scenario, Fault removed, uint64_t statesMax) {
   return Search(scenario, removed, statesMax).run();
 }
 

@@ -18,6 +18,6 @@ struct Outcome {
 };
 
 /// Memory: about 40 bytes a state, and the states of two levels in full.
-Outcome explore(const Scenario& scenario, const Removed& removed, uint64_t statesMax);
+Outcome explore(const Scenario& scenario, Fault removed, uint64_t statesMax);
 
 }  // namespace jvmc::cluster::model

@@ -12,6 +12,7 @@
 namespace {
 
 using namespace jvmc::cluster::model;
+using jvmc::cluster::Fault;
 
 constexpr uint64_t kStatesMax = 4'000'000;
 constexpr uint64_t kStatesMaxLong = 60'000'000;
@@ -38,7 +39,7 @@ void printTrace(const Outcome& outcome) {
   fmt::print("         => {}\n", outcome.violation);
 }
 
-Outcome exploreTimed(const Scenario& scenario, const Removed& removed, uint64_t statesMax, double& seconds) {
+Outcome exploreTimed(const Scenario& scenario, Fault removed, uint64_t statesMax, double& seconds) {
   const auto start = std::chrono::steady_clock::now();
   Outcome outcome = explore(scenario, removed, statesMax);
   seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -1,5 +1,5 @@
 // Blocks that change their home, and copies that are evicted. Stands for block_mover.cpp and
-// evictor.cpp.
+// evictor.cpp. A stack refers to an object from its check on until the last access that relies on it.
 #include <algorithm>
 
 #include "tests/model/stepper.h"
@@ -18,19 +18,24 @@ bool Stepper::worldMayStop(uint8_t n) const {
   return true;
 }
 
-/// BlockHost::unquietIntervals: who may rely on a check, by thread.
-Threads Stepper::unquiet(uint8_t n) const {
-  if (faulty(Fault::MoveWithoutHandshake)) return 0;
-  Threads found = 0;
+/// BlockHost::heldBlocks: a thread relies on a check of the object that it has made since its last poll.
+bool Stepper::isHeld(uint8_t n, uint8_t o) const {
+  if (faulty(Fault::HoldNothing)) return false;
   for (uint8_t t = 0; t < scenario_.threads.size(); ++t) {
     const Thread& thread = from_.thread[t];
     const bool parked =
         thread.phase == Phase::Releases || thread.phase == Phase::WaitsAnswer || thread.phase == Phase::Done;
     if (nodeOf(t) != n || parked || standsInPoll(from_, t)) continue;
-    if (thread.inSlowPath && faulty(Fault::BlockedIsQuiet)) continue;
-    found |= Threads(1 << t);
+    const std::vector<Instruction>& code = scenario_.threads[t].code;
+    const auto concerns = [&](size_t at) { return code[at].object == o; };
+    bool checked = false, accessed = false;
+    for (size_t at = thread.pc; at > 0 && code[at].polls == false; --at)
+      checked = checked || (concerns(at - 1) && (code[at - 1].op == Op::CheckRead || code[at - 1].op == Op::CheckWrite));
+    for (size_t at = thread.pc; at < code.size() && (at == thread.pc || !code[at].polls); ++at)
+      accessed = accessed || (concerns(at) && (code[at].op == Op::Load || code[at].op == Op::Store));
+    if (checked && accessed) return true;
   }
-  return found;
+  return false;
 }
 
 void Stepper::moverSteps(uint8_t n) {
@@ -40,21 +45,20 @@ void Stepper::moverSteps(uint8_t n) {
       if (!worldMayStop(n)) return;
       for (uint8_t o = 0; o < scenario_.objects.size(); ++o) {
         const Belief& home = from_.node[n].belief[o];
-        if (home.state != HomeState::Settled) continue;
+        if (home.state != HomeState::Settled || isHeld(n, o)) continue;
         const bool moves = home.node == n && from_.movesLeft > 0 && (scenario_.movable >> o & 1);
         for (uint8_t target = 0; moves && target < scenario_.nodes; ++target)
           if (target != n) withdraw(n, o, target);
         if (home.node != n && from_.evictionsLeft > 0) evict(n, o);
       }
       return;
-    case MoverState::AwaitsQuiet: {
-      if (mover.unquiet != 0) return;
+    case MoverState::Withdrawn: {
       begin();
       const uint8_t moves = belief(n, mover.object).moves;
       if (faulty(Fault::MoveWithoutPrepare)) {
         ship(n);
       } else {
-        say("node {}: all is quiet, PREPARE {} to node {}", n, name(mover.object), mover.target);
+        say("node {}: PREPARE {} to node {}", n, name(mover.object), mover.target);
         node(n).mover.state = MoverState::Preparing;
         now().send({.kind = Kind::Prepare, .from = n, .to = mover.target, .object = mover.object, .moves = moves});
       }
@@ -63,11 +67,6 @@ void Stepper::moverSteps(uint8_t n) {
     case MoverState::Ready:
       begin();
       ship(n);
-      return done();
-    case MoverState::Evicting:
-      if (mover.unquiet != 0) return;
-      begin();
-      dropCopy(n);
       return done();
     case MoverState::Preparing:
     case MoverState::Shipped:
@@ -81,7 +80,7 @@ void Stepper::withdraw(uint8_t n, uint8_t o, uint8_t target) {
   --now().movesLeft;
   for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
     if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
-  node(n).mover = {MoverState::AwaitsQuiet, o, target, unquiet(n)};
+  node(n).mover = {MoverState::Withdrawn, o, target};
   belief(n, o).state = HomeState::Leaving;
   copy(n, o).stamp = kInvalid;
   copy(n, o).writer = kNobody;
@@ -165,24 +164,12 @@ void Stepper::evict(uint8_t n, uint8_t o) {
   const Copy& c = from_.node[n].copy[o];
   if (c.hasEntry || c.stamp == kInvalid) return;
   begin();
-  say("node {}: the world stops, the copy of {} is to be evicted", n, name(o));
+  say("node {}: the world stops, the copy of {} is evicted", n, name(o));
   --now().evictionsLeft;
   for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
     if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
-  node(n).mover = {MoverState::Evicting, o, 0, faulty(Fault::EvictWithoutHandshake) ? Threads(0) : unquiet(n)};
-  copy(n, o).stamp = kInvalid;
-  copy(n, o).writer = kNobody;
+  copy(n, o) = {};
   done();
-}
-
-void Stepper::dropCopy(uint8_t n) {
-  const uint8_t o = node(n).mover.object;
-  Copy& c = copy(n, o);
-  const bool unused =
-      !c.hasEntry && c.stamp == kInvalid && belief(n, o).state == HomeState::Settled && belief(n, o).node != n;
-  say("node {}: the copy of {} is {}", n, name(o), unused ? "dropped" : "in use again and stays");
-  if (unused) c = {};
-  node(n).mover = {};
 }
 
 }  // namespace jvmc::cluster::model

@@ -18,7 +18,7 @@ struct Step {
 
 class Protocol {
  public:
-  Protocol(const Scenario& scenario, Removed removed) : scenario_(scenario), removed_(removed) {}
+  Protocol(const Scenario& scenario, Fault removed) : scenario_(scenario), removed_(removed) {}
 
   State initial() const;
   /// Calls `visit` for each step that is possible, always in the same order.
@@ -28,7 +28,7 @@ class Protocol {
 
  private:
   const Scenario& scenario_;
-  const Removed removed_;
+  const Fault removed_;
 };
 
 }  // namespace jvmc::cluster::model

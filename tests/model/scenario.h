@@ -38,12 +38,6 @@ struct Program {
   std::vector<Instruction> code;  ///< the last is End
 };
 
-/// Rules of the model that are not faults of cluster/objects/faults.h.
-struct Removed {
-  Fault fault = Fault::None;
-  bool revokeNothing = false;  ///< a thread that meets a Leaving block waits, whatever it relies on
-};
-
 struct Scenario {
   std::string name;
   std::string proves;
@@ -65,7 +59,7 @@ std::vector<Scenario> longScenarios();
 /// A rule, and the scenario in which its absence shows.
 struct Mutation {
   std::string rule;
-  Removed removed;
+  Fault removed;
   std::string scenario;
 };
 std::vector<Mutation> mutations();

@@ -52,12 +52,11 @@ struct Belief {
   uint8_t moves = 0;
 };
 
-enum class MoverState : uint8_t { Idle, AwaitsQuiet, Preparing, Ready, Shipped, Evicting };
+enum class MoverState : uint8_t { Idle, Withdrawn, Preparing, Ready, Shipped };
 
 struct Mover {
   MoverState state = MoverState::Idle;
   uint8_t object = 0, target = 0;
-  Threads unquiet = 0;  ///< threads whose interval must end
 };
 
 struct Node {
@@ -133,11 +132,12 @@ struct Ghost {
 };
 
 struct State {
+  Ghost ghost;
   Node node[kNodes];
   Thread thread[kThreads];
-  Ghost ghost;
   uint8_t lastStored[kObjects] = {};  ///< into the volatile field, as the checker knows
   uint8_t movesLeft = 0, evictionsLeft = 0;
+  uint8_t filler = 0;  ///< to an even size
   uint8_t messageCount = 0;
   Message message[kMessages];  ///< sorted: a multiset
 

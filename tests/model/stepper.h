@@ -13,7 +13,7 @@ Writes writesTo(const Scenario& scenario, size_t object, int field);
 
 class Stepper {
  public:
-  Stepper(const Scenario& scenario, const Removed& removed, const State& from, bool labels,
+  Stepper(const Scenario& scenario, Fault removed, const State& from, bool labels,
           const std::function<void(const Step&)>& visit)
       : scenario_(scenario), removed_(removed), from_(from), labels_(labels), visit_(visit) {}
 
@@ -45,7 +45,7 @@ class Stepper {
   }
   const Instruction& instruction(uint8_t t) { return instruction(step_.state, t); }
   const std::string& name(uint8_t o) const { return scenario_.objects[o]; }
-  bool faulty(Fault fault) const { return removed_.fault == fault; }
+  bool faulty(Fault fault) const { return removed_ == fault; }
   bool homedHere(uint8_t n, uint8_t o) { return belief(n, o).node == n && belief(n, o).state == HomeState::Settled; }
   bool servedHere(uint8_t n, uint8_t o) {
     const Belief& b = belief(n, o);
@@ -91,9 +91,9 @@ class Stepper {
   bool redirect(const Message& m, Message& reply);
   void learn(const Message& reply);
 
-  // -- moves and eviction (mover_steps.cpp): block_mover.cpp
+  // -- moves and eviction (mover_steps.cpp): block_mover.cpp, evictor.cpp
   bool worldMayStop(uint8_t n) const;
-  Threads unquiet(uint8_t n) const;
+  bool isHeld(uint8_t n, uint8_t o) const;
   void polled(uint8_t t);
   void withdraw(uint8_t n, uint8_t o, uint8_t target);
   void settle(uint8_t n, uint8_t o, uint8_t home, uint8_t moves);
@@ -102,14 +102,15 @@ class Stepper {
   void deliverPrepare(const Message& m);
   void deliverBlocks(const Message& m);
   void evict(uint8_t n, uint8_t o);
-  void dropCopy(uint8_t n);
 
   const Scenario& scenario_;
-  const Removed& removed_;
+  const Fault removed_;
   const State& from_;
   const bool labels_;
   const std::function<void(const Step&)>& visit_;
   Step step_;
+  bool takesBack_ = false;  ///< what the thread does if it meets a block that may be taken back
+  bool mayTakeBack_ = false;      ///< it has met one
 };
 
 }  // namespace jvmc::cluster::model

@@ -49,8 +49,7 @@ void Stepper::threadSteps(uint8_t t) {
   const uint8_t n = nodeOf(t);
   const Thread& thread = from_.thread[t];
   if (standsInPoll(from_, t)) {
-    const bool reliedOn = from_.node[n].mover.unquiet >> t & 1;
-    if (reliedOn || thread.epoch != from_.node[n].clock) {
+    if (thread.epoch != from_.node[n].clock) {
       begin();
       polled(t);
       say("{} polls", char('A' + t));
@@ -59,15 +58,18 @@ void Stepper::threadSteps(uint8_t t) {
   }
   const bool goesOn = thread.phase == Phase::Runs || thread.phase == Phase::Checked;
   if (!goesOn) return;
-  begin();
-  if (execute(t)) done();
+  for (bool takesBack : {false, true}) {
+    takesBack_ = takesBack;
+    mayTakeBack_ = false;
+    begin();
+    if (execute(t)) done();
+    if (!mayTakeBack_) return;
+  }
 }
 
-/// The thread has a new interval, and sees what its node has seen.
+/// The thread sees what its node has seen.
 void Stepper::polled(uint8_t t) {
-  Node& here = node(nodeOf(t));
-  here.mover.unquiet &= Threads(~(1 << t));
-  thread(t).epoch = here.clock;
+  thread(t).epoch = node(nodeOf(t)).clock;
 }
 
 /// False if nothing has happened.
@@ -149,11 +151,11 @@ bool Stepper::fetch(uint8_t t) {
   const uint8_t n = nodeOf(t), o = instruction(t).object;
   const Belief& home = belief(n, o);
   if (home.state != HomeState::Settled) {
-    Mover& mover = node(n).mover;
-    const bool mustRevoke = (mover.unquiet >> t & 1) && home.state == HomeState::Leaving && mover.object == o;
+    const Mover& mover = node(n).mover;
+    mayTakeBack_ = mover.state == MoverState::Withdrawn && mover.object == o;
     me.inSlowPath = true;
-    if (mustRevoke && !removed_.revokeNothing) {
-      say("{} needs {} and revokes its move", char('A' + t), name(o));
+    if (mayTakeBack_ && takesBack_) {
+      say("{} needs {} and takes it back", char('A' + t), name(o));
       restore(n);
     } else {
       say("{} waits for the block of {}", char('A' + t), name(o));
@@ -209,8 +211,6 @@ void Stepper::synchronise(uint8_t t) {
     submit(t);
   else
     thread(t).phase = Phase::Releases;
-  // Who parks has no context, and a new interval afterwards.
-  if (thread(t).phase != Phase::Runs) node(nodeOf(t)).mover.unquiet &= Threads(~(1 << t));
 }
 
 /// Flusher::release. True if all is home already.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -62,6 +63,7 @@ int migrateBlocks(const CommonOptions& common, const ActOptions& options, const 
                  fmt::format("blocks move from one node to another, each a number below {}", program.view.nodes)});
   cluster::BlocksMovedView sum;
   const bool watched = isatty(STDERR_FILENO) != 0 && options.output != "json";
+  const auto begin = std::chrono::steady_clock::now();
   while (!options.dryRun && sum.bytes < wanted && sum.refusal.empty()) {
     auto moved =
         program.client->moveBlocks(program.view.id, source, options.node, std::min(wanted - sum.bytes, kPieceBytes));
@@ -74,6 +76,7 @@ int migrateBlocks(const CommonOptions& common, const ActOptions& options, const 
     if (moved->bytes == 0) break;
   }
   if (watched) std::fputc('\n', stderr);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   printDone(options,
             {{"program", program.view.id},
              {"from", source},
@@ -82,6 +85,7 @@ int migrateBlocks(const CommonOptions& common, const ActOptions& options, const 
              {"groups", sum.groups},
              {"revoked", sum.revoked},
              {"refusal", sum.refusal},
+             {"seconds", seconds},
              {"dryRun", options.dryRun}},
             options.dryRun
                 ? fmt::format("up to {} would move from node {} to node {}", options.blocks, source, options.node)

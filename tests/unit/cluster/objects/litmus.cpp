@@ -7,7 +7,7 @@ namespace {
 
 using rt::AtomicOp;
 
-/// How often a thread allocates in vain between a check and the access, where it does so at all.
+/// How often a thread allocates between a check and the access, where it does so at all.
 constexpr uint64_t kAllocatesOneIn = 8;
 
 void pause() {

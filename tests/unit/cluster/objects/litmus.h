@@ -26,12 +26,11 @@ void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type);
 void neighbourBytes(TestCluster& cluster);
 
 /// Each thread stores to its own words after it has read an object that is often stale, with both checks made before:
-/// so it waits for a fetch while it relies on the check of what it will store to; now and then it awaits memory
-/// instead. Nothing it stored may vanish.
+/// so it waits for a fetch while it relies on the check of what it will store to; now and then it allocates as well. Nothing it stored may vanish.
 void hoistedChecks(TestCluster& cluster, uint32_t threads);
 
 /// Each thread reads words that never change, after another object that is often stale, with both checks made before:
-/// so it waits for a fetch while it relies on the check of what it will read; now and then it awaits memory instead. It
+/// so it waits for a fetch while it relies on the check of what it will read; now and then it allocates as well. It
 /// must read what was written.
 void hoistedReads(TestCluster& cluster, uint32_t threads);
 

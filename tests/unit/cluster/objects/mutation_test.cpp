@@ -64,11 +64,8 @@ TEST(MutationTest, IgnoredForeignFlushIsCaughtByFalseSharing) {
   EXPECT_TRUE(caught({Fault::IgnoreForeignFlush, 2, 4}, [](TestCluster& c) { falseSharing(c, 4, kLongs); }));
 }
 
-TEST(MutationTest, MoveWithoutHandshakeIsCaughtByHoistedChecks) {
-  EXPECT_TRUE(caught({Fault::MoveWithoutHandshake, 3, 4, true}, [](TestCluster& c) { hoistedChecks(c, 2); }));
-}
-TEST(MutationTest, BlockedThreadThatCountsAsQuietIsCaughtByHoistedChecks) {
-  EXPECT_TRUE(caught({Fault::BlockedIsQuiet, 3, 4, true}, [](TestCluster& c) { hoistedChecks(c, 2); }));
+TEST(MutationTest, BlocksThatLeaveThoughTheyAreReliedOnAreCaughtByHoistedChecks) {
+  EXPECT_TRUE(caught({Fault::HoldNothing, 3, 4, true}, [](TestCluster& c) { hoistedChecks(c, 2); }));
 }
 TEST(MutationTest, MoveWithoutPrepareIsCaughtByFalseSharing) {
   EXPECT_TRUE(caught({Fault::MoveWithoutPrepare, 2, 4, true}, [](TestCluster& c) { falseSharing(c, 4, kLongs); }));
@@ -77,15 +74,8 @@ TEST(MutationTest, HomeThatDoesNotTickWhenABlockArrivesIsCaughtByLockedCounters)
   EXPECT_TRUE(caught({Fault::ArrivalDoesNotTick, 2, 0, true}, [](TestCluster& c) { lockedCounters(c, 1, 1000); }));
 }
 
-TEST(MutationTest, EvictionWithoutHandshakeIsCaughtByHoistedReads) {
-  EXPECT_TRUE(caught({Fault::EvictWithoutHandshake, 3, 4, false, true}, [](TestCluster& c) { hoistedReads(c, 2); }));
-}
-
-TEST(MutationTest, ThreadAwaitingMemoryThatHoldsNothingIsCaughtWhenCopiesAreEvicted) {
-  EXPECT_TRUE(caught({Fault::AwaitingHoldsNothing, 3, 4, false, true}, [](TestCluster& c) { hoistedReads(c, 2); }));
-}
-TEST(MutationTest, ThreadAwaitingMemoryThatHoldsNothingIsCaughtWhenBlocksMove) {
-  EXPECT_TRUE(caught({Fault::AwaitingHoldsNothing, 3, 4, true}, [](TestCluster& c) { hoistedChecks(c, 2); }));
+TEST(MutationTest, CopiesThatGoThoughTheyAreReliedOnAreCaughtByHoistedReads) {
+  EXPECT_TRUE(caught({Fault::HoldNothing, 3, 4, false, true}, [](TestCluster& c) { hoistedReads(c, 2); }));
 }
 
 TEST(MutationTest, NeighbourInstalledUncheckedIsCaughtByNeighbourhood) {

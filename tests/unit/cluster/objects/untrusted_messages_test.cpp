@@ -78,9 +78,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
 
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override { body(); }
-  std::set<uint64_t> unquietIntervals() override { return {}; }
   std::set<uint64_t> heldBlocks() override { return {}; }
-  void pollAll() override {}
   std::vector<rt::BlockGroup> withdraw(uint64_t) override { return {}; }
   void restore(const rt::BlockGroup&) override {}
   void forEachObject(const rt::BlockGroup&, const std::function<void(ObjectRef)>&) override {}

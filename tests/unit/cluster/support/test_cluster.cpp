@@ -132,21 +132,13 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     for (auto& mutator : mutators) mutator->stopWanted_ = false;
     for (auto& mutator : mutators) mutator->guest_.unlock();
   }
-  std::set<uint64_t> unquietIntervals() override {
-    std::set<uint64_t> intervals;
-    if (cluster.options().space.fault == Fault::BlockedIsQuiet) return intervals;
-    for (auto& mutator : mutators)
-      if (!mutator->context.quiescent && !mutator->context.awaitsMemory) intervals.insert(mutator->context.interval);
-    return intervals;
-  }
   std::set<uint64_t> heldBlocks() override {
     std::set<uint64_t> blocks;
-    if (cluster.options().space.fault == Fault::AwaitingHoldsNothing) return blocks;
     for (auto& mutator : mutators)
-      if (mutator->context.awaitsMemory) blocks.insert(mutator->held_ & ~uint64_t(rt::kBlockBytes - 1));
+      for (ObjectRef object : mutator->held_)
+        if (!mutator->context.quiescent) blocks.insert(object & ~uint64_t(rt::kBlockBytes - 1));
     return blocks;
   }
-  void pollAll() override {}
   std::vector<rt::BlockGroup> withdraw(uint64_t) override {
     std::set<uint64_t> here;
     for (const auto& planned : cluster.planned_) {
@@ -283,14 +275,11 @@ void Mutator::checkWrite(ObjectRef object) {
   node.space->checkWrite(context, object);
 }
 
-void Mutator::awaitMemory(ObjectRef held) {
+void Mutator::allocate() {
   constexpr uint64_t kMicrosMax = 600;
-  held_ = held;
-  context.awaitsMemory = true;
   guest_.unlock();
   std::this_thread::sleep_for(std::chrono::microseconds(random.below(kMicrosMax)));
   guest_.lock();
-  context.awaitsMemory = false;
 }
 
 rt::Resumption Mutator::synchronise(rt::SyncOp op, ObjectRef object) {

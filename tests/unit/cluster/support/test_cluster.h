@@ -94,17 +94,17 @@ class Mutator {
     rt::storeGuest<uint64_t>(object + offset, value);
     return seen;
   }
-  /// With its check made before two others, and an allocation between these that must await memory.
+  /// With its check made before two others, and an allocation between these.
   uint64_t readAfterAllocation(ObjectRef object, uint64_t offset, ObjectRef before, ObjectRef after) {
     const InGuest here(*this);
     ensureReadable(object);
-    allocateBetween(object, before, after);
+    allocateBetween(before, after);
     return rt::loadGuest<uint64_t>(object + offset);
   }
   void writeAfterAllocation(ObjectRef object, uint64_t offset, uint64_t value, ObjectRef before, ObjectRef after) {
     const InGuest here(*this);
     ensureWritable(object);
-    allocateBetween(object, before, after);
+    allocateBetween(before, after);
     rt::storeGuest<uint64_t>(object + offset, value);
   }
   void lock(ObjectRef object) { synchronise(rt::SyncOp::MonitorEnter, object); }
@@ -139,7 +139,7 @@ class Mutator {
     explicit InGuest(Mutator& me) : me_(me) {
       while (me_.stopWanted_) std::this_thread::yield();
       me_.guest_.lock();
-      me_.context.interval = rt::nextInterval();
+      me_.held_.clear();
       me_.context.quiescent = false;
     }
     ~InGuest() {
@@ -152,9 +152,11 @@ class Mutator {
   };
 
   void ensureReadable(ObjectRef object) {
+    held_.push_back(object);
     if (rt::header(object)->epochWord.load(std::memory_order_acquire) < context.epoch) checkRead(object);
   }
   void ensureWritable(ObjectRef object) {
+    held_.push_back(object);
     const uint64_t word = rt::header(object)->epochWord.load(std::memory_order_acquire);
     const bool writable =
         word >= rt::kEpochHome || (word >= context.epoch && (word & rt::kWriterMask) == context.writerSlot);
@@ -162,13 +164,13 @@ class Mutator {
   }
   void checkRead(ObjectRef object);
   void checkWrite(ObjectRef object);
-  void allocateBetween(ObjectRef held, ObjectRef before, ObjectRef after) {
+  void allocateBetween(ObjectRef before, ObjectRef after) {
     ensureReadable(before);
-    awaitMemory(held);
+    allocate();
     ensureReadable(after);
   }
-  /// Suspends for a moment, as awaiting memory does; the stack refers to `held`.
-  void awaitMemory(ObjectRef held);
+  /// The world may be stopped here, though it is no poll.
+  void allocate();
   rt::Resumption synchronise(rt::SyncOp op, ObjectRef object);
   rt::Resumption submit(rt::SyncRequest request);
   rt::Resumption awaitMail(uint64_t ticket);
@@ -179,7 +181,7 @@ class Mutator {
   std::condition_variable arrived_;
   std::map<uint64_t, rt::Resumption> mail_;
   uint64_t ticket_ = 0;
-  ObjectRef held_ = 0;  ///< while it awaits memory
+  std::vector<ObjectRef> held_;  ///< since the last poll: what its stack would refer to
 };
 
 class TestCluster {
