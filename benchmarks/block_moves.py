@@ -4,7 +4,8 @@
     block_moves.py --bin build/release/bin [--repetitions N] [--size BYTES] [--smoke] [--json FILE]
 
 A program on two nodes keeps 100 MB of arrays, of 8 KiB or of 48 bytes each, header and all; on each node a thread walks
-all of them, over and over, reads one word of each, stores to one of every sixteenth, and releases after each walk.
+all of them, over and over, reads one word of each, stores to one of every sixteenth, and acquires and releases after so
+many as make a megabyte.
 `jvmcluster migrate --blocks` hands the memory to the other node and back. Each move is followed by a copy of as many bytes
 as have moved through a Unix socket between two processes, with the program going on beside it as well.
     MiB/s     of blocks moved (without the start of the command), and of the socket; medians
@@ -23,17 +24,18 @@ import sys
 import tempfile
 import time
 
+SLICE_BYTES = 10**6
 SHAPES = {"8 KiB": 1022, "48 bytes": 4}  # elements of 8 bytes
 
 PROGRAM = """
 native @io.print(array(i8)) outside
 native @clock.monotonic_nanos() -> i64 node
 
-func @fill(%n: i32) -> array(array(i64)) {{
-  %all = new_array array(i64), %n
+func @slice() -> array(array(i64)) {{
+  %all = new_array array(i64), {each}
   br loop(0)
 loop(%i: i32):
-  %more = lt.i32 %i, %n
+  %more = lt.i32 %i, {each}
   br_if %more, body, done
 body:
   %one = new_array i64, {elements}
@@ -44,14 +46,13 @@ done:
   return %all
 }}
 
-func @walk(%all: array(array(i64)), %mine: i32) -> i64 {{
-  %n = array_length %all
+func @walk(%slice: array(array(i64)), %mine: i32) -> i64 {{
   br loop(0, 0)
 loop(%i: i32, %sum: i64):
-  %more = lt.i32 %i, %n
+  %more = lt.i32 %i, {each}
   br_if %more, body, done
 body:
-  %one = load_elem %all, %i
+  %one = load_elem %slice, %i
   %word = load_elem %one, 0
   %sum2 = add.i64 %sum, %word
   %i2 = add.i32 %i, 1
@@ -65,20 +66,33 @@ done:
   return %sum
 }}
 
-func @walker(%all: array(array(i64)), %mine: i32, %end: i64) {{
-  br again
-again:
-  %sum = call @walk(%all, %mine)
+func @walker(%all: array(array(array(i64))), %mine: i32, %end: i64) {{
+  br again(0)
+again(%k: i32):
+  %slice = load_elem %all, %k
+  %sum = call @walk(%slice, %mine)
   fence
+  %k2 = add.i32 %k, 1
+  %k3 = rem.i32 %k2, {slices}
   %now = call_native @clock.monotonic_nanos()
   %more = lt.i64 %now, %end
-  br_if %more, again, done
+  br_if %more, again(%k3), done
 done:
   return
 }}
 
 func @main() -> i32 {{
-  %all = call @fill({count})
+  %all = new_array array(array(i64)), {slices}
+  br fill(0)
+fill(%i: i32):
+  %some = lt.i32 %i, {slices}
+  br_if %some, one, filled
+one:
+  %s = call @slice()
+  store_elem %all, %i, %s
+  %i2 = add.i32 %i, 1
+  br fill(%i2)
+filled:
   %text = new_bytes "ready\\n"
   call_native @io.print(%text)
   %now = call_native @clock.monotonic_nanos()
@@ -122,12 +136,13 @@ def socket_copy(size):
 
 def measure(args, elements, repetitions):
     """The row of one shape."""
-    count = args.size // (elements * 8 + 16)
-    seconds = 1 if args.smoke else 4 + 6 * repetitions
+    each = SLICE_BYTES // (elements * 8 + 16)
+    seconds = 5 if args.smoke else 4 + 4 * repetitions
     rows = []
     with tempfile.TemporaryDirectory(prefix="jvmc-bench-") as folder:
         source, stats = pathlib.Path(folder, "walks.ir"), pathlib.Path(folder, "stats.json")
-        source.write_text(PROGRAM.format(elements=elements, count=count, nanos=seconds * 10**9))
+        source.write_text(PROGRAM.format(elements=elements, each=each, slices=args.size // SLICE_BYTES,
+                                         nanos=seconds * 10**9))
         run = subprocess.Popen([args.bin / "jvmcluster", "run", "--nodes", "2", "--mode", "jit", "--balance", "off", "--heap",
                                 "1G", "--stats", stats, source], stdout=subprocess.PIPE, text=True)
         try:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What using another node's objects costs, and moving their homes, between two node processes of one machine.
+"""What using another node's objects costs, between two node processes of one machine.
 
     objects.py --bin build/release/bin [--repetitions N] [--smoke] [--json FILE]
 
@@ -13,20 +13,14 @@ trip of a fetch, from --stats of the same runs (upper end of a power of two).
 
 Then phases: the first node changes some of 1,000 objects of 64 bytes, a thread on each node takes note (a volatile) and
 reads all of them, again and again; or each time 1,000 others, which it never reads again. Microseconds to read them.
-
-Then `jvmcluster migrate --blocks` hands a list's blocks to and fro between two nodes that walk it all the time, beside a
-copy of as many bytes through a Unix socket.
 """
 import argparse
 import json
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 
 PROGRAM = """
 native @io.print(array(i8)) outside
@@ -296,53 +290,6 @@ def walks(args, shape, size):
         return {"home": near[2], "cold": far[0], "stale": far[1], "valid": far[2]}, fetch
 
 
-def socket_copy(size):
-    """Seconds to send `size` bytes through a Unix socket to a thread that reads them."""
-    left, right = socket.socketpair()
-    payload = bytes(1 << 20)
-
-    def read():
-        got = 0
-        while got < size:
-            got += len(right.recv(1 << 20))
-
-    reader = threading.Thread(target=read)
-    begin = time.monotonic()
-    reader.start()
-    for _ in range(size >> 20):
-        left.sendall(payload)
-    left.sendall(payload[:size % (1 << 20)])
-    reader.join()
-    return time.monotonic() - begin
-
-
-def moves(args, repetitions):
-    """MiB a second of blocks that move between two nodes that use them, and of the socket."""
-    forever = PROGRAM.format(shape="list", size=400_000 if not args.smoke else 20_000).replace(
-        "  %cold = call @timed(%l)\n", "  br again\nagain:\n  %cold = call @timed(%l)\n  br_if 1, again, over\nover:\n").replace(
-        "  %j1 = thread_join %t1, 0\n", "").replace("  %j2 =", "  %text = new_bytes \"ready\\n\"\n  call_native @io.print(%text)\n  %j2 =")
-    with tempfile.TemporaryDirectory() as folder:
-        source = pathlib.Path(folder, "walk_for_ever.ir")
-        source.write_text(forever)
-        run = subprocess.Popen([args.bin / "jvmcluster", "run", "--nodes", "2", "--mode", "jit", "--balance", "off", source],
-                               stdout=subprocess.PIPE, text=True)
-        rates, socket_rates = [], []
-        try:
-            run.stdout.readline()
-            for n in range(repetitions * 2):
-                begin = time.monotonic()
-                moved = subprocess.run([args.bin / "jvmcluster", "migrate", "--program", "walk_for_ever.ir", "--blocks", "64M",
-                                        str(n % 2), str(1 - n % 2), "--json"], capture_output=True, text=True, check=True)
-                seconds = time.monotonic() - begin
-                size = json.loads(moved.stdout)["bytes"]
-                rates.append(size / seconds / (1 << 20))
-                socket_rates.append(size / socket_copy(size) / (1 << 20))
-        finally:
-            run.terminate()
-            run.wait(30)
-    return statistics.median(rates), statistics.median(socket_rates)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, required=True)
@@ -362,8 +309,6 @@ def main():
         runs = [phases(args, changed, again) for _ in range(repetitions)]
         report[name] = {"micros": statistics.median(run[0] for run in runs), "fetches": statistics.median(run[1] for run in runs)}
         print(f"phases, {name}: {report[name]['micros']:.0f} us, {report[name]['fetches']:.1f} waits a phase", flush=True)
-    report["blocks"], report["socket"] = moves(args, repetitions)
-    print(f"blocks {report['blocks']:.0f} MiB/s (the command included), a socket {report['socket']:.0f} MiB/s")
     if args.json:
         args.json.write_text(json.dumps(report, indent=2))
 

@@ -13,8 +13,8 @@
 //                  <-------------------------------------- done     epochs := HOME, clock ticks, Settled
 //     memory given back, Settled
 //
-// A thread that has passed a check may rely on it until its next poll. Threads that stand in a poll when the world stops
-// rely on nothing; what others may rely on stays (BlockHost::heldBlocks). So no thread is waited for.
+// A thread that has passed a check may rely on it until its next poll. Threads that stand in a poll when the world
+// stops rely on nothing; what others may rely on stays (BlockHost::heldBlocks). So no thread is waited for.
 //
 // Who needs a block that is Leaving may wait: what it waits for is nothing but messages. It need not before the block's
 // chunk is under way: it takes the group back, once, and the group stays. So the world is stopped once a window, while

@@ -55,7 +55,8 @@ uint64_t Evictor::evictBlock(uint64_t block) {
     core_.copyMap.drop(object);
     core_.stats.evictedObjects++;
     const uint64_t fresh = pages.empty() ? keptEnd : std::max(keptEnd, pages.back() + CopyMap::kPageBytes);
-    for (uint64_t page = std::max(pageOf(object), fresh); page < end; page += CopyMap::kPageBytes) pages.push_back(page);
+    for (uint64_t page = std::max(pageOf(object), fresh); page < end; page += CopyMap::kPageBytes)
+      pages.push_back(page);
   });
   for (uint64_t page : pages) {
     madvise(reinterpret_cast<void*>(page), CopyMap::kPageBytes, MADV_DONTNEED);

@@ -56,11 +56,11 @@ struct SpaceStats {
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedRefreshes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};
-  Counter movedGroups{0}, movedBytes{0};               ///< blocks that left for another home
-  Counter adoptedGroups{0};                            ///< blocks that came here
-  Counter redirects{0};                                ///< requests for objects whose home has moved on
-  Counter evictedObjects{0}, evictedBytes{0};          ///< copies taken out of memory; bytes of their pages
-  LatencyHistogram blockNanos;                         ///< from a chunk of blocks being sent off to its new home's answer
+  Counter movedGroups{0}, movedBytes{0};       ///< blocks that left for another home
+  Counter adoptedGroups{0};                    ///< blocks that came here
+  Counter redirects{0};                        ///< requests for objects whose home has moved on
+  Counter evictedObjects{0}, evictedBytes{0};  ///< copies taken out of memory; bytes of their pages
+  LatencyHistogram blockNanos;                 ///< from a chunk of blocks being sent off to its new home's answer
   LatencyHistogram fetchNanos, flushNanos, syncNanos;  ///< from sending to the reply's arrival
 
   void report(const StatSink& sink) const;

@@ -30,7 +30,8 @@ bool Stepper::isHeld(uint8_t n, uint8_t o) const {
     const auto concerns = [&](size_t at) { return code[at].object == o; };
     bool checked = false, accessed = false;
     for (size_t at = thread.pc; at > 0 && code[at].polls == false; --at)
-      checked = checked || (concerns(at - 1) && (code[at - 1].op == Op::CheckRead || code[at - 1].op == Op::CheckWrite));
+      checked =
+          checked || (concerns(at - 1) && (code[at - 1].op == Op::CheckRead || code[at - 1].op == Op::CheckWrite));
     for (size_t at = thread.pc; at < code.size() && (at == thread.pc || !code[at].polls); ++at)
       accessed = accessed || (concerns(at) && (code[at].op == Op::Load || code[at].op == Op::Store));
     if (checked && accessed) return true;

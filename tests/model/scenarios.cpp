@@ -216,7 +216,7 @@ Scenario threeNodes() {
 std::vector<Scenario> shortScenarios() {
   return {messagePassing(),      lockedCounter(), localLock(),  movingLock(),
           ownWrites(),           falseSharing(),  homeWrites(), hoistedChecks(),
-          checkOverAllocation(), leavingBlocks(),    movingData(), chase(),
+          checkOverAllocation(), leavingBlocks(), movingData(), chase(),
           movingMonitor(),       neighbourhood(), eviction(),   threeNodes()};
 }
 

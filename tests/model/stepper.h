@@ -109,8 +109,8 @@ class Stepper {
   const bool labels_;
   const std::function<void(const Step&)>& visit_;
   Step step_;
-  bool takesBack_ = false;  ///< what the thread does if it meets a block that may be taken back
-  bool mayTakeBack_ = false;      ///< it has met one
+  bool takesBack_ = false;    ///< what the thread does if it meets a block that may be taken back
+  bool mayTakeBack_ = false;  ///< it has met one
 };
 
 }  // namespace jvmc::cluster::model

@@ -26,7 +26,8 @@ void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type);
 void neighbourBytes(TestCluster& cluster);
 
 /// Each thread stores to its own words after it has read an object that is often stale, with both checks made before:
-/// so it waits for a fetch while it relies on the check of what it will store to; now and then it allocates as well. Nothing it stored may vanish.
+/// so it waits for a fetch while it relies on the check of what it will store to; now and then it allocates as well.
+/// Nothing it stored may vanish.
 void hoistedChecks(TestCluster& cluster, uint32_t threads);
 
 /// Each thread reads words that never change, after another object that is often stale, with both checks made before:
