@@ -296,11 +296,13 @@ void BlockMover::encodeGroup(ByteWriter& out, const Leaving& leaving) {
     // First: no timer of a waiter grants the monitor after this.
     const Bytes homeState = host_.takeHomeState(object);
     const ObjectShape shape = core_.shapeOf(object);
-    out.put(uint32_t(object - leaving.group.address));
-    out.put(rt::header(object)->classWord.load(std::memory_order_acquire));
-    out.put(rt::header(object)->lockWord.load(std::memory_order_acquire));
-    out.put(shape.isArray() ? uint32_t(rt::arrayLength(object)) : uint32_t(0));
-    uint8_t* data = out.grow(shape.dataBytes());
+    const uint32_t head[] = {uint32_t(object - leaving.group.address),
+                             rt::header(object)->classWord.load(std::memory_order_acquire),
+                             rt::header(object)->lockWord.load(std::memory_order_acquire),
+                             shape.isArray() ? uint32_t(rt::arrayLength(object)) : 0};
+    uint8_t* data = out.grow(sizeof head + shape.dataBytes());
+    std::memcpy(data, head, sizeof head);
+    data += sizeof head;
     for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
       const uint64_t word = rt::loadGuest<uint64_t>(object + offset);
       std::memcpy(data + (offset - shape.begin()), &word, 8);
@@ -341,7 +343,9 @@ void BlockMover::handlePrepare(NodeId from, std::span<const uint8_t> payload, st
     sensible = sensible && known.state == HomeState::Settled && known.moves <= header.moves && known.node != core_.self;
     bytes += header.group.bytes();
   }
-  if (!in.finished() || !sensible || !host_.hasRoomFor(bytes)) return responder->reply({uint8_t(ReplyStatus::Refused)});
+  if (!in.finished() || !sensible || !host_.hasRoomFor(awaitedBytes_ + bytes))
+    return responder->reply({uint8_t(ReplyStatus::Refused)});
+  awaitedBytes_ += bytes;
   std::set<uint64_t> blocks;
   for (const GroupHeader& header : groups) {
     core_.gates.set(header.group.address, {from, HomeState::Incoming, header.moves});
@@ -389,6 +393,7 @@ const char* BlockMover::install(NodeId from, ByteReader& in) {
   for (uint32_t i = 0; i < count; ++i)
     if (const char* problem = installObject(header.group, end, in, objects)) return problem;
   host_.adopt(header.group, objects);
+  if (awaited) awaitedBytes_ -= header.group.bytes();
   for (ObjectRef object : objects) {
     // What threads here have written, and did not flush yet, is part of the truth now.
     EntryTable::Shard& shard = core_.table.shard(object);

@@ -142,7 +142,8 @@ class BlockMover {
   std::set<uint64_t> takenBack_;  ///< blocks that somebody preferred not to wait for; once each
   size_t chunksOnTheirWay_ = 0;
   uint64_t bytesOnTheirWay_ = 0;
-  uint64_t windowBytes_ = 0;  ///< mover thread: how much to withdraw at a time
+  uint64_t windowBytes_ = 0;   ///< mover thread: how much to withdraw at a time
+  uint64_t awaitedBytes_ = 0;  ///< I/O thread: of blocks for which room here has been promised
 };
 
 }  // namespace jvmc::cluster
