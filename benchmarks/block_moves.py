@@ -137,7 +137,7 @@ def socket_copy(size):
 def measure(args, elements, repetitions):
     """The row of one shape."""
     each = SLICE_BYTES // (elements * 8 + 16)
-    seconds = 5 if args.smoke else 4 + 4 * repetitions
+    seconds = 3 if args.smoke else 4 + 4 * repetitions
     rows = []
     with tempfile.TemporaryDirectory(prefix="jvmc-bench-") as folder:
         source, stats = pathlib.Path(folder, "walks.ir"), pathlib.Path(folder, "stats.json")
@@ -181,7 +181,7 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     if args.smoke:
-        args.size = 4 * 10**6
+        args.size = 5 * 10**6
     report = {}
     for name, elements in SHAPES.items():
         row = report[name] = measure(args, elements, 1 if args.smoke else args.repetitions)
