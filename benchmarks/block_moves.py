@@ -150,9 +150,9 @@ def measure(args, elements, repetitions):
             for n in range(2 * repetitions):
                 done = subprocess.run([args.bin / "jvmcluster", "migrate", "--program", "walks.ir", "--blocks", str(args.size),
                                        str(n % 2), str(1 - n % 2), "--json"], capture_output=True, text=True)
+                if done.returncode != 0 and rows:
+                    break  # the program's time was up
                 if done.returncode != 0:
-                    if run.poll() is not None:
-                        break  # the time is up
                     sys.exit(f"the move failed: {done.stderr}")
                 moved = json.loads(done.stdout)
                 if moved["bytes"] == 0:
