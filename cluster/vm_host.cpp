@@ -64,10 +64,8 @@ void VmHost::exportObject(ObjectRef object) {
   vm_.heap().exportObject(object);
 }
 
-/// The collector stops the world and sees references by their new place; a barrier will be needed for concurrent
-/// marking.
 void VmHost::beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef value) {
-  vm_.heap().onBarrier(object, offset, value);
+  vm_.heap().onBarrier(nullptr, object, offset, value);
 }
 
 void VmHost::visitHomeRoots(const std::function<void(ObjectRef)>& visit) {

@@ -90,11 +90,13 @@ std::string statsToJson(Vm& vm) {
   return fmt::format(
       "{{\"node\":{},\"mode\":\"{}\",\"workers\":{},\"capture\":{},"
       "\"heap\":{{\"allocatedBytes\":{},\"liveBytesAfterLast\":{},\"reservedBytes\":{},\"collections\":{},"
-      "\"pauseNanosTotal\":{},\"pauseNanosMax\":{},\"barrierCalls\":{}}},"
+      "\"fullCollections\":{},\"cycles\":{},\"pauses\":{},\"pauseNanosTotal\":{},\"pauseNanosP50\":{},"
+      "\"pauseNanosP99\":{},\"pauseNanosMax\":{},\"barrierCalls\":{}}},"
       "\"code\":{{\"functions\":{},\"continuations\":{},\"bytes\":{},\"compileNanos\":{},\"failures\":{}}}}}",
       options.node.value, modeName(options.mode), options.workers, vm.captureStats().toJson(), heap.allocatedBytes,
-      heap.liveBytesAfterLast, heap.reservedBytes, heap.collections, heap.pauseNanosTotal, heap.pauseNanosMax,
-      heap.barrierCalls, code.functions, code.continuations, code.codeBytes, code.compileNanos, code.failures);
+      heap.liveBytesAfterLast, heap.reservedBytes, heap.collections, heap.fullCollections, heap.cycles, heap.pauses,
+      heap.pauseNanosTotal, heap.pauseNanosP50, heap.pauseNanosP99, heap.pauseNanosMax, heap.barrierCalls,
+      code.functions, code.continuations, code.codeBytes, code.compileNanos, code.failures);
 }
 
 }  // namespace jvmc::rt

@@ -38,6 +38,7 @@ class NodeVm final : public Vm {
 
   ~NodeVm() override {
     if (scheduler_) scheduler_->stopAll();
+    if (heap_) heap_->stopThread();
   }
 
   void build(const std::function<VmPorts(Vm&)>& makePorts) {

@@ -80,9 +80,17 @@ ThreadView viewOf(const rt::ThreadSnapshot& snapshot, NodeId node) {
 }
 
 Json heapJson(const rt::HeapStats& heap) {
-  return {{"allocatedBytes", heap.allocatedBytes},   {"liveBytesAfterLast", heap.liveBytesAfterLast},
-          {"reservedBytes", heap.reservedBytes},     {"collections", heap.collections},
-          {"pauseNanosTotal", heap.pauseNanosTotal}, {"pauseNanosMax", heap.pauseNanosMax},
+  return {{"allocatedBytes", heap.allocatedBytes},
+          {"liveBytesAfterLast", heap.liveBytesAfterLast},
+          {"reservedBytes", heap.reservedBytes},
+          {"collections", heap.collections},
+          {"fullCollections", heap.fullCollections},
+          {"cycles", heap.cycles},
+          {"pauses", heap.pauses},
+          {"pauseNanosTotal", heap.pauseNanosTotal},
+          {"pauseNanosP50", heap.pauseNanosP50},
+          {"pauseNanosP99", heap.pauseNanosP99},
+          {"pauseNanosMax", heap.pauseNanosMax},
           {"barrierCalls", heap.barrierCalls}};
 }
 

@@ -54,6 +54,7 @@ struct ThreadContext {
   uint64_t stackLimit = 0;  ///< what pollLimit is restored to
   uint64_t stackTop = 0;
   uint64_t allocAreaEnd = 0;  ///< heap only: the allocation area reaches to here; [allocLimit, end) is not zeroed yet
+  void* storeLog = nullptr;   ///< heap only: a buffer of runtime/gc/store_log.h
   void* fiber = nullptr;      ///< the rt::Fiber this context belongs to
   // The interpreter's part of the fiber; set up by the driver (runtime/frames/driver.cpp).
   uint64_t* interpTop = nullptr;    ///< next free word of the interpreter stack

@@ -1,136 +1,280 @@
 #include "runtime/gc/collector.h"
 
-#include <cstring>
+#include <utility>
+
+#include "ir/support/fault.h"
+#include "runtime/gc/reachability_check.h"
 
 namespace jvmc::rt {
 namespace {
 
-/// Stands out in a debugger and is not a canonical address.
-constexpr unsigned char kPoisonByte = 0xDB;
-
-template <class Visit>
-void forEachBlock(BlockSpace& space, Visit visit) {
-  for (auto& region : space.regions())
-    for (uint32_t i = 0; i < region->highWater; ++i) visit(*region, i, region->blocks[i]);
-}
-
-/// Calls `visit(ObjectRef)` for each bit of a block's bitmap that `select(word index)` leaves.
-template <class Select, class Visit>
-void forEachBit(Region& region, uint32_t block, Select select, Visit visit) {
-  for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
-    for (uint64_t word = select(w); word; word &= word - 1)
-      visit(region.blockAddress(block) + (uint64_t(w * 64 + std::countr_zero(word)) << kGranuleShift));
-}
+constexpr uint32_t kAllBlocks = ~uint32_t(0);
+constexpr uint32_t kExportedBlocksAtOnce = 64;
 
 /// Reads another fiber's stack: red zones between its variables are none of the sanitizer's business here.
-[[gnu::no_sanitize("address", "thread")]] void scanWords(Marker& marker, const volatile uint64_t* low,
+template <class Sink>
+[[gnu::no_sanitize("address", "thread")]] void scanWords(Sink& sink, const volatile uint64_t* low,
                                                          const volatile uint64_t* high) {
-  for (const volatile uint64_t* word = low; word < high; ++word) marker.markConservative(*word);
+  for (const volatile uint64_t* word = low; word < high; ++word) sink.markConservative(*word);
 }
 
 }  // namespace
 
-CollectionResult Collector::collect(const std::vector<RootSource>& roots) {
-  CollectionResult result;
-  allocator_.beginCollection();
-  if (poison_) allocator_.publishAllStarts();
-  Marker marker(space_, allocator_, model_, poison_);
-  clearMarks();
-  markRoots(marker, roots);
-  marker.drain();
-  result.liveObjects = marker.objectCount();
-  sweep(result);
-  allocator_.reset(std::move(recyclable_));
-  recyclable_ = {};
-  space_.returnMemory();
-  return result;
+// ---------------------------------------------------------------- roots
+
+void Collector::addStatics(ObjectRef ref) {
+  space_.regionOf(ref)->mark(space_.oldSide(), ref);
+  statics_.push_back(ref);
 }
 
-void Collector::clearMarks() {
-  forEachBlock(space_, [](Region& region, uint32_t i, BlockInfo& info) {
-    if (info.kind == BlockKind::Free || info.kind == BlockKind::LargeTail || info.kind == BlockKind::Away) return;
-    info.lines.clear();
-    size_t words = info.kind == BlockKind::LargeHead ? 1 : kBitmapWordsPerBlock;  // a large object starts at its block
-    std::memset(region.blockBits(region.marks, i), 0, words * sizeof(uint64_t));
+/// Takes away the contexts' areas and logs.
+void Collector::takeContexts() {
+  world_.forEachContext([&](ThreadContext& ctx) {
+    allocator_.returnArea(ctx);
+    log_.flush(ctx);
   });
 }
 
-void Collector::markRoots(Marker& marker, const std::vector<RootSource>& roots) {
-  for (const RootSource& source : roots) source([&](ObjectRef ref) { marker.markPrecise(ref); });
-  markExported(marker);
-  markStatics(marker);
-  markStacks(marker);
+template <class Sink>
+void Collector::visitRoots(Sink& sink) {
+  for (const RootSource& source : roots_) source([&](ObjectRef ref) { sink.markPrecise(ref); });
+  world_.forEachStack([&](const uint64_t* low, const uint64_t* high) { scanWords(sink, low, high); });
 }
 
-void Collector::markExported(Marker& marker) {
-  forEachBlock(space_, [&](Region& region, uint32_t i, BlockInfo& info) {
-    if (!info.hasExported.load(std::memory_order_relaxed)) return;
-    const auto* bits = &region.exported[size_t(i) * kBitmapWordsPerBlock];
+template <class Sink>
+void Collector::visitStaticsAndExported(Sink& sink) {
+  for (ObjectRef ref : statics_) sink.markPrecise(ref);
+  for (ExportedRange range : exportedRanges()) visitExported(range, kAllBlocks, sink);
+}
+
+std::vector<Collector::ExportedRange> Collector::exportedRanges() const {
+  std::vector<ExportedRange> ranges;
+  for (const auto& region : space_.regions()) ranges.push_back({region.get(), 0, region->highWater});
+  return ranges;
+}
+
+template <class Sink>
+void Collector::visitExported(ExportedRange& range, uint32_t blocks, Sink& sink) {
+  Region& region = *range.region;
+  for (; range.next < range.end && blocks > 0; ++range.next, --blocks) {
+    if (!region.blocks[range.next].hasExported.load(std::memory_order_relaxed)) continue;
+    const auto* bits = &region.exported[size_t(range.next) * kBitmapWordsPerBlock];
     forEachBit(
-        region, i, [&](uint32_t w) { return bits[w].load(std::memory_order_relaxed); },
-        [&](ObjectRef ref) { marker.markPrecise(ref); });
-  });
-}
-
-void Collector::markStatics(Marker& marker) {
-  forEachBlock(space_, [&](Region& region, uint32_t i, BlockInfo& info) {
-    if (info.kind != BlockKind::Statics) return;
-    const uint64_t* bits = region.blockBits(region.starts, i);
-    forEachBit(region, i, [&](uint32_t w) { return bits[w]; }, [&](ObjectRef ref) { marker.markPrecise(ref); });
-  });
-}
-
-void Collector::markStacks(Marker& marker) {
-  world_.forEachStack([&](const uint64_t* low, const uint64_t* high) { scanWords(marker, low, high); });
-}
-
-void Collector::sweep(CollectionResult& result) {
-  forEachBlock(space_, [&](Region& region, uint32_t i, BlockInfo& info) {
-    if (info.kind == BlockKind::Small) sweepSmall(region, i, result);
-    if (info.kind == BlockKind::LargeHead) sweepLarge(region, i, result);
-  });
-}
-
-void Collector::sweepSmall(Region& region, uint32_t block, CollectionResult& result) {
-  if (poison_) poisonDead(region, block);
-  uint64_t* starts = region.blockBits(region.starts, block);
-  BlockInfo& info = region.blocks[block];
-  LineMap& lines = info.lines;
-  if (lines.empty()) {
-    std::memset(starts, 0, kBitmapWordsPerBlock * sizeof(uint64_t));
-    space_.release(region, block, 1);
-    return;
+        region, range.next, [&](uint32_t w) { return bits[w].load(std::memory_order_relaxed); },
+        [&](ObjectRef ref) { sink.markPrecise(ref); });
   }
-  std::memcpy(starts, region.blockBits(region.marks, block), kBitmapWordsPerBlock * sizeof(uint64_t));
-  uint32_t live = lines.count();
-  result.liveBytes += uint64_t(live) << kLineShift;
-  if (live < kLinesPerBlock && !info.leaving) recyclable_.push_back(region.blockAddress(block));
 }
 
-void Collector::sweepLarge(Region& region, uint32_t block, CollectionResult& result) {
-  ObjectRef ref = region.blockAddress(block);
-  uint32_t blocks = region.blocks[block].run;
-  if (region.test(region.marks, ref)) {
-    result.liveBytes += uint64_t(blocks) << kBlockShift;
-    return;
-  }
-  if (poison_) {
-    std::memset(reinterpret_cast<void*>(ref), kPoisonByte, model_.bytes(ref));
-    header(ref)->epochWord.store(kEpochInvalid, std::memory_order_relaxed);
-  }
-  region.starts[region.granule(ref) / 64] = 0;
-  space_.release(region, block, blocks);
+void Collector::objectExported(ObjectRef ref) {
+  std::scoped_lock lock(exportedMutex_);
+  newlyExported_.push_back(ref);
 }
 
-void Collector::poisonDead(Region& region, uint32_t block) {
-  const uint64_t* starts = region.blockBits(region.starts, block);
-  const uint64_t* marks = region.blockBits(region.marks, block);
-  forEachBit(
-      region, block, [&](uint32_t w) { return starts[w] & ~marks[w]; },
-      [&](ObjectRef ref) {
-        std::memset(reinterpret_cast<void*>(ref), kPoisonByte, model_.bytes(ref));
-        header(ref)->epochWord.store(kEpochInvalid, std::memory_order_relaxed);
-      });
+void Collector::adopt(Region& region, ObjectRef ref) {
+  BlockInfo& block = region.blockOf(ref);
+  const bool isMarking = phase() == Phase::Marking;
+  region.mark(space_.oldSide(), ref);
+  if (isMarking) region.mark(space_.newSide(), ref);
+  const ClassInfo& info = model_.classOf(ref);
+  if (block.kind == BlockKind::Small) {
+    const uint64_t offset = ref & (kBlockBytes - 1);
+    const uint32_t first = uint32_t(offset >> kLineShift);
+    const uint32_t last = uint32_t((offset + ObjectModel::bytes(info, ref) - 1) >> kLineShift);
+    block.lines.mark(first, last);
+    if (isMarking) block.marked.mark(first, last);
+  }
+  auto logSlot = [&](uint64_t slot) {
+    if (Region::set(region.logged, region.place(slot))) log_.addSlot(nullptr, slot);
+  };
+  if (info.shape == ObjectShape::Instance)
+    for (uint32_t i = 0; i < info.refCount; ++i) logSlot(ref + info.refOffsets[i]);
+  if (info.shape == ObjectShape::ReferenceArray)
+    for (uint32_t i = 0; i < uint32_t(arrayLength(ref)); ++i) logSlot(ref + kArrayElementsOffset + 8 * uint64_t(i));
+}
+
+// ---------------------------------------------------------------- the barrier
+
+// Runs before the store, and no pause comes between the two. So the first store to a place after a pause logs what the
+// place held then; a racing second one finds a value that the first had stored, which the snapshot need not keep.
+void Collector::beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object, uint64_t offset, ObjectRef value) {
+  if (flags & kBarrierMarking) {
+    ObjectRef overwritten = loadGuest<uint64_t>(object + offset);
+    Region* region = space_.regionOf(overwritten);
+    if (region && space_.isOld(*region, overwritten) && !region->isMarked(space_.newSide(), overwritten) &&
+        !JVMC_FAULT("barrier-does-not-log"))
+      log_.addOverwritten(ctx, overwritten);
+  }
+  if (!(flags & kBarrierYoung)) return;
+  Region* target = space_.homeRegionOf(value);
+  if (!target || space_.isOld(*target, value)) return;
+  Region* region = space_.regionOf(object);
+  if (!region || !space_.isOld(*region, object)) return;
+  if (Region::set(region->logged, region->place(object + offset))) log_.addSlot(ctx, object + offset);
+}
+
+// ---------------------------------------------------------------- young
+
+void Collector::collectYoung() {
+  takeContexts();
+  if (phase() == Phase::Sweeping) sweep(kAllBlocks);
+  MarkScope scope = phase() == Phase::Marking ? MarkScope::YoungInCycle : MarkScope::Young;
+  endYoung(markYoung(scope, nullptr));
+}
+
+uint64_t Collector::markYoung(MarkScope scope, std::vector<ObjectRef>* roots) {
+  allocator_.beginCollection();
+  Marker marker(space_, allocator_, model_, scope, zeal_);
+  marker.copyTo(roots);
+  visitRoots(marker);
+  marker.copyTo(nullptr);
+  {
+    std::scoped_lock lock(exportedMutex_);
+    for (ObjectRef ref : std::exchange(newlyExported_, {})) {
+      marker.markPrecise(ref);
+      // Part of the snapshot, or young; but what only looked like a reference to it may have been exported too.
+      if (cycleMarker_) cycleMarker_->markPrecise(ref);
+    }
+  }
+  markSlots(marker);
+  marker.drain();
+  checkMarks(space_.oldSide());
+  return marker.lineCount();
+}
+
+void Collector::markSlots(Marker& marker) {
+  for (uint64_t slot : log_.takeSlots()) {
+    Region& region = *space_.regionOf(slot);
+    Region::clear(region.logged, region.place(slot));
+    if (region.isAway(slot)) continue;  // another node's now; what it refers to was exported
+    if (!JVMC_FAULT("slots-of-old-objects-are-forgotten")) marker.markPrecise(loadGuest<uint64_t>(slot));
+  }
+}
+
+void Collector::endYoung(uint64_t newLines) {
+  sweeper_.poisonYoung(space_.oldSide());
+  sweeper_.sweepYoung(newLines);
+  allocator_.endCollection(/*keepHoles=*/true);
+  sweeper_.publishHoles();
+}
+
+void Collector::checkMarks(int side) {
+  if (!zeal_ || checksToSkip_-- > 0) return;
+  ReachabilityCheck check(space_, allocator_, model_, side);
+  visitRoots(check);
+  visitStaticsAndExported(check);
+  check.run();
+  // It costs ten times a marking. The turns of zeal call this five times, so the interval must not be a multiple.
+  checksToSkip_ = int64_t(check.objectCount() / 1024);
+  if (checksToSkip_ % 5 == 4) ++checksToSkip_;
+}
+
+// ---------------------------------------------------------------- the concurrent cycle
+
+void Collector::beginCycle() {
+  JVMC_CHECK(phase() != Phase::Marking);
+  takeContexts();
+  if (phase() == Phase::Sweeping) sweep(kAllBlocks);
+  std::vector<ObjectRef> snapshot;
+  endYoung(markYoung(MarkScope::Young, &snapshot));
+  cycleMarker_ = std::make_unique<Marker>(space_, allocator_, model_, MarkScope::Old);
+  for (ObjectRef ref : snapshot) cycleMarker_->markPrecise(ref);
+  for (ObjectRef ref : statics_) cycleMarker_->markPrecise(ref);
+  exportedTodo_ = exportedRanges();
+  phase_.store(Phase::Marking, std::memory_order_relaxed);
+}
+
+bool Collector::mark(uint64_t budget) {
+  for (ObjectRef ref : log_.takeOverwritten()) cycleMarker_->markPrecise(ref);
+  bool exportedDone = markSomeExported();
+  return cycleMarker_->work(budget) && exportedDone;
+}
+
+/// True: all that were exported when the cycle began have been given to the marker. Those exported since could be
+/// reached then, or are young.
+bool Collector::markSomeExported() {
+  if (exportedTodo_.empty()) return true;
+  ExportedRange& range = exportedTodo_.back();
+  visitExported(range, kExportedBlocksAtOnce, *cycleMarker_);
+  if (range.next == range.end) exportedTodo_.pop_back();
+  return exportedTodo_.empty();
+}
+
+bool Collector::finishCycle(uint64_t budget) {
+  JVMC_CHECK(phase() == Phase::Marking);
+  takeContexts();
+  uint64_t newLines = markYoung(MarkScope::YoungInCycle, nullptr);
+  if (!JVMC_FAULT("remark-is-left-out"))
+    for (ObjectRef ref : log_.takeOverwritten()) cycleMarker_->markPrecise(ref);
+  while (!markSomeExported()) continue;
+  if (!cycleMarker_->work(budget)) {
+    endYoung(newLines);
+    return false;
+  }
+  checkMarks(space_.newSide());
+  endYoung(newLines);
+  cycleMarker_.reset();
+  changeSides();
+  return true;
+}
+
+/// What the full marking has marked is what is old; all blocks wait to be swept.
+void Collector::changeSides() {
+  space_.changeSides();
+  allocator_.endCollection(/*keepHoles=*/false);
+  sweeper_.begin();
+  phase_.store(Phase::Sweeping, std::memory_order_relaxed);
+}
+
+bool Collector::sweep(uint32_t blocks) {
+  if (phase() != Phase::Sweeping) return true;
+  if (!sweeper_.sweep(blocks)) return false;
+  phase_.store(Phase::Idle, std::memory_order_relaxed);
+  return true;
+}
+
+// ---------------------------------------------------------------- full
+
+void Collector::collectFull() {
+  takeContexts();
+  if (phase() == Phase::Sweeping) sweep(kAllBlocks);
+  if (phase() == Phase::Marking) abandonCycle();
+  forgetLogs();
+  allocator_.beginCollection();
+  Marker marker(space_, allocator_, model_, MarkScope::All, zeal_);
+  visitRoots(marker);
+  visitStaticsAndExported(marker);
+  marker.drain();
+  sweeper_.poisonYoung(space_.newSide());
+  changeSides();
+  sweep(kAllBlocks);
+}
+
+void Collector::makeAllOld() {
+  takeContexts();
+  if (phase() == Phase::Marking) abandonCycle();
+  collectYoung();
+}
+
+void Collector::abandonCycle() {
+  cycleMarker_.reset();
+  log_.takeOverwritten();
+  for (auto& region : space_.regions()) {
+    for (uint32_t i = 0; i < region->highWater; ++i) {
+      region->clearMarks(space_.newSide(), i);
+      region->blocks[i].marked.clear();
+    }
+  }
+  phase_.store(Phase::Idle, std::memory_order_relaxed);
+}
+
+void Collector::forgetLogs() {
+  log_.takeOverwritten();
+  for (uint64_t slot : log_.takeSlots()) {
+    Region& region = *space_.regionOf(slot);
+    Region::clear(region.logged, region.place(slot));
+  }
+  std::scoped_lock lock(exportedMutex_);
+  newlyExported_.clear();
 }
 
 }  // namespace jvmc::rt

@@ -1,54 +1,120 @@
-// One stop-the-world collection, as a list of phases (docs/internals/heap.md):
+// The collector: what happens in each pause, and between pauses (docs/internals/heap.md).
 //
-//   clear     marks and line maps of all blocks
-//   roots     precise roots, exported objects, statics, then every word of the native stacks
-//   mark      all that is reachable
-//   sweep     blocks without a live line become free, marks become starts, dead large objects are released
-//   return    memory of blocks that stayed free for long
+//   young    mark from the roots and the logged slots what is young; survivors are old from then on; sweep young blocks
+//   begin    a young collection whose roots are kept: the snapshot that a concurrent cycle starts from
+//   mark     between pauses, a slice at a time: old objects, from those roots, statics and exported objects
+//   finish   a young collection, then the rest of the marking: what stores have logged. The mark sides change
+//   sweep    between pauses, a few blocks at a time
+//   full     everything in one pause: for small heaps, when memory is out, and when asked for
 //
-// Objects do not move.
+// A cycle frees what was dead when it began. Objects made since are young, and young collections go on meanwhile, so
+// the cycle never sees an object that is still being made. Objects do not move.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "runtime/gc/marker.h"
+#include "runtime/gc/store_log.h"
+#include "runtime/gc/sweeper.h"
 #include "runtime/gc/world.h"
 #include "runtime/heap/heap.h"
 
 namespace jvmc::rt {
 
-struct CollectionResult {
-  uint64_t liveBytes = 0;  ///< live lines and large objects
-  uint64_t liveObjects = 0;
-};
-
 class Collector {
  public:
-  /// `poison`: fills dead memory with a pattern, and checks references while marking.
-  Collector(BlockSpace& space, Allocator& allocator, ObjectModel model, World& world, bool poison)
-      : space_(space), allocator_(allocator), model_(model), world_(world), poison_(poison) {}
+  enum class Phase : uint8_t { Idle, Marking, Sweeping };
 
-  /// Inside World::stop, with the heap's lock held.
-  CollectionResult collect(const std::vector<RootSource>& roots);
+  /// `zeal`: fills dead memory with a pattern, checks references while marking, and checks each marking by a second
+  /// one.
+  Collector(BlockSpace& space, Allocator& allocator, ObjectModel model, World& world, bool zeal)
+      : space_(space),
+        allocator_(allocator),
+        model_(model),
+        world_(world),
+        zeal_(zeal),
+        sweeper_(space, allocator, model, zeal) {}
+
+  /// Before guest code runs.
+  void addRoots(RootSource source) { roots_.push_back(std::move(source)); }
+  /// An object that is never young and never dies.
+  void addStatics(ObjectRef ref);
+
+  /// Changes only while the world is stopped, except from Sweeping to Idle.
+  Phase phase() const { return phase_.load(std::memory_order_relaxed); }
+  uint64_t liveBytes() const { return sweeper_.liveBytes(); }
+
+  // -- pauses: inside World::stop, with the heap's lock held
+  void collectYoung();
+  void beginCycle();
+  /// False: more is left to mark than `budget` allows; marking goes on. Then only a young collection has taken place.
+  bool finishCycle(uint64_t budget);
+  /// Abandons a cycle.
+  void collectFull();
+
+  /// Ends what is under way: afterwards no object is young, no cycle runs, and the log is empty.
+  void makeAllOld();
+
+  // -- between pauses
+  /// By the collector's thread with World::GuestAccess. True: nothing is left, finishCycle() may follow.
+  bool mark(uint64_t budget);
+  /// With the heap's lock held. True: all is swept.
+  bool sweep(uint32_t blocks);
+
+  // -- mutators and runtime threads: in guest code or with GuestAccess
+  /// The store barrier; `flags` says which of its parts are on. `ctx`: null in a runtime thread.
+  void beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object, uint64_t offset, ObjectRef value);
+  void objectExported(ObjectRef ref);
+  /// An object with a new home here is old from the start. Its fields were in use before that, as those of a copy, so
+  /// all that hold references are logged. With GuestAccess; not while mark() runs.
+  void adopt(Region& region, ObjectRef ref);
+  /// Hands over what the context has logged.
+  void retire(ThreadContext& ctx) { log_.flush(ctx); }
 
  private:
-  void clearMarks();
-  void markRoots(Marker& marker, const std::vector<RootSource>& roots);
-  void markExported(Marker& marker);
-  void markStatics(Marker& marker);
-  void markStacks(Marker& marker);
-  void sweep(CollectionResult& result);
-  void sweepSmall(Region& region, uint32_t block, CollectionResult& result);
-  void sweepLarge(Region& region, uint32_t block, CollectionResult& result);
-  void poisonDead(Region& region, uint32_t block);
+  /// Blocks of one region where exported objects may be.
+  struct ExportedRange {
+    Region* region;
+    uint32_t next, end;
+  };
+
+  void takeContexts();
+  template <class Sink>
+  void visitRoots(Sink& sink);
+  template <class Sink>
+  void visitStaticsAndExported(Sink& sink);
+  /// Marks young objects; roots also go to `roots` unless it is null. Returns the number of new live lines.
+  uint64_t markYoung(MarkScope scope, std::vector<ObjectRef>* roots);
+  void markSlots(Marker& marker);
+  void endYoung(uint64_t newLines);
+  std::vector<ExportedRange> exportedRanges() const;
+  template <class Sink>
+  void visitExported(ExportedRange& range, uint32_t blocks, Sink& sink);
+  bool markSomeExported();
+  void checkMarks(int side);
+  void changeSides();
+  void abandonCycle();
+  void forgetLogs();
 
   BlockSpace& space_;
   Allocator& allocator_;
   ObjectModel model_;
   World& world_;
-  const bool poison_;
-  std::vector<uint64_t> recyclable_;  ///< small blocks with holes that this sweep found, ascending
+  const bool zeal_;
+  Sweeper sweeper_;
+  StoreLog log_;
+  std::vector<RootSource> roots_;
+  std::vector<ObjectRef> statics_;
+  std::atomic<Phase> phase_{Phase::Idle};
+  std::unique_ptr<Marker> cycleMarker_;  // Marking only
+  int64_t checksToSkip_ = 0;
+  std::vector<ExportedRange> exportedTodo_;
+  std::mutex exportedMutex_;
+  std::vector<ObjectRef> newlyExported_;  // since the last collection, guarded by exportedMutex_
 };
 
 }  // namespace jvmc::rt

@@ -1,8 +1,31 @@
 #include "runtime/gc/marker.h"
 
-namespace jvmc::rt {
+#include <algorithm>
 
-ObjectRef findObject(Region& region, const ObjectModel& model, uint64_t address) {
+#include "ir/support/fault.h"
+
+namespace jvmc::rt {
+namespace {
+
+/// The old object of a small block that contains `address`.
+ObjectRef findOld(const BlockSpace& space, const ObjectModel& model, Region& region, uint64_t address) {
+  const MarkWords* words = region.blockMarks(region.blockIndex(address));
+  auto wordAt = [&](uint32_t i) { return words[i].side[space.oldSide()].load(std::memory_order_relaxed); };
+  // The last bit at or before the address, within the block.
+  uint32_t granule = uint32_t((address & (kBlockBytes - 1)) >> kGranuleShift);
+  uint32_t index = granule / 64;
+  uint64_t word = wordAt(index) << (63 - granule % 64) >> (63 - granule % 64);
+  while (!word && index > 0) word = wordAt(--index);
+  if (!word) return kNullRef;
+  ObjectRef start = region.blockAddress(region.blockIndex(address)) +
+                    (uint64_t(index * 64 + 63 - std::countl_zero(word)) << kGranuleShift);
+  return address < start + model.bytes(start) ? start : kNullRef;
+}
+
+}  // namespace
+
+ObjectRef findObject(const BlockSpace& space, Allocator& allocator, const ObjectModel& model, Region& region,
+                     uint64_t address) {
   uint32_t block = region.blockIndex(address);
   const BlockInfo& info = region.blocks[block];
   if (info.kind == BlockKind::LargeTail) block -= info.run;
@@ -11,16 +34,17 @@ ObjectRef findObject(Region& region, const ObjectModel& model, uint64_t address)
     return address < head + model.bytes(head) ? head : kNullRef;
   }
   if (info.kind != BlockKind::Small) return kNullRef;
-  // The last start bit at or before the address, within the block.
-  const uint64_t* words = region.blockBits(region.starts, block);
-  uint32_t granule = uint32_t((address & (kBlockBytes - 1)) >> kGranuleShift);
-  uint64_t word = words[granule / 64] << (63 - granule % 64) >> (63 - granule % 64);
-  uint32_t index = granule / 64;
-  while (!word && index > 0) word = words[--index];
-  if (!word) return kNullRef;
-  ObjectRef start = region.blockAddress(block) + (uint64_t(index * 64 + 63 - std::countl_zero(word)) << kGranuleShift);
-  return address < start + model.bytes(start) ? start : kNullRef;
+  if (ObjectRef young = allocator.youngObjectAt(address)) return young;
+  return findOld(space, model, region, address);
 }
+
+Marker::Marker(BlockSpace& space, Allocator& allocator, ObjectModel model, MarkScope scope, bool checked)
+    : space_(space),
+      allocator_(allocator),
+      model_(model),
+      scope_(scope),
+      checked_(checked),
+      regionBytes_(uint64_t(1) << space.plan().regionShift) {}
 
 Region* Marker::regionOfSlowly(uint64_t address) {
   Region* region = space_.regionOf(address);
@@ -34,8 +58,8 @@ Region* Marker::regionOfSlowly(uint64_t address) {
 void Marker::markPrecise(ObjectRef ref) {
   Region* region = regionOf(ref);
   if (!region || region->isAway(ref)) return;
-  if (checked_) JVMC_CHECK(region->test(region->starts, ref), ref);
-  stack_.push_back(ref);
+  if (checked_) JVMC_CHECK(isObject(*region, ref), ref);
+  found(ref);
 }
 
 void Marker::markConservative(uint64_t word) {
@@ -47,57 +71,102 @@ void Marker::markConservative(uint64_t word) {
 void Marker::markContaining(uint64_t address) {
   Region* region = regionOf(address);
   if (!region) return;
-  allocator_.publishStartsAround(address);
-  if (ObjectRef found = findObject(*region, model_, address)) stack_.push_back(found);
+  if (ObjectRef object = findObject(space_, allocator_, model_, *region, address)) found(object);
 }
 
-void Marker::drain() {
-  size_t next = 0, waiting = 0;
-  while (waiting > 0 || !stack_.empty()) {
+void Marker::found(ObjectRef ref) {
+  stack_.push_back(ref);
+  if (copy_) copy_->push_back(ref);
+}
+
+bool Marker::isObject(Region& region, ObjectRef ref) {
+  const BlockInfo& block = region.blockOf(ref);
+  if (block.kind == BlockKind::Away) return true;
+  if (block.kind == BlockKind::LargeHead) return ref % kBlockBytes == 0;
+  return region.isMarked(space_.oldSide(), ref) || allocator_.youngObjectAt(ref) == ref;
+}
+
+bool Marker::work(uint64_t budget) {
+  uint64_t done = 0;
+  while (waiting_ > 0 || !stack_.empty() || !arrays_.empty()) {
+    if (done >= budget) return false;
+    if (waiting_ == 0 && stack_.empty()) {
+      ArrayRest rest = arrays_.back();
+      arrays_.pop_back();
+      done += scanElements(rest.array, rest.next);
+      continue;
+    }
     ObjectRef incoming = kNullRef;
     if (!stack_.empty()) {
       incoming = stack_.back();
       stack_.pop_back();
       Region& region = *regionOf(incoming);
       __builtin_prefetch(reinterpret_cast<const void*>(incoming));
-      __builtin_prefetch(&region.marks[region.granule(incoming) / 64], 1);
-      ++waiting;
+      __builtin_prefetch(&region.marks[region.place(incoming).word], 1);
+      ++waiting_;
     }
-    ObjectRef ready = queue_[next];
-    queue_[next] = incoming;
-    next = (next + 1) % kPrefetched;
+    ObjectRef ready = queue_[next_];
+    queue_[next_] = incoming;
+    next_ = (next_ + 1) % kPrefetched;
     if (!ready) continue;
-    --waiting;
-    visit(ready);
+    --waiting_;
+    done += visit(ready);
   }
+  return true;
 }
 
-void Marker::visit(ObjectRef ref) {
+bool Marker::claim(Region& region, ObjectRef ref) {
+  Region::Place at = region.place(ref);
+  MarkWords& words = region.marks[at.word];
+  std::atomic<uint64_t>& old = words.side[space_.oldSide()];
+  std::atomic<uint64_t>& fresh = words.side[space_.newSide()];
+  bool isYoungScope = scope_ <= MarkScope::YoungInCycle;
+  std::atomic<uint64_t>& target = isYoungScope ? old : fresh;
+  uint64_t word = target.load(std::memory_order_relaxed);
+  if (word & at.bit) return false;
+  if (scope_ == MarkScope::Old && !(old.load(std::memory_order_relaxed) & at.bit)) return false;
+  if (region.isAway(ref)) return false;  // a cached copy: its home keeps it
+  target.store(word | at.bit, std::memory_order_relaxed);
+  if (scope_ == MarkScope::YoungInCycle && !JVMC_FAULT("young-objects-are-white-while-marking"))
+    fresh.store(fresh.load(std::memory_order_relaxed) | at.bit, std::memory_order_relaxed);
+  return true;
+}
+
+uint64_t Marker::visit(ObjectRef ref) {
   Region& region = *regionOf(ref);
-  if (region.isAway(ref)) return;
-  size_t granule = region.granule(ref);
-  uint64_t& word = region.marks[granule / 64];
-  uint64_t bit = uint64_t(1) << (granule % 64);
-  if (word & bit) return;
-  word |= bit;
+  if (!claim(region, ref)) return 1;
   ++objects_;
   const ClassInfo& info = model_.classOf(ref);
   markLines(region, ref, ObjectModel::bytes(info, ref));
-  ObjectModel::forEachReference(info, ref, [&](ObjectRef target) {
-    if (target == kNullRef) return;
-    Region* targetRegion = regionOf(target);
-    if (!targetRegion) return;  // homed elsewhere
-    if (checked_)
-      JVMC_CHECK(targetRegion->isAway(target) || targetRegion->test(targetRegion->starts, target), ref, target);
-    stack_.push_back(target);
-  });
+  if (info.shape == ObjectShape::ReferenceArray) return 1 + scanElements(ref, 0);
+  if (info.shape != ObjectShape::Instance) return 1;
+  for (uint32_t i = 0; i < info.refCount; ++i) push(loadGuest<uint64_t>(ref + info.refOffsets[i]));
+  return 1 + info.refCount;
+}
+
+uint64_t Marker::scanElements(ObjectRef array, uint32_t from) {
+  uint32_t length = uint32_t(arrayLength(array));
+  uint32_t end = length - from > kPieceElements ? from + kPieceElements : length;
+  for (uint32_t i = from; i < end; ++i) push(loadGuest<uint64_t>(array + kArrayElementsOffset + 8 * uint64_t(i)));
+  if (end < length) arrays_.push_back({array, end});
+  return end - from;
+}
+
+void Marker::push(ObjectRef target) {
+  if (target == kNullRef) return;
+  Region* region = regionOf(target);
+  if (!region) return;  // homed elsewhere
+  if (checked_) JVMC_CHECK(isObject(*region, target), target);
+  stack_.push_back(target);
 }
 
 void Marker::markLines(Region& region, ObjectRef ref, uint64_t bytes) {
   BlockInfo& block = region.blockOf(ref);
   if (block.kind != BlockKind::Small) return;
   uint32_t offset = uint32_t(ref & (kBlockBytes - 1));
-  block.lines.mark(offset >> kLineShift, uint32_t(offset + bytes - 1) >> kLineShift);
+  uint32_t first = offset >> kLineShift, last = uint32_t(offset + bytes - 1) >> kLineShift;
+  if (scope_ <= MarkScope::YoungInCycle) lines_ += block.lines.mark(first, last);
+  if (scope_ != MarkScope::Young) block.marked.mark(first, last);
 }
 
 }  // namespace jvmc::rt

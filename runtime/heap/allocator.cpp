@@ -37,7 +37,7 @@ BlockSpace::Refusal Allocator::takeArea(ThreadContext& ctx, uint64_t bytes) {
   if (!takeReturned(bytes, area) && !takeHole(bytes, area)) {
     BlockSpace::Blocks block = space_.takeBlock();
     if (!block.address) return block.refusal;
-    area = {block.address, block.address + kBlockBytes, block.zeroed};
+    area = {.begin = block.address, .end = block.address + kBlockBytes, .zeroed = block.zeroed, .starts = {}};
   }
   record(area);
   ctx.allocCursor = area.begin;
@@ -51,7 +51,7 @@ BlockSpace::Refusal Allocator::takeArea(ThreadContext& ctx, uint64_t bytes) {
 
 void Allocator::returnArea(ThreadContext& ctx) {
   if (ctx.allocAreaEnd - ctx.allocCursor >= kMinReturnedBytes) {
-    returned_.push_back({ctx.allocCursor, ctx.allocAreaEnd, false});
+    returned_.push_back({.begin = ctx.allocCursor, .end = ctx.allocAreaEnd, .starts = {}});
     bytesSinceReset_ -= ctx.allocAreaEnd - ctx.allocCursor;
   }
   ctx.allocCursor = ctx.allocLimit = ctx.allocAreaEnd = 0;
@@ -76,7 +76,9 @@ bool Allocator::takeHole(uint64_t bytes, Area& area) {
     uint32_t end = first == kLinesPerBlock ? first : lines.nextMarked(first);
     holeLine_ = end;
     if (end - first < kMinHoleLines || uint64_t(end - first) << kLineShift < bytes) continue;
-    area = {holeBlock_ + (uint64_t(first) << kLineShift), holeBlock_ + (uint64_t(end) << kLineShift), false};
+    area = {.begin = holeBlock_ + (uint64_t(first) << kLineShift),
+            .end = holeBlock_ + (uint64_t(end) << kLineShift),
+            .starts = {}};
     return true;
   }
 }
@@ -86,7 +88,7 @@ BlockSpace::Blocks Allocator::takeShared(uint64_t bytes, bool reserve, bool hole
     if (!holes || !takeHole(bytes, shared_)) {
       BlockSpace::Blocks block = space_.takeBlock(reserve);
       if (!block.address) return block;
-      shared_ = {block.address, block.address + kBlockBytes, block.zeroed};
+      shared_ = {.begin = block.address, .end = block.address + kBlockBytes, .zeroed = block.zeroed, .starts = {}};
     }
     record(shared_);
   }
@@ -102,8 +104,7 @@ BlockSpace::Blocks Allocator::takeLarge(uint64_t bytes, bool reserve) {
     return {.refusal = BlockSpace::Refusal::OverLimit};
   BlockSpace::Blocks taken = space_.takeRun(uint32_t(blocks), reserve);
   if (!taken.address) return taken;
-  Region& region = *space_.regionOf(taken.address);
-  region.set(region.starts, taken.address);
+  youngLarge_.push_back(taken.address);
   bytesSinceReset_ += blocks << kBlockShift;
   return taken;
 }
@@ -117,53 +118,58 @@ void Allocator::beginCollection() {
   std::sort(areas_.begin(), areas_.end(), [](const Area& a, const Area& b) { return a.begin < b.begin; });
   // A rest that was handed out again lies inside the area it was left from; a walk of that one goes on into it.
   size_t kept = 0;
-  for (const Area& area : areas_)
-    if (kept == 0 || area.begin >= areas_[kept - 1].end) areas_[kept++] = area;
+  for (size_t i = 0; i < areas_.size(); ++i) {
+    if (kept > 0 && areas_[i].begin < areas_[kept - 1].end) continue;
+    if (kept != i) areas_[kept] = std::move(areas_[i]);
+    ++kept;
+  }
   areas_.resize(kept);
 }
 
-void Allocator::publishStartsAround(uint64_t address) {
+Allocator::Area* Allocator::areaAround(uint64_t address) {
   auto after = std::upper_bound(areas_.begin(), areas_.end(), address,
                                 [](uint64_t at, const Area& area) { return at < area.begin; });
-  if (after != areas_.begin() && address < std::prev(after)->end) walk(*std::prev(after));
+  return after != areas_.begin() && address < std::prev(after)->end ? &*std::prev(after) : nullptr;
 }
 
-void Allocator::publishAllStarts() {
-  for (Area& area : areas_) walk(area);
+ObjectRef Allocator::youngObjectAt(uint64_t address) {
+  Area* area = areaAround(address);
+  if (!area) return kNullRef;
+  walk(*area);
+  auto after = std::upper_bound(area->starts.begin(), area->starts.end(), uint32_t(address - area->begin));
+  if (after == area->starts.begin()) return kNullRef;
+  ObjectRef start = area->begin + *std::prev(after);
+  return address < start + model_.bytes(start) ? start : kNullRef;
 }
 
 void Allocator::walk(Area& area) {
   if (area.walked) return;
   area.walked = true;
-  Region& region = *space_.regionOf(area.begin);
   for (uint64_t at = area.begin; at < area.end && header(at)->epochWord.load(std::memory_order_relaxed) != 0;
        at += model_.bytes(at))
-    region.set(region.starts, at);
+    area.starts.push_back(uint32_t(at - area.begin));
 }
 
 void Allocator::withdraw(uint64_t begin, uint64_t end) {
   const auto inside = [&](uint64_t address) { return address >= begin && address < end; };
-  for (Area& area : areas_) {
-    if (!inside(area.begin)) continue;
-    walk(area);
-    area.walked = false;
-  }
-  std::erase_if(areas_, [&](const Area& area) { return inside(area.begin); });
-  std::erase_if(returned_, [&](const Area& area) { return inside(area.begin); });
-  if (inside(shared_.begin) || inside(shared_.end - 1)) shared_ = {};
-  if (holeLine_ != kLinesPerBlock && inside(holeBlock_)) holeLine_ = kLinesPerBlock;
-  recyclable_.erase(std::remove_if(recyclable_.begin() + ptrdiff_t(recyclableNext_), recyclable_.end(), inside),
-                    recyclable_.end());
+  for (const Area& area : areas_) JVMC_CHECK(!inside(area.begin), area.begin);
+  std::erase_if(recyclable_, inside);
 }
 
-void Allocator::reset(std::vector<uint64_t> recyclable) {
+void Allocator::endCollection(bool keepHoles) {
   areas_.clear();
   returned_.clear();
+  youngLarge_.clear();
   shared_ = {};
-  recyclable_ = std::move(recyclable);
+  bytesSinceReset_ = 0;
+  if (keepHoles) {
+    // The block under way goes to the end of the list: some of its holes are areas now, and areas may be holes again.
+    recyclable_.erase(recyclable_.begin(), recyclable_.begin() + ptrdiff_t(recyclableNext_));
+  } else {
+    recyclable_.clear();
+  }
   recyclableNext_ = 0;
   holeLine_ = kLinesPerBlock;
-  bytesSinceReset_ = 0;
 }
 
 }  // namespace jvmc::rt

@@ -9,6 +9,8 @@
 // Objects in an area lie one after another. Behind the last one comes either the end of the area or a zero word, and no
 // object's first word (its epoch) is zero: so a walk finds them again. It is done only for areas that a word on a
 // native stack points into: allocation keeps no record of objects, and of most areas nobody ever asks.
+//
+// What was handed out since the last collection is *young*: the areas, and the large objects.
 #pragma once
 
 #include <vector>
@@ -41,17 +43,36 @@ class Allocator {
   /// Memory for a large object; not yet zeroed unless `zeroed` says so.
   BlockSpace::Blocks takeLarge(uint64_t bytes, bool reserve);
 
-  /// A collection begins: world stopped, every context's area returned. Then the two below may be called until reset().
+  // -- while collecting: from beginCollection() (world stopped, every context's area returned) to endCollection()
   void beginCollection();
-  /// Sets the start bits of the objects made around `address` since the last collection.
-  void publishStartsAround(uint64_t address);
-  /// Sets the start bits of all objects made since the last collection.
-  void publishAllStarts();
-  /// Sets the start bits of all objects in [begin, end), whole blocks, and hands out no memory there until the next
-  /// collection. World stopped, every context's area returned.
+  /// The young object in an area that contains `address`; null if there is none.
+  ObjectRef youngObjectAt(uint64_t address);
+  /// Calls `visit(block address)` once for each block with a young area.
+  template <class Visit>
+  void forEachYoungBlock(Visit visit) const {
+    uint64_t last = 0;
+    for (const Area& area : areas_) {
+      uint64_t block = area.begin & ~uint64_t(kBlockBytes - 1);
+      if (block != last) visit(block);
+      last = block;
+    }
+  }
+  /// Calls `visit(ObjectRef)` for each young object, large ones excluded. Costs a visit to each.
+  template <class Visit>
+  void forEachYoungObject(Visit visit) {
+    for (Area& area : areas_) {
+      walk(area);
+      for (uint32_t start : area.starts) visit(area.begin + start);
+    }
+  }
+  const std::vector<ObjectRef>& youngLarge() const { return youngLarge_; }
+  /// Nothing is young any more. `keepHoles`: holes that were not handed out yet still are holes.
+  void endCollection(bool keepHoles);
+  /// Hands out no memory in [begin, end), whole blocks without young areas, until they are recyclable again.
   void withdraw(uint64_t begin, uint64_t end);
-  /// Starts over with the holes that a collection found.
-  void reset(std::vector<uint64_t> recyclable);
+  /// A block's holes may be handed out (again).
+  void addRecyclable(uint64_t block) { recyclable_.push_back(block); }
+  bool hasHoles() const { return holeLine_ != kLinesPerBlock || recyclableNext_ < recyclable_.size(); }
 
   uint64_t bytesSinceReset() const { return bytesSinceReset_; }
 
@@ -59,18 +80,21 @@ class Allocator {
   struct Area {
     uint64_t begin = 0, end = 0;
     bool zeroed = false;
-    bool walked = false;  ///< while collecting: start bits are set
+    bool walked = false;           ///< while collecting: `starts` is filled
+    std::vector<uint32_t> starts;  ///< where objects begin, relative to `begin`
   };
 
   bool takeReturned(uint64_t bytes, Area& area);
   bool takeHole(uint64_t bytes, Area& area);
   void record(const Area& area);
   void walk(Area& area);
+  Area* areaAround(uint64_t address);
 
   BlockSpace& space_;
   ObjectModel model_;
   std::vector<Area> areas_;     // handed out since the last collection
   std::vector<Area> returned_;  // rests that contexts gave back
+  std::vector<ObjectRef> youngLarge_;
   std::vector<uint64_t> recyclable_;
   size_t recyclableNext_ = 0;
   uint64_t holeBlock_ = 0;  // the block whose holes are being handed out, and the line to go on from

@@ -89,9 +89,10 @@ void BlockSpace::giveAway(Region& region, uint32_t first, uint32_t count) {
     info.hasExported.store(false, std::memory_order_relaxed);
     info.run = 0;
     info.lines.clear();
+    info.marked.clear();
     if (!hasBits) continue;
-    std::memset(region.blockBits(region.starts, i), 0, kBitmapWordsPerBlock * sizeof(uint64_t));
-    std::memset(region.blockBits(region.marks, i), 0, kBitmapWordsPerBlock * sizeof(uint64_t));
+    region.clearMarks(0, i);
+    region.clearMarks(1, i);
     auto* exported = &region.exported[size_t(i) * kBitmapWordsPerBlock];
     for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w) exported[w].store(0, std::memory_order_relaxed);
   }
@@ -164,6 +165,7 @@ BlockSpace::Blocks BlockSpace::occupy(Region& region, uint32_t first, uint32_t c
     zeroed &= !region.blocks[i].used;
     keptBlocks_ -= region.blocks[i].used;
     region.blocks[i].used = true;
+    region.blocks[i].sweptIn = sweepNumber_;
     region.blocks[i].lines.clear();
   }
   region.highWater = std::max(region.highWater, first + count);

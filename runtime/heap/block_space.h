@@ -47,10 +47,23 @@ class BlockSpace {
   Blocks takeBlock(bool reserve = false);
   /// `count` adjacent blocks for one large object.
   Blocks takeRun(uint32_t count, bool reserve = false);
-  /// Blocks from `first` on become free. Their start and mark bits must be clear.
+  /// Blocks from `first` on become free. Their mark bits must be clear.
   void release(Region& region, uint32_t first, uint32_t count);
-  /// After a collection: gives the memory of blocks that stayed free for long back to the system.
+  /// After a full collection: gives the memory of blocks that stayed free for long back to the system.
   void returnMemory(uint8_t idleCollections = kIdleCollections);
+
+  // -- sides of the mark bits (region.h). Changed while the world is stopped, read by anyone in guest code.
+  int oldSide() const { return oldSide_; }
+  int newSide() const { return 1 - oldSide_; }
+  /// `address` begins an object of ours that has survived a collection.
+  bool isOld(const Region& region, uint64_t address) const { return region.isMarked(oldSide_, address); }
+  /// A full marking is complete: what it has marked is what is old, and every block waits to be swept.
+  void changeSides() {
+    oldSide_ = 1 - oldSide_;
+    ++sweepNumber_;
+  }
+  /// Counts the calls of changeSides(); blocks taken since carry it in BlockInfo::sweptIn.
+  uint32_t sweepNumber() const { return sweepNumber_; }
 
   /// Adds a region that this node is home of.
   void addRegion(uint32_t index);
@@ -70,7 +83,7 @@ class BlockSpace {
   uint64_t limitBytes() const { return limitBlocks_ << kBlockShift; }
 
  private:
-  /// Blocks that stay free for this many collections lose their memory.
+  /// Blocks that stay free for this many full collections lose their memory.
   static constexpr uint8_t kIdleCollections = 2;
 
   bool overLimit(uint64_t count, bool reserve) const;
@@ -83,6 +96,8 @@ class BlockSpace {
   uint64_t limitBlocks_;
   uint64_t usedBlocks_ = 0;
   uint64_t keptBlocks_ = 0;
+  int oldSide_ = 0;
+  uint32_t sweepNumber_ = 0;
   bool mapped_ = false;
   std::unique_ptr<std::atomic<Region*>[]> table_;
   std::vector<std::unique_ptr<Region>> regions_;

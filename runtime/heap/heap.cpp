@@ -1,26 +1,51 @@
 // The heap's front: allocation fast and slow paths, when to collect, and what other parts ask about objects. Memory
-// comes from Allocator and BlockSpace under `mutex_`; Collector works inside World::stop.
+// comes from Allocator and BlockSpace under `mutex_`; Collector works inside World::stop, and between pauses on the
+// heap's own thread.
 //
-// When to collect: after as many bytes as were live after the last collection, at least kMinGrowth, and when the limit
-// is reached. An allocation that fails right after a collection fails for good: null, and the caller throws.
+// When to collect: as CollectionPolicy says, and when the limit is reached. An allocation that fails right after a full
+// collection fails for good: null, and the caller throws.
 #include "runtime/heap/heap.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <mutex>
+#include <optional>
 
+#include "runtime/gc/background.h"
 #include "runtime/gc/collector.h"
+#include "runtime/gc/pause_log.h"
+#include "runtime/gc/policy.h"
 #include "runtime/heap/allocator.h"
 
 namespace jvmc::rt {
 namespace {
 
-constexpr uint64_t kMinGrowth = 32u << 20;
 /// An object larger than this does not make its context give up a partly used area.
 constexpr uint64_t kMediumBytes = 2u << 10;
 /// Blocks that forEachSurvivor visits under one lock.
 constexpr uint32_t kSurvivorStep = 16;
+/// A slice of marking, which delays a pause: well below a millisecond.
+constexpr uint64_t kMarkSlice = 8192;
+/// What the pause that ends a cycle may mark, so many times; then it marks all that is left.
+constexpr uint64_t kFinishBudget = 100'000;
+constexpr int kFinishTrials = 8;
+constexpr uint32_t kSweepSlice = 64;
+constexpr uint64_t kUnbounded = ~uint64_t(0);
+
+/// Of the calling thread: what a pause costs, however busy the machine is.
+uint64_t threadCpuNanos() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return uint64_t(now.tv_sec) * 1'000'000'000 + uint64_t(now.tv_nsec);
+}
+
+enum class Pause : uint8_t { Young, BeginCycle, FinishCycle, Full };
+
+uint64_t nanosSince(std::chrono::steady_clock::time_point begin) {
+  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+}
 
 class RegionHeap final : public Heap {
  public:
@@ -34,12 +59,15 @@ class RegionHeap final : public Heap {
         space_(layout.plan(), options.limitBytes),
         allocator_(space_, ObjectModel(classes)),
         collector_(space_, allocator_, ObjectModel(classes), world, options.collectEvery != 0),
-        trigger_(firstTrigger()) {}
+        policy_(options.limitBytes) {}
+
+  ~RegionHeap() override { stopThread(); }
 
   bool open(bool isFirstNode, std::string& error) {
     if (!space_.map(error)) return false;
     if (isFirstNode) createStatics();
-    if (options_.countBarriers) world_.setBarrierFlags(kBarrierCount);
+    setBarriers();
+    if (options_.background) background_.start();
     return true;
   }
 
@@ -67,46 +95,57 @@ class RegionHeap final : public Heap {
   }
 
   void retire(ThreadContext& ctx) override {
+    collector_.retire(ctx);
     std::scoped_lock lock(mutex_);
     allocator_.returnArea(ctx);
   }
 
-  void addRoots(RootSource source) override { roots_.push_back(std::move(source)); }
+  void addRoots(RootSource source) override { collector_.addRoots(std::move(source)); }
 
-  void collect(ThreadContext* self) override {
-    world_.stop(self, [&] { collectStopped(); });
+  void collect(ThreadContext* self) override { pause(self, Pause::Full); }
+  void collectYoung(ThreadContext* self) override { pause(self, Pause::Young); }
+
+  void stepCycle(ThreadContext* self, CycleStep step) override {
+    if (step == CycleStep::Begin) pause(self, Pause::BeginCycle);
+    if (step == CycleStep::Finish) pause(self, Pause::FinishCycle);
+    if (step != CycleStep::Mark) return;
+    World::GuestAccess access(world_);
+    while (collector_.phase() == Collector::Phase::Marking && !collector_.mark(kMarkSlice)) continue;
   }
+
+  void stopThread() override { background_.stop(); }
 
   void exportObject(ObjectRef ref) override {
     Region* region = space_.homeRegionOf(ref);
     if (!region) return;
     uint32_t flags = header(ref)->classWord.fetch_or(kFlagExported, std::memory_order_relaxed);
     if (flags & kFlagExported) return;
-    size_t granule = region->granule(ref);
-    region->exported[granule / 64].fetch_or(uint64_t(1) << (granule % 64), std::memory_order_relaxed);
+    Region::set(region->exported, region->place(ref));
     region->blockOf(ref).hasExported.store(true, std::memory_order_relaxed);
+    collector_.objectExported(ref);
   }
 
-  void onBarrier(ObjectRef, uint64_t, ObjectRef) override {
-    if (!options_.countBarriers) return;
-    barrierCalls_.fetch_add(1, std::memory_order_relaxed);
+  void onBarrier(ThreadContext* ctx, ObjectRef object, uint64_t offset, ObjectRef value) override {
+    uint32_t flags = barrierFlags_.load(std::memory_order_relaxed);
+    if (flags & kBarrierCount) barrierCalls_.fetch_add(1, std::memory_order_relaxed);
+    collector_.beforeStore(ctx, flags, object, offset, value);
   }
 
   bool plausible(ObjectRef ref) const override {
     if (ref % kObjectAlignment != 0 || !layout_.plan().contains(ref)) return false;
     Region* region = space_.homeRegionOf(ref);
     if (!region) return true;
-    size_t granule = region->granule(ref);
-    if (region->exported[granule / 64].load(std::memory_order_relaxed) >> (granule % 64) & 1) return true;
+    if (Region::test(region->exported, region->place(ref)) || space_.isOld(*region, ref)) return true;
     std::scoped_lock lock(mutex_);
-    return region->test(region->starts, ref) || looksLikeYoungObject(*region, ref);
+    return looksLikeYoungObject(*region, ref);
   }
 
   bool isLocal(ObjectRef ref) const override { return space_.homeRegionOf(ref) != nullptr; }
 
   std::vector<BlockGroup> withdraw(uint64_t bytes) override {
     std::scoped_lock lock(mutex_);
-    world_.forEachContext([&](ThreadContext& ctx) { allocator_.returnArea(ctx); });
+    collector_.makeAllOld();
+    setBarriers();
     std::vector<BlockGroup> groups = chooseGroups(bytes);
     for (const BlockGroup& group : groups) {
       allocator_.withdraw(group.address, group.end());
@@ -122,26 +161,26 @@ class RegionHeap final : public Heap {
 
   void forEachObject(const BlockGroup& group, const std::function<void(ObjectRef)>& visit) override {
     Region& region = *space_.regionOf(group.address);
-    const uint64_t* starts = region.blockBits(region.starts, region.blockIndex(group.address));
-    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
-      for (uint64_t word = starts[w]; word; word &= word - 1)
-        visit(group.address + (uint64_t(w * 64 + std::countr_zero(word)) << kGranuleShift));
+    const uint32_t block = region.blockIndex(group.address);
+    const MarkWords* words = region.blockMarks(block);
+    forEachBit(
+        region, block, [&](uint32_t w) { return words[w].side[space_.oldSide()].load(std::memory_order_relaxed); },
+        visit);
   }
 
   void giveAway(const BlockGroup& group) override {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(sliceMutex_, mutex_);
     Region& region = *space_.regionOf(group.address);
     space_.giveAway(region, region.blockIndex(group.address), group.blocks);
     stats_.liveBytesAfterLast -= std::min(stats_.liveBytesAfterLast, group.bytes());
   }
 
   void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) override {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(sliceMutex_, mutex_);
     Region& region = space_.adopt(group.address, group.blocks, group.large ? BlockKind::LargeHead : BlockKind::Small);
     for (ObjectRef ref : objects) {
-      region.set(region.starts, ref);
-      const size_t granule = region.granule(ref);
-      region.exported[granule / 64].fetch_or(uint64_t(1) << (granule % 64), std::memory_order_relaxed);
+      Region::set(region.exported, region.place(ref));
+      collector_.adopt(region, ref);
     }
     region.blockOf(group.address).hasExported.store(true, std::memory_order_relaxed);
     stats_.liveBytesAfterLast += group.bytes();
@@ -172,6 +211,10 @@ class RegionHeap final : public Heap {
     stats.allocatedBytes += allocator_.bytesSinceReset();
     stats.reservedBytes = space_.reservedBytes();
     stats.barrierCalls = barrierCalls_.load(std::memory_order_relaxed);
+    stats.pauseNanosTotal = pauses_.total();
+    stats.pauseNanosMax = pauses_.max();
+    stats.pauseNanosP50 = pauses_.percentile(50);
+    stats.pauseNanosP99 = pauses_.percentile(99);
     return stats;
   }
 
@@ -184,23 +227,22 @@ class RegionHeap final : public Heap {
         if (region >= count) return;
         end = space_.regions()[region]->highWater;
         for (uint32_t i = block; i < std::min(block + kSurvivorStep, end); ++i)
-          visitStarts(*space_.regions()[region], i, visit);
+          visitOld(*space_.regions()[region], i, visit);
       }
     }
   }
 
  private:
-  void visitStarts(Region& region, uint32_t block, const std::function<void(ClassIndex, uint64_t bytes)>& visit) {
+  void visitOld(Region& region, uint32_t block, const std::function<void(ClassIndex, uint64_t bytes)>& visit) {
     const BlockKind kind = region.blocks[block].kind;
     if (kind != BlockKind::Small && kind != BlockKind::LargeHead) return;
-    const uint64_t* starts = region.blockBits(region.starts, block);
-    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w) {
-      for (uint64_t word = starts[w]; word; word &= word - 1) {
-        const ObjectRef ref = region.blockAddress(block) + (uint64_t(w * 64 + std::countr_zero(word)) << kGranuleShift);
-        const ClassIndex index = classIndexOf(ref);
-        visit(index, ObjectModel::bytes(*classes_[index], ref));
-      }
-    }
+    const MarkWords* words = region.blockMarks(block);
+    forEachBit(
+        region, block, [&](uint32_t w) { return words[w].side[space_.oldSide()].load(std::memory_order_relaxed); },
+        [&](ObjectRef ref) {
+          const ClassIndex index = classIndexOf(ref);
+          visit(index, ObjectModel::bytes(*classes_[index], ref));
+        });
   }
 
   ObjectRef initialise(uint64_t address, ClassIndex index, uint32_t length) {
@@ -225,15 +267,12 @@ class RegionHeap final : public Heap {
   [[gnu::noinline]] ObjectRef allocateSlowly(ThreadContext& ctx, ClassIndex index, uint64_t bytes, uint32_t length) {
     world_.safepoint(ctx);
     if (!zeal() && Allocator::extend(ctx, bytes)) return initialise(bump(ctx, bytes), index, length);
-    if (zeal() && (slowAllocations_.fetch_add(1, std::memory_order_relaxed) + 1) % options_.collectEvery == 0)
-      collect(&ctx);
+    if (zeal())
+      collectInTurn(ctx);
     else if (collectionIsDue(bytes))
-      collectUnlessDone(ctx);
+      collectAsDue(ctx);
     uint64_t address = takeMemory(ctx, bytes);
-    if (!address) {
-      collectUnlessDone(ctx);
-      address = takeMemory(ctx, bytes);
-    }
+    if (!address) address = takeMemoryAtLimit(ctx, bytes);
     return address ? initialise(address, index, length) : kNullRef;
   }
 
@@ -252,6 +291,7 @@ class RegionHeap final : public Heap {
 
   BlockSpace::Blocks tryTakeMemory(ThreadContext& ctx, uint64_t bytes) {
     std::scoped_lock lock(mutex_);
+    if (!allocator_.hasHoles()) sweepLocked(kSweepSlice);
     if (bytes > kLargeBytes) return allocator_.takeLarge(bytes, false);
     if (zeal()) return allocator_.takeShared(bytes, false, /*holes=*/true);
     if (bytes > kMediumBytes) return allocator_.takeShared(bytes, false);
@@ -271,44 +311,159 @@ class RegionHeap final : public Heap {
 
   bool zeal() const { return options_.collectEvery != 0; }
 
-  uint64_t firstTrigger() const {
-    return std::max<uint64_t>(kBlockBytes, std::min(kMinGrowth, options_.limitBytes / 4));
-  }
+  bool isGenerational() const { return options_.young && policy_.isGenerational(); }
 
   bool collectionIsDue(uint64_t bytes) const {
     std::scoped_lock lock(mutex_);
-    return allocator_.bytesSinceReset() + bytes >= trigger_ && allocator_.bytesSinceReset() > 0;
+    return allocator_.bytesSinceReset() + bytes >= policy_.interval(isGenerational()) &&
+           allocator_.bytesSinceReset() > 0;
   }
 
   /// Collects, unless another thread has done so while this one waited for its turn.
-  void collectUnlessDone(ThreadContext& ctx) {
+  void collectAsDue(ThreadContext& ctx) {
     uint64_t seen = collections_.load(std::memory_order_relaxed);
-    world_.stop(&ctx, [&] {
-      if (collections_.load(std::memory_order_relaxed) == seen) collectStopped();
+    sweepAll();  // not in the pause
+    pause(&ctx, [&]() -> std::optional<Pause> {
+      if (collections_.load(std::memory_order_relaxed) != seen) return std::nullopt;
+      if (!isGenerational()) return Pause::Full;
+      bool begins = collector_.phase() == Collector::Phase::Idle && policy_.cycleIsDue(collector_.liveBytes());
+      return begins && options_.background ? Pause::BeginCycle : Pause::Young;
     });
   }
 
-  void collectStopped() {
+  /// The heap is full: waits for what a cycle may still free, then collects at once.
+  uint64_t takeMemoryAtLimit(ThreadContext& ctx, uint64_t bytes) {
+    sweepAll();
+    uint64_t seen = fullCollections_.load(std::memory_order_relaxed);
+    uint64_t address = takeMemory(ctx, bytes);
+    if (address) return address;
+    pause(&ctx, [&]() -> std::optional<Pause> {
+      if (fullCollections_.load(std::memory_order_relaxed) != seen) return std::nullopt;
+      return Pause::Full;
+    });
+    return takeMemory(ctx, bytes);
+  }
+
+  /// Zeal: every K-th call collects, each time in another way.
+  void collectInTurn(ThreadContext& ctx) {
+    uint64_t count = slowAllocations_.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (count % options_.collectEvery != 0) return;
+    static constexpr Pause kTurns[] = {Pause::Young, Pause::BeginCycle, Pause::Young, Pause::FinishCycle, Pause::Full};
+    pause(&ctx, kTurns[count / options_.collectEvery % std::size(kTurns)]);
+  }
+
+  void pause(ThreadContext* self, Pause what) {
+    pause(self, [&] { return std::optional(what); });
+  }
+
+  /// Stops the world and does what `decide` says then.
+  void pause(ThreadContext* self, const std::function<std::optional<Pause>()>& decide) {
     auto begin = std::chrono::steady_clock::now();
-    std::scoped_lock lock(mutex_);
-    world_.forEachContext([&](ThreadContext& ctx) { allocator_.returnArea(ctx); });
-    stats_.allocatedBytes += allocator_.bytesSinceReset();
-    CollectionResult result = collector_.collect(roots_);
-    trigger_ = std::max(firstTrigger(), std::min(result.liveBytes, options_.limitBytes / 2));
-    stats_.liveBytesAfterLast = result.liveBytes;
-    stats_.collections = collections_.fetch_add(1, std::memory_order_relaxed) + 1;
-    uint64_t nanos = uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
-    stats_.pauseNanosTotal += nanos;
-    stats_.pauseNanosMax = std::max(stats_.pauseNanosMax, nanos);
+    bool begun = false;
+    world_.stop(self, [&] {
+      std::scoped_lock lock(mutex_);
+      std::optional<Pause> what = decide();
+      if (!what) return;
+      stats_.allocatedBytes += allocator_.bytesSinceReset();
+      uint64_t cpuBegin = threadCpuNanos();
+      Pause done = collectStopped(*what);
+      begun = collector_.phase() != Collector::Phase::Idle;
+      if (done == Pause::Young && collector_.phase() != Collector::Phase::Marking)
+        policy_.youngDone(threadCpuNanos() - cpuBegin);
+      setBarriers();
+      stats_.collections = collections_.fetch_add(1, std::memory_order_relaxed) + 1;
+      ++stats_.pauses;
+      pauses_.add(nanosSince(begin));
+    });
+    if (begun) background_.wake();
+  }
+
+  /// World stopped, lock held. Returns what was done in fact.
+  Pause collectStopped(Pause what) {
+    const bool isMarking = collector_.phase() == Collector::Phase::Marking;
+    if (what == Pause::FinishCycle && isMarking) return finishCycleStopped();
+    if (what == Pause::BeginCycle && !isMarking) {
+      collector_.beginCycle();
+      finishTrials_ = 0;
+      return what;
+    }
+    if (what == Pause::Full) {
+      collector_.collectFull();
+      markingDone();
+      stats_.fullCollections = fullCollections_.fetch_add(1, std::memory_order_relaxed) + 1;
+      return what;
+    }
+    collector_.collectYoung();
+    return Pause::Young;
+  }
+
+  /// In zeal a cycle ends when it is told to.
+  Pause finishCycleStopped() {
+    bool mustEnd = zeal() || !options_.background || ++finishTrials_ > kFinishTrials;
+    if (!collector_.finishCycle(mustEnd ? kUnbounded : kFinishBudget)) return Pause::Young;
+    ++stats_.cycles;
+    return Pause::FinishCycle;
+  }
+
+  /// All is swept: what lives is known.
+  void markingDone() {
+    stats_.liveBytesAfterLast = collector_.liveBytes();
+    policy_.fullDone(collector_.liveBytes());
+  }
+
+  void sweepLocked(uint32_t blocks) {
+    if (collector_.phase() == Collector::Phase::Sweeping && collector_.sweep(blocks)) markingDone();
+  }
+
+  void sweepAll() {
+    for (bool done = false; !done;) {
+      std::scoped_lock lock(mutex_);
+      sweepLocked(kSweepSlice);
+      done = collector_.phase() != Collector::Phase::Sweeping;
+    }
+  }
+
+  /// The heap's thread: carries a cycle on. False: nothing to do.
+  bool continueCycle() {
+    bool isMarked = false;
+    switch (collector_.phase()) {
+      case Collector::Phase::Idle:
+        return false;
+      case Collector::Phase::Marking: {
+        World::GuestAccess access(world_);
+        std::scoped_lock lock(sliceMutex_);
+        isMarked = collector_.phase() == Collector::Phase::Marking && collector_.mark(kMarkSlice);
+        break;
+      }
+      case Collector::Phase::Sweeping: {
+        std::scoped_lock lock(mutex_);
+        sweepLocked(kSweepSlice);
+        break;
+      }
+    }
+    if (isMarked) pause(nullptr, [&] { return finishIfMarking(); });
+    return true;
+  }
+
+  std::optional<Pause> finishIfMarking() const {
+    if (collector_.phase() != Collector::Phase::Marking) return std::nullopt;
+    return Pause::FinishCycle;
+  }
+
+  /// World stopped, or before guest code runs.
+  void setBarriers() {
+    uint32_t flags = options_.countBarriers ? kBarrierCount : 0;
+    if (isGenerational() || zeal()) flags |= kBarrierYoung;
+    if (collector_.phase() == Collector::Phase::Marking) flags |= kBarrierMarking;
+    if (barrierFlags_.exchange(flags, std::memory_order_relaxed) != flags) world_.setBarrierFlags(flags);
   }
 
   void createStatics() {
     space_.placeStatics(layout_.staticsEnd());
-    Region& region = *space_.regionOf(layout_.plan().base);
     for (uint32_t i = 0; i < layout_.module().classes.size(); ++i) {
       ObjectRef ref = layout_[ir::ClassId(i)].staticsAddress;
       initialise(ref, layout_.staticsIndex(ir::ClassId(i)), 0);
-      region.set(region.starts, ref);
+      collector_.addStatics(ref);
     }
   }
 
@@ -338,6 +493,7 @@ class RegionHeap final : public Heap {
 
   bool looksLikeYoungObject(Region& region, ObjectRef ref) const {
     const BlockInfo& block = region.blockOf(ref);
+    if (block.kind == BlockKind::LargeHead) return ref % kBlockBytes == 0;
     if (block.kind != BlockKind::Small || !isHomeEpoch(header(ref)->epochWord.load(std::memory_order_relaxed)))
       return false;
     uint32_t index = classIndexOf(ref);
@@ -356,18 +512,23 @@ class RegionHeap final : public Heap {
     uint32_t block = 0;
   };
 
-  mutable std::mutex mutex_;  // guards space_, allocator_, stats_, trigger_, nextLeaving_
+  mutable std::mutex mutex_;  // guards space_, allocator_, policy_, stats_, pauses_, nextLeaving_ and sweeping
+  /// Held while the heap's thread marks, and by who gives blocks away or adopts them. Before mutex_.
+  std::mutex sliceMutex_;
   Place nextLeaving_;
   BlockSpace space_;
   Allocator allocator_;
   Collector collector_;
-  uint64_t trigger_;
+  CollectionPolicy policy_;
   HeapStats stats_;
+  PauseLog pauses_;
+  int finishTrials_ = 0;
 
-  std::vector<RootSource> roots_;
-  std::atomic<uint64_t> collections_{0};
+  std::atomic<uint32_t> barrierFlags_{0};
+  std::atomic<uint64_t> collections_{0}, fullCollections_{0};
   std::atomic<uint64_t> slowAllocations_{0};
   std::atomic<uint64_t> barrierCalls_{0};
+  Background background_{[this] { return continueCycle(); }};  // last: it uses all of the above
 };
 
 }  // namespace

@@ -14,20 +14,31 @@
 
 namespace jvmc::rt {
 
-/// What jvmc_storeBarrier counts until a collector needs more of it.
-inline constexpr uint32_t kBarrierCount = 1;
+/// Parts of the store barrier (ThreadContext::barrierFlags).
+inline constexpr uint32_t kBarrierCount = 1;    ///< tests: count the calls
+inline constexpr uint32_t kBarrierYoung = 2;    ///< log places in old objects that come to refer to young ones
+inline constexpr uint32_t kBarrierMarking = 4;  ///< log references that are overwritten
 
 struct HeapOptions {
   uint64_t limitBytes = uint64_t(4) << 30;
-  /// Zeal: collect at every K-th allocation that reaches the slow path. TLABs are off then, dead objects are filled
-  /// with 0xDB (epoch 0), and every reference that the collector meets is checked.
+  /// Zeal: collect at every K-th allocation that reaches the slow path, in turn in each way there is. TLABs are off
+  /// then, dead objects are filled with 0xDB (epoch 0), every reference that the collector meets is checked, and a
+  /// second marking checks each one that is not full.
   uint64_t collectEvery = 0;
+  /// A thread of the heap's own carries cycles on. Off (tests), only stepCycle() and the next full collection do.
+  bool background = true;
+  bool young = true;           ///< benchmarks: off, every collection is full, and no store needs a barrier
   bool countBarriers = false;  ///< tests: every reference store reports to onBarrier()
 };
 
 struct HeapStats {
   uint64_t allocatedBytes = 0, liveBytesAfterLast = 0, reservedBytes = 0;
-  uint64_t collections = 0, pauseNanosTotal = 0, pauseNanosMax = 0;
+  uint64_t collections = 0;      ///< all of them: young, full, and cycles, which also contain two young ones each
+  uint64_t fullCollections = 0;  ///< in one pause
+  uint64_t cycles = 0;           ///< concurrent ones that were completed
+  uint64_t pauses = 0;
+  uint64_t pauseNanosTotal = 0, pauseNanosMax = 0;  ///< from the wish to stop to the end
+  uint64_t pauseNanosP50 = 0, pauseNanosP99 = 0;    ///< of the latest 4096
   uint64_t barrierCalls = 0;
 };
 
@@ -73,21 +84,30 @@ class Heap {
   /// must not fail easily (exceptions when memory is out, objects that capture rebuilds). May go 4 MiB beyond the
   /// limit; null if that is used up too. `bytes`: the object's size; `length`: of arrays, else ignored.
   virtual ObjectRef allocateDetached(ClassIndex index, uint64_t bytes, uint32_t length) = 0;
-  /// Gives the rest of the context's allocation area back (before World::remove).
+  /// Gives back the rest of the context's allocation area and what its stores have logged: by its thread, before it
+  /// leaves guest code for World::remove.
   virtual void retire(ThreadContext&) = 0;
 
   /// Precise roots besides native stacks. Before guest code runs.
   virtual void addRoots(RootSource source) = 0;
-  /// Stops the world and collects. `self`: the caller's context if it is in guest code, else null.
+  /// Stops the world and does a full collection. `self`: the caller's context if it is in guest code, else null.
   virtual void collect(ThreadContext* self) = 0;
   /// Marks an object as known outside this node: a root from now on. Idempotent; ignores foreign objects and null.
   /// Caller: in guest code or with GuestAccess.
   virtual void exportObject(ObjectRef) = 0;
-  /// Called before the reference `value` is stored at `object + offset`: by guest code while ctx.barrierFlags != 0 (the
-  /// helper storeBarrier), by runtime threads with GuestAccess always (it does nothing while barriers are off).
-  virtual void onBarrier(ObjectRef object, uint64_t offset, ObjectRef value) = 0;
+  /// The steps of a concurrent cycle, each to its end, for tests: begin (a young collection and the snapshot), mark
+  /// without a pause, finish. Each but the first does nothing without the one before.
+  enum class CycleStep : uint8_t { Begin, Mark, Finish };
+  virtual void collectYoung(ThreadContext* self) = 0;
+  virtual void stepCycle(ThreadContext* self, CycleStep step) = 0;
+  /// Ends the collector's thread: before the sources of roots go away. Allocation works on.
+  virtual void stopThread() = 0;
+  /// Called before the reference `value` is stored at `object + offset`, without a safepoint or the end of GuestAccess
+  /// in between: by guest code while ctx.barrierFlags != 0 (the helper storeBarrier), by runtime threads always, with a
+  /// null context (it does nothing while barriers are off).
+  virtual void onBarrier(ThreadContext* ctx, ObjectRef object, uint64_t offset, ObjectRef value) = 0;
   /// True if `ref` is the start of a live object homed here or could be a cached copy (range and alignment checks): for
-  /// untrusted input. Exact for exported objects and those older than the last collection; of younger ones it may
+  /// untrusted input. Exact for exported objects and those that have survived a collection; of younger ones it may
   /// accept a place inside another object that looks like one.
   virtual bool plausible(ObjectRef ref) const = 0;
   virtual bool isLocal(ObjectRef ref) const = 0;  ///< lies in a region leased to this node

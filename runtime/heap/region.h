@@ -1,13 +1,15 @@
 // Side tables of one region that this node is home of, wholly or of some of its blocks. Nothing about marking lies in
 // the objects themselves.
 //
-//     starts    one bit per 8 bytes: an object begins here. Exact after a collection; objects allocated since are added
-//               when the next one begins (large objects and statics at once)
-//     marks     the same, set while marking; becomes `starts` when sweeping
-//     exported  the same: the object's address is known outside this node
+//     marks     two bits per 8 bytes, one of each *side*. On the old side: an object begins here that has survived a
+//               collection. Objects made since are on neither side. A full marking fills the other, empty side with
+//               those that live; then the sides change their roles, and sweeping empties what was the old one
+//     exported  one bit per 8 bytes: the object's address is known outside this node
+//     logged    the same, of reference fields and elements: the store log holds this place
 //     blocks    what each 64 KiB block is used for, and which of its 256-byte lines hold live objects
 //
-// The tables are mapped lazily: they cost memory only where objects are.
+// The tables are mapped lazily: they cost memory only where objects are. Mark bits have one writer at a time and many
+// readers (the store barrier), hence relaxed atomics without read-modify-write.
 #pragma once
 
 #include <sys/mman.h>
@@ -18,6 +20,7 @@
 
 #include "ir/support/check.h"
 #include "runtime/abi/address_plan.h"
+#include "runtime/abi/object.h"
 
 namespace jvmc::rt {
 
@@ -70,8 +73,15 @@ class LineMap {
     for (uint64_t word : words_) n += uint32_t(std::popcount(word));
     return n;
   }
-  void mark(uint32_t first, uint32_t last) {
-    for (uint32_t line = first; line <= last; ++line) words_[line / 64] |= uint64_t(1) << (line % 64);
+  /// The number of lines that were not marked before.
+  uint32_t mark(uint32_t first, uint32_t last) {
+    uint32_t added = 0;
+    for (uint32_t line = first; line <= last; ++line) {
+      uint64_t bit = uint64_t(1) << (line % 64);
+      added += (words_[line / 64] & bit) == 0;
+      words_[line / 64] |= bit;
+    }
+    return added;
   }
   /// First line from `from` on that is marked (or not): kLinesPerBlock if there is none.
   uint32_t nextMarked(uint32_t from) const { return next(from, 0); }
@@ -96,8 +106,15 @@ struct BlockInfo {
   bool used = false;     ///< Free: holds old bytes; else it is still as the system gave it, zero
   bool leaving = false;  ///< its home is about to move: nothing is allocated here
   std::atomic<bool> hasExported{false};
-  uint32_t run = 0;  ///< LargeHead: blocks of the object; LargeTail: distance to the head in blocks
-  LineMap lines;     ///< Small: as of the last collection
+  uint32_t run = 0;      ///< LargeHead: blocks of the object; LargeTail: distance to the head in blocks
+  uint32_t sweptIn = 0;  ///< the sweep (BlockSpace::sweepNumber) that has been here, or after which it was taken
+  LineMap lines;         ///< Small: as of the last collection; a clear bit outside of areas is free
+  LineMap marked;        ///< Small: what the full marking under way has found; empty otherwise
+};
+
+/// Mark bits of 64 granules, both sides in one cache line.
+struct MarkWords {
+  std::atomic<uint64_t> side[2];
 };
 
 class Region {
@@ -105,9 +122,9 @@ class Region {
   Region(uint64_t base, uint32_t shift)
       : base_(base),
         blockCount_((1u << shift) >> kBlockShift),
-        starts(size_t(blockCount_) * kBitmapWordsPerBlock),
         marks(size_t(blockCount_) * kBitmapWordsPerBlock),
         exported(size_t(blockCount_) * kBitmapWordsPerBlock),
+        logged(size_t(blockCount_) * kBitmapWordsPerBlock),
         blocks(blockCount_) {}
 
   uint64_t base() const { return base_; }
@@ -118,19 +135,44 @@ class Region {
   /// The block's home is another node.
   bool isAway(uint64_t address) const { return blocks[blockIndex(address)].kind == BlockKind::Away; }
 
-  size_t granule(uint64_t address) const { return (address - base_) >> kGranuleShift; }
-  uint64_t addressOfGranule(size_t granule) const { return base_ + (uint64_t(granule) << kGranuleShift); }
-  bool test(const MappedArray<uint64_t>& bits, uint64_t address) const {
-    size_t g = granule(address);
-    return bits[g / 64] >> (g % 64) & 1;
+  /// Where the bit of `address` lies in a bitmap.
+  struct Place {
+    size_t word;
+    uint64_t bit;
+  };
+  Place place(uint64_t address) const {
+    uint64_t granule = (address - base_) >> kGranuleShift;
+    return {granule / 64, uint64_t(1) << (granule % 64)};
   }
-  void set(MappedArray<uint64_t>& bits, uint64_t address) {
-    size_t g = granule(address);
-    bits[g / 64] |= uint64_t(1) << (g % 64);
+
+  bool isMarked(int side, uint64_t address) const {
+    Place at = place(address);
+    return (marks[at.word].side[side].load(std::memory_order_relaxed) & at.bit) != 0;
   }
-  /// The bitmap words of one block.
-  uint64_t* blockBits(MappedArray<uint64_t>& bits, uint32_t block) {
-    return &bits[size_t(block) * kBitmapWordsPerBlock];
+  /// The only writer of mark bits now.
+  void mark(int side, uint64_t address) {
+    Place at = place(address);
+    std::atomic<uint64_t>& word = marks[at.word].side[side];
+    word.store(word.load(std::memory_order_relaxed) | at.bit, std::memory_order_relaxed);
+  }
+  /// Mark words of one block.
+  MarkWords* blockMarks(uint32_t block) { return &marks[size_t(block) * kBitmapWordsPerBlock]; }
+  void clearMarks(int side, uint32_t block) {
+    MarkWords* words = blockMarks(block);
+    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
+      if (words[w].side[side].load(std::memory_order_relaxed) != 0)
+        words[w].side[side].store(0, std::memory_order_relaxed);
+  }
+
+  static bool test(const MappedArray<std::atomic<uint64_t>>& bits, Place at) {
+    return (bits[at.word].load(std::memory_order_relaxed) & at.bit) != 0;
+  }
+  /// True if the bit was clear.
+  static bool set(MappedArray<std::atomic<uint64_t>>& bits, Place at) {
+    return (bits[at.word].fetch_or(at.bit, std::memory_order_relaxed) & at.bit) == 0;
+  }
+  static void clear(MappedArray<std::atomic<uint64_t>>& bits, Place at) {
+    bits[at.word].fetch_and(~at.bit, std::memory_order_relaxed);
   }
 
  private:
@@ -138,11 +180,19 @@ class Region {
   uint32_t blockCount_;
 
  public:
-  MappedArray<uint64_t> starts, marks;
-  MappedArray<std::atomic<uint64_t>> exported;
+  MappedArray<MarkWords> marks;
+  MappedArray<std::atomic<uint64_t>> exported, logged;
   MappedArray<BlockInfo> blocks;
   uint32_t highWater = 0;  ///< blocks from here on were never used
   uint32_t freeHint = 0;   ///< no free block lies before this one
 };
+
+/// Calls `visit(ObjectRef)` for each bit of a block that `select(word index)` leaves.
+template <class Select, class Visit>
+void forEachBit(const Region& region, uint32_t block, Select select, Visit visit) {
+  for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
+    for (uint64_t word = select(w); word; word &= word - 1)
+      visit(region.blockAddress(block) + (uint64_t(w * 64 + std::countr_zero(word)) << kGranuleShift));
+}
 
 }  // namespace jvmc::rt

@@ -84,5 +84,5 @@ extern "C" int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef ob
 }
 
 extern "C" void jvmc_storeBarrier(JvmcContext* ctx, ObjectRef object, int64_t offset, ObjectRef value) {
-  ctx->vm->heap().onBarrier(object, uint64_t(offset), value);
+  ctx->vm->heap().onBarrier(ctx, object, uint64_t(offset), value);
 }

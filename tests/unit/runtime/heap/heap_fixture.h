@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -76,7 +77,16 @@ class HeapFixture : public ::testing::Test {
     return heap_->allocateArray(ctx_, layout_->arrayIndex(type), length);
   }
   static ObjectRef get(ObjectRef ref, uint32_t offset) { return loadGuest<uint64_t>(ref + offset); }
-  static void put(ObjectRef ref, uint32_t offset, uint64_t value) { storeGuest<uint64_t>(ref + offset, value); }
+  void put(ObjectRef ref, uint32_t offset, uint64_t value) {
+    if (ctx_.barrierFlags.load(std::memory_order_relaxed) != 0 && holdsReference(ref, offset))
+      heap_->onBarrier(&ctx_, ref, offset, value);
+    storeGuest<uint64_t>(ref + offset, value);
+  }
+  bool holdsReference(ObjectRef ref, uint32_t offset) const {
+    const ClassInfo& info = *table_->infos()[classIndexOf(ref)];
+    if (info.shape != ObjectShape::Instance) return info.shape == ObjectShape::ReferenceArray;
+    return std::find(info.refOffsets, info.refOffsets + info.refCount, offset) != info.refOffsets + info.refCount;
+  }
   static uint32_t element(uint32_t i) { return kArrayElementsOffset + 8 * i; }
 
   ir::Module m_;

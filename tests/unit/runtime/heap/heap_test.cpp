@@ -190,7 +190,7 @@ TEST_F(HeapFixture, BarrierHookCountsWhenAskedTo) {
   open(options);
   EXPECT_EQ(ctx_.barrierFlags.load(), kBarrierCount);
   ObjectRef node = newNode();
-  heap_->onBarrier(node, kLeft, node);
+  heap_->onBarrier(&ctx_, node, kLeft, node);
   EXPECT_EQ(heap_->stats().barrierCalls, 1u);
 }
 
