@@ -145,6 +145,8 @@ uint64_t Marker::visit(ObjectRef ref) {
 }
 
 uint64_t Marker::scanElements(ObjectRef array, uint32_t from) {
+  // It left between two slices: what it refers to was exported.
+  if (regionOf(array)->isAway(array)) return 0;
   uint32_t length = uint32_t(arrayLength(array));
   uint32_t end = length - from > kPieceElements ? from + kPieceElements : length;
   for (uint32_t i = from; i < end; ++i) push(loadGuest<uint64_t>(array + kArrayElementsOffset + 8 * uint64_t(i)));

@@ -144,7 +144,12 @@ class RegionHeap final : public Heap {
 
   std::vector<BlockGroup> withdraw(uint64_t bytes) override {
     std::scoped_lock lock(mutex_);
-    collector_.makeAllOld();
+    if (storesAreLogged()) {
+      collector_.makeAllOld();
+    } else {
+      collector_.collectFull();
+      markingDone();
+    }
     setBarriers();
     std::vector<BlockGroup> groups = chooseGroups(bytes);
     for (const BlockGroup& group : groups) {
@@ -378,8 +383,12 @@ class RegionHeap final : public Heap {
     if (begun) background_.wake();
   }
 
+  /// Young objects may be collected by themselves: every place in an old one that refers to one of them is logged.
+  bool storesAreLogged() const { return (barrierFlags_.load(std::memory_order_relaxed) & kBarrierYoung) != 0; }
+
   /// World stopped, lock held. Returns what was done in fact.
   Pause collectStopped(Pause what) {
+    if (!storesAreLogged()) what = Pause::Full;
     const bool isMarking = collector_.phase() == Collector::Phase::Marking;
     if (what == Pause::FinishCycle && isMarking) return finishCycleStopped();
     if (what == Pause::BeginCycle && !isMarking) {

@@ -1,4 +1,6 @@
 // Young collections: old objects stay without being looked at, young ones live if a root or a logged place says so.
+#include <set>
+
 #include "../heap/heap_fixture.h"
 
 namespace jvmc::rt {
@@ -131,6 +133,25 @@ TEST_F(YoungTest, MoreStoresThanABufferHolds) {
   for (uint32_t i = 0; i < kLength; ++i) put(array, element(i), newNode());
   young();
   for (uint32_t i = 0; i < kLength; ++i) ASSERT_TRUE(isAlive(get(array, element(i)))) << i;
+}
+
+/// A small heap logs no stores. Moving blocks away must not take that for "nothing young is referred to".
+TEST_F(HeapFixture, WithdrawingASmallHeapKeepsWhatOldObjectsReferTo) {
+  HeapOptions options;
+  options.background = false;
+  open(options);
+  ObjectRef old = newNode();
+  heap_->addRoots([&](const auto& visit) { visit(old); });
+  heap_->collect(&ctx_);
+  ASSERT_EQ(ctx_.barrierFlags.load(), 0u);
+  ObjectRef child = newNode();
+  put(old, kLeft, child);
+  std::set<ObjectRef> leaving;
+  world_->stop(&ctx_, [&] {
+    for (const BlockGroup& group : heap_->withdraw(1 << 20))
+      heap_->forEachObject(group, [&](ObjectRef ref) { leaving.insert(ref); });
+  });
+  EXPECT_EQ(leaving, (std::set<ObjectRef>{old, child}));
 }
 
 /// A heap that has grown collects young ones by itself, and full ones seldom.
