@@ -58,7 +58,7 @@ class Population {
     heap_->addRoots([this](const auto& visit) {
       for (ObjectRef chunk : chunks_) visit(chunk);
     });
-    ctx_.stackTop = uint64_t(__builtin_frame_address(0)) + 4096;
+    ctx_.stackTop = uint64_t(__builtin_frame_address(0));  // no frame above holds references
     world_->enter(ctx_);
     fill(flags.liveMiB << 20);
   }

@@ -10,7 +10,7 @@ namespace {
 constexpr uint64_t kMiB = uint64_t(1) << 20;
 constexpr uint64_t kLeastInterval = 16 * kMiB;
 constexpr uint64_t kGenerationalAbove = 8 * kMiB;
-constexpr uint64_t kNurseryLeast = 4 * kMiB, kNurseryMost = 64 * kMiB;
+constexpr uint64_t kNurseryLeast = kMiB, kNurseryMost = 64 * kMiB;
 constexpr uint64_t kWantedPause = 4'000'000;
 
 }  // namespace

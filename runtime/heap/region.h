@@ -171,8 +171,10 @@ class Region {
   static bool set(MappedArray<std::atomic<uint64_t>>& bits, Place at) {
     return (bits[at.word].fetch_or(at.bit, std::memory_order_relaxed) & at.bit) == 0;
   }
-  static void clear(MappedArray<std::atomic<uint64_t>>& bits, Place at) {
-    bits[at.word].fetch_and(~at.bit, std::memory_order_relaxed);
+  /// Nobody else changes the bits meanwhile.
+  static void clearWhileStopped(MappedArray<std::atomic<uint64_t>>& bits, Place at) {
+    std::atomic<uint64_t>& word = bits[at.word];
+    word.store(word.load(std::memory_order_relaxed) & ~at.bit, std::memory_order_relaxed);
   }
 
  private:

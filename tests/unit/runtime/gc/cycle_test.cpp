@@ -289,8 +289,10 @@ TEST_F(ConcurrentStress, OldGarbageStartsCyclesByItself) {
     }
   }
   EXPECT_GE(heap_->stats().cycles, 2u);
-  for (uint32_t slot = 0; slot < kLength; ++slot)
-    if (ObjectRef node = get(array, element(slot))) ASSERT_EQ(get(node, kValue), slot);
+  for (uint32_t slot = 0; slot < kLength; ++slot) {
+    ObjectRef node = get(array, element(slot));
+    if (node) ASSERT_EQ(get(node, kValue), slot) << slot;
+  }
 }
 
 }  // namespace

@@ -76,11 +76,14 @@ class HeapFixture : public ::testing::Test {
   ObjectRef newArray(ir::TypeId type, uint32_t length) {
     return heap_->allocateArray(ctx_, layout_->arrayIndex(type), length);
   }
-  static ObjectRef get(ObjectRef ref, uint32_t offset) { return loadGuest<uint64_t>(ref + offset); }
+  /// As compiled code does it: a reference is stored after what its object was filled with, for racing readers too.
+  static ObjectRef get(ObjectRef ref, uint32_t offset) {
+    return loadGuest<uint64_t>(ref + offset, std::memory_order_acquire);
+  }
   void put(ObjectRef ref, uint32_t offset, uint64_t value) {
     if (ctx_.barrierFlags.load(std::memory_order_relaxed) != 0 && holdsReference(ref, offset))
       heap_->onBarrier(&ctx_, ref, offset, value);
-    storeGuest<uint64_t>(ref + offset, value);
+    storeGuest<uint64_t>(ref + offset, value, std::memory_order_release);
   }
   bool holdsReference(ObjectRef ref, uint32_t offset) const {
     const ClassInfo& info = *table_->infos()[classIndexOf(ref)];
