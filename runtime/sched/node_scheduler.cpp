@@ -297,7 +297,12 @@ ThreadEntry* NodeScheduler::settleSuspended(ThreadEntry& entry, uint64_t cpuNano
 
 /// The program ends: what the fiber waits for does not matter any more.
 void NodeScheduler::discardSuspended(ThreadEntry& entry) {
-  vm_.world().remove(entry.fiber->context());
+  ThreadContext& ctx = entry.fiber->context();
+  {
+    World::GuestAccess access(vm_.world());
+    vm_.heap().retire(ctx);  // others may still run: what this thread has stored must not be lost to the collector
+  }
+  vm_.world().remove(ctx);
   releaseFiber(std::exchange(entry.fiber, nullptr));
   finish(entry);
 }

@@ -291,7 +291,9 @@ TEST_F(ConcurrentStress, OldGarbageStartsCyclesByItself) {
   EXPECT_GE(heap_->stats().cycles, 2u);
   for (uint32_t slot = 0; slot < kLength; ++slot) {
     ObjectRef node = get(array, element(slot));
-    if (node) ASSERT_EQ(get(node, kValue), slot) << slot;
+    if (node) {
+      ASSERT_EQ(get(node, kValue), slot) << slot;
+    }
   }
 }
 
