@@ -44,6 +44,7 @@ class NodeVm final : public Vm {
   void build(const std::function<VmPorts(Vm&)>& makePorts) {
     options_.heap.collectEvery = std::max(options_.heap.collectEvery, options_.zeal.collectEvery);
     options_.heap.countBarriers |= options_.zeal.countBarriers != 0;
+    if (options_.code.unmovable) options_.heap.young = false;  // such code has no store barrier
     heap_ = Heap::create(layout_, classes_.infos(), *world_, regions_, options_.heap, options_.node.value == 0);
     scheduler_ = Scheduler::create(*this, {.workers = options_.workers});
     ports_ = makePorts(*this);

@@ -462,7 +462,7 @@ class RegionHeap final : public Heap {
   /// World stopped, or before guest code runs.
   void setBarriers() {
     uint32_t flags = options_.countBarriers ? kBarrierCount : 0;
-    if (isGenerational() || zeal()) flags |= kBarrierYoung;
+    if (isGenerational() || (options_.young && zeal())) flags |= kBarrierYoung;
     if (collector_.phase() == Collector::Phase::Marking) flags |= kBarrierMarking;
     if (barrierFlags_.exchange(flags, std::memory_order_relaxed) != flags) world_.setBarrierFlags(flags);
   }
