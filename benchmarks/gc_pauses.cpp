@@ -15,6 +15,7 @@
 #include "runtime/abi/guest_memory.h"
 #include "runtime/class_table.h"
 #include "runtime/heap/heap.h"
+#include "runtime/helpers/access.h"
 
 namespace jvmc::rt {
 namespace {
@@ -111,7 +112,7 @@ class Population {
     return loadGuest<uint64_t>(chunks_[i / kChunk] + kArrayElementsOffset + 8 * (i % kChunk));
   }
   void store(ObjectRef object, uint64_t offset, ObjectRef value) {
-    if (ctx_.barrierFlags.load(std::memory_order_relaxed) != 0) heap_->onBarrier(&ctx_, object, offset, value);
+    if (needsBarrier(&ctx_, object)) heap_->onBarrier(&ctx_, object, offset, value);
     storeGuest<uint64_t>(object + offset, value, std::memory_order_release);
   }
 
@@ -151,10 +152,11 @@ void run(const Flags& flags) {
   const HeapStats after = population.stats();
   fmt::print(
       "{}: {} objects, live {} MiB, {} collections ({} full, {} cycles); pauses p50 {:.2f} p99 {:.2f} max {:.2f} ms, "
-      "{:.1f} % of the time; longest step {:.2f} ms; {:.2f} M steps/s\n",
+      "CPU p50 {:.2f} p99 {:.2f} max {:.2f} ms; {:.1f} % of the time; longest step {:.2f} ms; {:.2f} M steps/s\n",
       flags.full ? "full" : "young and concurrent", population.count(), after.liveBytesAfterLast >> 20,
       after.collections - before.collections, after.fullCollections - before.fullCollections,
       after.cycles - before.cycles, ms(after.pauseNanosP50), ms(after.pauseNanosP99), ms(after.pauseNanosMax),
+      ms(after.pauseCpuNanosP50), ms(after.pauseCpuNanosP99), ms(after.pauseCpuNanosMax),
       100 * double(after.pauseNanosTotal - before.pauseNanosTotal) / double((last - begin).count()),
       ms(uint64_t(longest.count())), double(steps) / std::chrono::duration<double>(last - begin).count() / 1e6);
 }

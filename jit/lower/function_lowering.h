@@ -136,6 +136,7 @@ class FunctionLowering {
   llvm::Value* fieldAddress(llvm::Value* object, uint32_t offset);
   void checkNull(const ir::Instr& instr, llvm::Value* object);
   llvm::Value* loadTyped(const ir::Instr& instr, llvm::Value* address, ir::TypeKind kind, llvm::MDNode* tag);
+  llvm::Value* needsBarrier(llvm::Value* object);
   void storeTyped(llvm::Value* object, llvm::Value* address, llvm::Value* value, ir::TypeKind kind, llvm::MDNode* tag);
   llvm::Value* staticsObject(ir::ClassId owner);
   llvm::Value* checkedStatics(ir::ClassId owner, CheckKind kind);

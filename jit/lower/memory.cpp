@@ -98,13 +98,20 @@ llvm::Value* FunctionLowering::loadTyped(const Instr& instr, llvm::Value* addres
   return isSmall ? b_.CreateSExt(loaded, b_.getInt32Ty()) : loaded;
 }
 
+// As needsBarrier() of runtime/helpers/access.h: the header is in the cache, since the object's epoch was checked.
+llvm::Value* FunctionLowering::needsBarrier(llvm::Value* object) {
+  llvm::Value* flags = loadContextAtomic(b_.getInt32Ty(), offsetof(ThreadContext, barrierFlags));
+  llvm::LoadInst* word = b_.CreateLoad(b_.getInt32Ty(), fieldAddress(object, offsetof(rt::ObjectHeader, classWord)));
+  word->setAtomic(llvm::AtomicOrdering::Monotonic);
+  return b_.CreateIsNotNull(b_.CreateAnd(flags, b_.CreateOr(word, b_.getInt32(rt::kBarrierAlways))));
+}
+
 // `object` is the start of the object that holds `address`.
 void FunctionLowering::storeTyped(llvm::Value* object, llvm::Value* address, llvm::Value* value, ir::TypeKind kind,
                                   llvm::MDNode* tag) {
   bool isReference = kind >= ir::TypeKind::Null;
   if (isReference && !in_.unmovable && !JVMC_FAULT("store-without-barrier")) {
-    llvm::Value* flags = loadContextAtomic(b_.getInt32Ty(), offsetof(ThreadContext, barrierFlags));
-    coldPath(b_.CreateIsNotNull(flags), "barrier", [&] {
+    coldPath(needsBarrier(object), "barrier", [&] {
       llvm::Value* offset =
           b_.CreateSub(b_.CreatePtrToInt(address, b_.getInt64Ty()), b_.CreatePtrToInt(object, b_.getInt64Ty()));
       callHelper(Helper::storeBarrier, {object, offset, value});

@@ -75,8 +75,7 @@ llvm::Value* FunctionLowering::atomicAccess(const Instr& instr, const AtomicAcce
   llvm::Value* isSlow = nullptr;
   if (llvm::Value* atHome = mayAccessAtHome(access.object, isRelease)) isSlow = b_.CreateNot(atHome);
   if (storesReference) {  // the barrier is inside the helper
-    llvm::Value* flags = loadContextAtomic(b_.getInt32Ty(), offsetof(ThreadContext, barrierFlags));
-    llvm::Value* hasBarrier = b_.CreateIsNotNull(flags);
+    llvm::Value* hasBarrier = needsBarrier(access.object);
     isSlow = isSlow ? b_.CreateOr(isSlow, hasBarrier) : hasBarrier;
   }
   auto fast = [&] {

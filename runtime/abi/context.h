@@ -26,6 +26,8 @@ enum class Unwinding : uint32_t {
 /// pollLimit value that makes every poll and every stack check take its slow path.
 inline constexpr uint64_t kPollRequested = ~uint64_t(0);
 
+inline constexpr uint32_t kBarrierAlways = 1u << 31;
+
 struct ThreadContext {
   /// Stack limit and poll request in one word: functions compare the stack pointer with it on entry, loops compare it
   /// with kPollRequested. Any thread may store kPollRequested (relaxed is enough, it is re-read); only the owner
@@ -38,7 +40,9 @@ struct ThreadContext {
   ObjectRef exception = kNullRef;
   uint64_t allocCursor = 0;  ///< bump allocation: [cursor, limit) is zeroed and ours
   uint64_t allocLimit = 0;
-  std::atomic<uint32_t> barrierFlags{0};         ///< non-zero: reference stores call storeBarrier() first
+  /// A reference store calls storeBarrier() first if `barrierFlags & (class word of the object | kBarrierAlways)` is not
+  /// zero: kFlagOld in it asks for stores into old objects.
+  std::atomic<uint32_t> barrierFlags{0};
   uint32_t depthLimit = 0;                       ///< depth at which StackOverflowError is thrown
   const ClassInfo* const* classes = nullptr;     ///< by ClassIndex
   FunctionCell* cells = nullptr;                 ///< by FunctionId

@@ -67,6 +67,7 @@ inline constexpr uint32_t kClassMask = (1u << 24) - 1;
 enum ObjectFlags : uint32_t {
   kFlagFrozen = 1u << 24,    ///< `freeze` was done: copies are immutable
   kFlagExported = 1u << 25,  ///< its address has left the node: a root of the local collector
+  kFlagOld = 1u << 26,       ///< at home: has survived a collection, so stores into it may need the barrier
 };
 
 // Lock word: 0 free; thin: owner thread (24 bits) and recursion (7 bits); or inflated: the state lies in the home's

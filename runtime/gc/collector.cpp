@@ -25,6 +25,7 @@ template <class Sink>
 
 void Collector::addStatics(ObjectRef ref) {
   space_.regionOf(ref)->mark(space_.oldSide(), ref);
+  ObjectModel::flagOld(ref);
   statics_.push_back(ref);
 }
 
@@ -76,6 +77,7 @@ void Collector::adopt(Region& region, ObjectRef ref) {
   const bool isMarking = phase() == Phase::Marking;
   region.mark(space_.oldSide(), ref);
   if (isMarking) region.mark(space_.newSide(), ref);
+  header(ref)->classWord.fetch_or(kFlagOld, std::memory_order_relaxed);
   const ClassInfo& info = model_.classOf(ref);
   if (block.kind == BlockKind::Small) {
     const uint64_t offset = ref & (kBlockBytes - 1);
@@ -95,7 +97,8 @@ void Collector::adopt(Region& region, ObjectRef ref) {
 
 // ---------------------------------------------------------------- the barrier
 
-// Runs before the store, and no pause comes between the two. So the first store to a place after a pause logs what the
+// Code calls it for old objects only: what a young one refers to when it is overwritten could be reached elsewhere when
+// marking began, or has been made since. Runs before the store, and no pause comes between the two. So the first store to a place after a pause logs what the
 // place held then; a racing second one finds a value that the first had stored, which the snapshot need not keep.
 void Collector::beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object, uint64_t offset, ObjectRef value) {
   if (flags & kBarrierMarking) {
@@ -105,9 +108,10 @@ void Collector::beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object
         !JVMC_FAULT("barrier-does-not-log"))
       log_.addOverwritten(ctx, overwritten);
   }
-  if (!(flags & kBarrierYoung)) return;
-  Region* target = space_.homeRegionOf(value);
-  if (!target || space_.isOld(*target, value)) return;
+  if (!(flags & kBarrierYoung) || value == kNullRef) return;
+  // Most values are old, and their headers are nearer than their mark bits.
+  Region* target = space_.regionOf(value);
+  if (!target || ObjectModel::isFlaggedOld(value) || target->isAway(value)) return;
   Region* region = space_.regionOf(object);
   if (!region || !space_.isOld(*region, object)) return;
   if (Region::set(region->logged, region->place(object + offset))) log_.addSlot(ctx, object + offset);

@@ -31,13 +31,16 @@ class Collector {
 
   /// `zeal`: fills dead memory with a pattern, checks references while marking, and checks each marking by a second
   /// one.
-  Collector(BlockSpace& space, Allocator& allocator, ObjectModel model, World& world, bool zeal)
+  /// `logIsFull`: called in guest code; a young collection should follow soon.
+  Collector(BlockSpace& space, Allocator& allocator, ObjectModel model, World& world, bool zeal,
+            std::function<void()> logIsFull = {})
       : space_(space),
         allocator_(allocator),
         model_(model),
         world_(world),
         zeal_(zeal),
-        sweeper_(space, allocator, model, zeal) {}
+        sweeper_(space, allocator, model, zeal),
+        log_(std::move(logIsFull)) {}
 
   /// Before guest code runs.
   void addRoots(RootSource source) { roots_.push_back(std::move(source)); }
@@ -47,6 +50,8 @@ class Collector {
   /// Changes only while the world is stopped, except from Sweeping to Idle.
   Phase phase() const { return phase_.load(std::memory_order_relaxed); }
   uint64_t liveBytes() const { return sweeper_.liveBytes(); }
+  /// So many places were logged that a young collection should come now. Any thread.
+  bool logIsFull() const { return log_.isFull(); }
 
   // -- pauses: inside World::stop, with the heap's lock held
   void collectYoung();

@@ -136,6 +136,7 @@ uint64_t Marker::visit(ObjectRef ref) {
   Region& region = *regionOf(ref);
   if (!claim(region, ref)) return 1;
   ++objects_;
+  if (scope_ != MarkScope::Old && !ObjectModel::isFlaggedOld(ref)) ObjectModel::flagOld(ref);
   const ClassInfo& info = model_.classOf(ref);
   markLines(region, ref, ObjectModel::bytes(info, ref));
   if (info.shape == ObjectShape::ReferenceArray) return 1 + scanElements(ref, 0);

@@ -10,7 +10,8 @@ namespace {
 constexpr uint64_t kMiB = uint64_t(1) << 20;
 constexpr uint64_t kLeastInterval = 16 * kMiB;
 constexpr uint64_t kGenerationalAbove = 8 * kMiB;
-constexpr uint64_t kNurseryLeast = kMiB, kNurseryMost = 64 * kMiB;
+// If all objects of the largest nursery live, which no measurement has foretold, the pause is still bearable.
+constexpr uint64_t kNurseryLeast = kMiB, kNurseryFirst = 4 * kMiB, kNurseryMost = 16 * kMiB;
 constexpr uint64_t kWantedPause = 4'000'000;
 
 }  // namespace
@@ -19,13 +20,13 @@ CollectionPolicy::CollectionPolicy(uint64_t limitBytes)
     : limit_(limitBytes),
       leastInterval_(std::max<uint64_t>(kBlockBytes, std::min(kLeastInterval, limitBytes / 4))),
       fullInterval_(leastInterval_),
-      nursery_(leastInterval_) {}
+      nursery_(std::min(kNurseryFirst, leastInterval_)) {}
 
-// In small steps: one unusual pause must not decide.
+// Down at once, up in small steps.
 void CollectionPolicy::youngDone(uint64_t cpuNanos) {
   const uint64_t least = std::min(kNurseryLeast, leastInterval_),
                  most = std::max(least, std::min(kNurseryMost, limit_ / 8));
-  if (cpuNanos > kWantedPause) nursery_ -= nursery_ / 4;
+  if (cpuNanos > kWantedPause) nursery_ = nursery_ / 64 * std::max<uint64_t>(64 * kWantedPause / cpuNanos, 8);
   if (cpuNanos < kWantedPause / 2) nursery_ += nursery_ / 8;
   nursery_ = std::clamp(nursery_, least, most);
 }

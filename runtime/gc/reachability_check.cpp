@@ -21,6 +21,7 @@ void ReachabilityCheck::run() {
     auto [object, from] = todo_.back();
     todo_.pop_back();
     JVMC_CHECK(space_.regionOf(object)->isMarked(side_, object), "the collector has missed an object", object, from);
+    JVMC_CHECK(ObjectModel::isFlaggedOld(object), "stores into an old object go without a barrier", object);
     ObjectModel::forEachReference(model_.classOf(object), object, [&](ObjectRef target) { reach(target, object); });
   }
 }

@@ -16,7 +16,7 @@ struct StoreLog::Buffer {
   std::array<uint64_t, 1022> entries;
 };
 
-StoreLog::StoreLog() : shared_(takeBufferLocked()) {}
+StoreLog::StoreLog(std::function<void()> full) : full_(std::move(full)), shared_(takeBufferLocked()) {}
 StoreLog::~StoreLog() = default;
 
 StoreLog::Buffer* StoreLog::takeBufferLocked() {
@@ -59,6 +59,8 @@ void StoreLog::handOverLocked(Buffer& buffer) {
     (entry & kIsSlot ? slots_ : overwritten_).push_back(entry & ~kIsSlot);
   }
   buffer.count = 0;
+  const size_t before = slotCount_.exchange(slots_.size(), std::memory_order_relaxed);
+  if (before < kSlotsPerPause && isFull() && full_) full_();
 }
 
 std::vector<ObjectRef> StoreLog::takeOverwritten() {
@@ -70,6 +72,7 @@ std::vector<ObjectRef> StoreLog::takeOverwritten() {
 std::vector<uint64_t> StoreLog::takeSlots() {
   std::scoped_lock lock(mutex_);
   handOverLocked(*shared_);
+  slotCount_.store(0, std::memory_order_relaxed);
   return std::exchange(slots_, {});
 }
 

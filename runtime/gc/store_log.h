@@ -9,6 +9,8 @@
 // context, share one.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -19,7 +21,9 @@ namespace jvmc::rt {
 
 class StoreLog {
  public:
-  StoreLog();
+  /// `full`: called, by a thread that logs, when so many places wait that going through them takes a pause of its own.
+  /// It may not use the log.
+  explicit StoreLog(std::function<void()> full);
   ~StoreLog();
 
   /// `ctx`: the caller's context, or null for a runtime thread with GuestAccess. Both never reach a safepoint.
@@ -31,15 +35,19 @@ class StoreLog {
 
   /// What was handed over so far. Slots: complete only while the world is stopped and all contexts are flushed.
   std::vector<ObjectRef> takeOverwritten();
+  bool isFull() const { return slotCount_.load(std::memory_order_relaxed) >= kSlotsPerPause; }
   std::vector<uint64_t> takeSlots();
 
  private:
+  static constexpr size_t kSlotsPerPause = 48 << 10;  ///< a few milliseconds: two cache misses each
   struct Buffer;
   void add(ThreadContext* ctx, uint64_t entry);
   void handOverLocked(Buffer& buffer);
   Buffer* takeBufferLocked();
 
-  std::mutex mutex_;  // guards all below
+  const std::function<void()> full_;
+  std::atomic<size_t> slotCount_{0};  // of slots_, for who does not hold the lock
+  std::mutex mutex_;                  // guards all below
   std::vector<ObjectRef> overwritten_;
   std::vector<uint64_t> slots_;
   std::vector<std::unique_ptr<Buffer>> buffers_;  // all there are

@@ -28,9 +28,9 @@ constexpr uint64_t kMediumBytes = 2u << 10;
 constexpr uint32_t kSurvivorStep = 16;
 /// A slice of marking, which delays a pause: well below a millisecond.
 constexpr uint64_t kMarkSlice = 8192;
-/// What the pause that ends a cycle may mark, so many times; then it marks all that is left.
-constexpr uint64_t kFinishBudget = 100'000;
-constexpr int kFinishTrials = 8;
+/// What the pause that ends a cycle may mark; if more is left, marking goes on without a pause. Each trial marks so much
+/// of what was alive when the cycle began, so there is a last one.
+constexpr uint64_t kFinishBudget = 50'000;
 constexpr uint32_t kSweepSlice = 64;
 constexpr uint64_t kUnbounded = ~uint64_t(0);
 
@@ -58,7 +58,8 @@ class RegionHeap final : public Heap {
         options_(options),
         space_(layout.plan(), options.limitBytes),
         allocator_(space_, ObjectModel(classes)),
-        collector_(space_, allocator_, ObjectModel(classes), world, options.collectEvery != 0),
+        collector_(space_, allocator_, ObjectModel(classes), world, options.collectEvery != 0,
+                   [this] { background_.wake(); }),
         policy_(options.limitBytes) {}
 
   ~RegionHeap() override { stopThread(); }
@@ -220,6 +221,9 @@ class RegionHeap final : public Heap {
     stats.pauseNanosMax = pauses_.max();
     stats.pauseNanosP50 = pauses_.percentile(50);
     stats.pauseNanosP99 = pauses_.percentile(99);
+    stats.pauseCpuNanosP50 = pausesCpu_.percentile(50);
+    stats.pauseCpuNanosP99 = pausesCpu_.percentile(99);
+    stats.pauseCpuNanosMax = pausesCpu_.max();
     return stats;
   }
 
@@ -331,9 +335,13 @@ class RegionHeap final : public Heap {
     pause(&ctx, [&]() -> std::optional<Pause> {
       if (collections_.load(std::memory_order_relaxed) != seen) return std::nullopt;
       if (!isGenerational()) return Pause::Full;
-      bool begins = collector_.phase() == Collector::Phase::Idle && policy_.cycleIsDue(collector_.liveBytes());
-      return begins && options_.background ? Pause::BeginCycle : Pause::Young;
+      return youngOrCycle();
     });
+  }
+
+  Pause youngOrCycle() const {
+    bool begins = collector_.phase() == Collector::Phase::Idle && policy_.cycleIsDue(collector_.liveBytes());
+    return begins && options_.background ? Pause::BeginCycle : Pause::Young;
   }
 
   /// The heap is full: waits for what a cycle may still free, then collects at once.
@@ -373,12 +381,13 @@ class RegionHeap final : public Heap {
       uint64_t cpuBegin = threadCpuNanos();
       Pause done = collectStopped(*what);
       begun = collector_.phase() != Collector::Phase::Idle;
-      if (done == Pause::Young && collector_.phase() != Collector::Phase::Marking)
-        policy_.youngDone(threadCpuNanos() - cpuBegin);
+      const uint64_t cpu = threadCpuNanos() - cpuBegin;
+      if (done == Pause::Young && *what == Pause::Young) policy_.youngDone(cpu);
       setBarriers();
       stats_.collections = collections_.fetch_add(1, std::memory_order_relaxed) + 1;
       ++stats_.pauses;
       pauses_.add(nanosSince(begin));
+      pausesCpu_.add(cpu);
     });
     if (begun) background_.wake();
   }
@@ -393,7 +402,6 @@ class RegionHeap final : public Heap {
     if (what == Pause::FinishCycle && isMarking) return finishCycleStopped();
     if (what == Pause::BeginCycle && !isMarking) {
       collector_.beginCycle();
-      finishTrials_ = 0;
       return what;
     }
     if (what == Pause::Full) {
@@ -408,7 +416,7 @@ class RegionHeap final : public Heap {
 
   /// In zeal a cycle ends when it is told to.
   Pause finishCycleStopped() {
-    bool mustEnd = zeal() || !options_.background || ++finishTrials_ > kFinishTrials;
+    bool mustEnd = zeal() || !options_.background;
     if (!collector_.finishCycle(mustEnd ? kUnbounded : kFinishBudget)) return Pause::Young;
     ++stats_.cycles;
     return Pause::FinishCycle;
@@ -435,6 +443,7 @@ class RegionHeap final : public Heap {
   /// The heap's thread: carries a cycle on. False: nothing to do.
   bool continueCycle() {
     bool isMarked = false;
+    if (collector_.logIsFull()) return collectLogged();
     switch (collector_.phase()) {
       case Collector::Phase::Idle:
         return false;
@@ -454,6 +463,13 @@ class RegionHeap final : public Heap {
     return true;
   }
 
+  /// The allocations to come are few, or the stores many.
+  bool collectLogged() {
+    sweepAll();  // not in the pause
+    pause(nullptr, [&] { return collector_.logIsFull() ? std::optional(youngOrCycle()) : std::nullopt; });
+    return true;
+  }
+
   std::optional<Pause> finishIfMarking() const {
     if (collector_.phase() != Collector::Phase::Marking) return std::nullopt;
     return Pause::FinishCycle;
@@ -463,7 +479,7 @@ class RegionHeap final : public Heap {
   void setBarriers() {
     uint32_t flags = options_.countBarriers ? kBarrierCount : 0;
     if (isGenerational() || (options_.young && zeal())) flags |= kBarrierYoung;
-    if (collector_.phase() == Collector::Phase::Marking) flags |= kBarrierMarking;
+    if (collector_.phase() == Collector::Phase::Marking) flags |= kBarrierMarking | kBarrierYoung;
     if (barrierFlags_.exchange(flags, std::memory_order_relaxed) != flags) world_.setBarrierFlags(flags);
   }
 
@@ -530,8 +546,7 @@ class RegionHeap final : public Heap {
   Collector collector_;
   CollectionPolicy policy_;
   HeapStats stats_;
-  PauseLog pauses_;
-  int finishTrials_ = 0;
+  PauseLog pauses_, pausesCpu_;
 
   std::atomic<uint32_t> barrierFlags_{0};
   std::atomic<uint64_t> collections_{0}, fullCollections_{0};

@@ -15,9 +15,10 @@
 namespace jvmc::rt {
 
 /// Parts of the store barrier (ThreadContext::barrierFlags).
-inline constexpr uint32_t kBarrierCount = 1;    ///< tests: count the calls
-inline constexpr uint32_t kBarrierYoung = 2;    ///< log places in old objects that come to refer to young ones
-inline constexpr uint32_t kBarrierMarking = 4;  ///< log references that are overwritten
+inline constexpr uint32_t kBarrierCount = kBarrierAlways;  ///< tests: count the calls
+inline constexpr uint32_t kBarrierYoung = kFlagOld;        ///< log places in old objects that come to refer to young ones
+inline constexpr uint32_t kBarrierMarking = 1u << 30;      ///< log references that old objects lose; with kBarrierYoung
+static_assert((kBarrierMarking & (kClassMask | kFlagFrozen | kFlagExported | kFlagOld)) == 0);
 
 struct HeapOptions {
   uint64_t limitBytes = uint64_t(4) << 30;
@@ -39,6 +40,8 @@ struct HeapStats {
   uint64_t pauses = 0;
   uint64_t pauseNanosTotal = 0, pauseNanosMax = 0;  ///< from the wish to stop to the end
   uint64_t pauseNanosP50 = 0, pauseNanosP99 = 0;    ///< of the latest 4096
+  /// What the collector's thread took of a processor in those pauses: the same without other programs on the machine.
+  uint64_t pauseCpuNanosP50 = 0, pauseCpuNanosP99 = 0, pauseCpuNanosMax = 0;
   uint64_t barrierCalls = 0;
 };
 
@@ -103,7 +106,7 @@ class Heap {
   /// Ends the collector's thread: before the sources of roots go away. Allocation works on.
   virtual void stopThread() = 0;
   /// Called before the reference `value` is stored at `object + offset`, without a safepoint or the end of GuestAccess
-  /// in between: by guest code while ctx.barrierFlags != 0 (the helper storeBarrier), by runtime threads always, with a
+  /// in between: by guest code if ctx.barrierFlags say so (the helper storeBarrier), by runtime threads always, with a
   /// null context (it does nothing while barriers are off).
   virtual void onBarrier(ThreadContext* ctx, ObjectRef object, uint64_t offset, ObjectRef value) = 0;
   /// True if `ref` is the start of a live object homed here or could be a cached copy (range and alignment checks): for

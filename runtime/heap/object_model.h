@@ -12,6 +12,16 @@ class ObjectModel {
 
   const ClassInfo& classOf(ObjectRef ref) const { return *classes_[classIndexOf(ref)]; }
 
+  /// kFlagOld: of an object homed here, once it has survived a collection.
+  static bool isFlaggedOld(ObjectRef ref) {
+    return (header(ref)->classWord.load(std::memory_order_relaxed) & kFlagOld) != 0;
+  }
+  /// World stopped, or the object is not in use yet.
+  static void flagOld(ObjectRef ref) {
+    std::atomic<uint32_t>& word = header(ref)->classWord;
+    word.store(word.load(std::memory_order_relaxed) | kFlagOld, std::memory_order_relaxed);
+  }
+
   /// Bytes of an object that is already initialised, a multiple of 8.
   uint64_t bytes(ObjectRef ref) const { return bytes(classOf(ref), ref); }
   static uint64_t bytes(const ClassInfo& info, ObjectRef ref) {

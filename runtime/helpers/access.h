@@ -27,9 +27,15 @@ inline void ensureWritable(ThreadContext* ctx, ObjectRef object) {
     jvmc_checkWrite(ctx, object);
 }
 
+/// A store of a reference into `object` must call the barrier first.
+inline bool needsBarrier(const ThreadContext* ctx, ObjectRef object) {
+  const uint32_t classWord = header(object)->classWord.load(std::memory_order_relaxed);
+  return (ctx->barrierFlags.load(std::memory_order_relaxed) & (classWord | kBarrierAlways)) != 0;
+}
+
 /// Stores a reference, with the barrier. A release: another thread that races to read it sees an initialised object.
 inline void storeReference(ThreadContext* ctx, ObjectRef object, uint64_t offset, ObjectRef value) {
-  if (ctx->barrierFlags.load(std::memory_order_relaxed) != 0) [[unlikely]]
+  if (needsBarrier(ctx, object)) [[unlikely]]
     jvmc_storeBarrier(ctx, object, int64_t(offset), value);
   storeGuest<uint64_t>(object + offset, value, std::memory_order_release);
 }

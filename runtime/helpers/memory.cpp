@@ -65,7 +65,7 @@ extern "C" int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef ob
   bool checked = ctx->vm->space().checked();
   // At home, with nothing to flush, it is one machine instruction.
   if (isHome(object) && (!stores || ctx->writerSlot == 0)) {
-    if (isReference && stores && ctx->barrierFlags.load(std::memory_order_relaxed) != 0)
+    if (isReference && stores && needsBarrier(ctx, object))
       jvmc_storeBarrier(ctx, object, offset, ObjectRef(what == AtomicOp::Cas ? b : a));
     uint64_t value = accessAtomically(what, object + uint64_t(offset), uint32_t(sizeLog2), uint64_t(a), uint64_t(b));
     if (checked && what != AtomicOp::Store) ctx->vm->space().acquire(*ctx, false);

@@ -53,6 +53,10 @@ func @roundTrip(%x: i32) -> i64 {
   freeze %p
   return %8
 }
+func @link(%p: ref(Point)) {
+  store_field %p, Point.next, %p
+  return
+}
 func @nullLoad() -> i32 {
   %p = call @none()
   %v = load_field %p, Point.i
@@ -85,9 +89,19 @@ TEST(Objects, AReferenceStoreCallsTheBarrierOnlyWhileItIsOn) {
   FakeRuntime vm(kFields);
   vm.run("roundTrip", {slot(1)});
   EXPECT_EQ(vm.helperCalls["storeBarrier"], 0u);
-  vm.ctx.barrierFlags = 1;
+  vm.ctx.barrierFlags = rt::kBarrierAlways;
   vm.run("roundTrip", {slot(1)});
   EXPECT_EQ(vm.helperCalls["storeBarrier"], 2u) << "two reference stores; primitive ones have none";
+  vm.ctx.barrierFlags = rt::kFlagOld;
+  vm.run("roundTrip", {slot(1)});
+  EXPECT_EQ(vm.helperCalls["storeBarrier"], 2u) << "the object is young";
+  const ir::ClassId point = vm.module->findClass("Point");
+  const rt::ObjectRef object = vm.newObject(point.value, (*vm.layout)[point].instanceBytes);
+  vm.run("link", {object});
+  EXPECT_EQ(vm.helperCalls["storeBarrier"], 2u);
+  rt::header(object)->classWord |= rt::kFlagOld;
+  vm.run("link", {object});
+  EXPECT_EQ(vm.helperCalls["storeBarrier"], 3u);
 }
 
 TEST(Objects, AllocationIsInlineUntilTheBumpAreaIsUsedUp) {

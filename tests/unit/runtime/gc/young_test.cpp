@@ -1,4 +1,5 @@
 // Young collections: old objects stay without being looked at, young ones live if a root or a logged place says so.
+#include <chrono>
 #include <set>
 
 #include "../heap/heap_fixture.h"
@@ -62,6 +63,15 @@ TEST_F(YoungTest, AStoreIntoAnOldObjectKeepsTheYoungOne) {
     EXPECT_TRUE(isAlive(child));
     EXPECT_TRUE(isAlive(grandchild));
   }
+}
+
+TEST_F(YoungTest, OnlyStoresIntoOldObjectsNeedTheBarrier) {
+  ObjectRef node = newNode();
+  EXPECT_FALSE(needsBarrier(&ctx_, node));
+  roots_ = {node};
+  young();
+  EXPECT_TRUE(needsBarrier(&ctx_, node));
+  EXPECT_TRUE(needsBarrier(&ctx_, (*layout_)[node_].staticsAddress));
 }
 
 TEST_F(YoungTest, AYoungObjectThatWasReplacedInAnOldOneIsGarbage) {
@@ -133,6 +143,29 @@ TEST_F(YoungTest, MoreStoresThanABufferHolds) {
   for (uint32_t i = 0; i < kLength; ++i) put(array, element(i), newNode());
   young();
   for (uint32_t i = 0; i < kLength; ++i) ASSERT_TRUE(isAlive(get(array, element(i)))) << i;
+}
+
+/// Nothing is allocated any more, yet the log does not grow without bound.
+TEST_F(HeapFixture, ManyLoggedPlacesBringACollection) {
+  HeapOptions options;
+  open(options);
+  constexpr uint32_t kLength = 2'000'000;  // 16 MB: stores are logged
+  ObjectRef array = newArray(objects_, kLength);
+  heap_->addRoots([&](const auto& visit) { visit(array); });
+  heap_->collect(&ctx_);
+  ASSERT_NE(ctx_.barrierFlags.load() & kBarrierYoung, 0u);
+  ObjectRef child = newNode();
+  const uint64_t before = heap_->stats().collections;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  uint32_t next = 0;
+  while (heap_->stats().collections == before && std::chrono::steady_clock::now() < deadline) {
+    for (int i = 0; i < 1000 && next < kLength; ++i) put(array, element(next++), child);
+    world_->safepoint(ctx_);
+  }
+  EXPECT_EQ(heap_->stats().collections, before + 1);
+  EXPECT_EQ(heap_->stats().fullCollections, 1u);
+  EXPECT_EQ(get(array, element(0)), child);
+  EXPECT_TRUE(heap_->plausible(child));
 }
 
 /// A small heap logs no stores. Moving blocks away must not take that for "nothing young is referred to".

@@ -10,6 +10,7 @@
 #include "runtime/abi/guest_memory.h"
 #include "runtime/class_table.h"
 #include "runtime/heap/heap.h"
+#include "runtime/helpers/access.h"
 
 namespace jvmc::rt {
 
@@ -81,7 +82,7 @@ class HeapFixture : public ::testing::Test {
     return loadGuest<uint64_t>(ref + offset, std::memory_order_acquire);
   }
   void put(ObjectRef ref, uint32_t offset, uint64_t value) {
-    if (ctx_.barrierFlags.load(std::memory_order_relaxed) != 0 && holdsReference(ref, offset))
+    if (needsBarrier(&ctx_, ref) && holdsReference(ref, offset))
       heap_->onBarrier(&ctx_, ref, offset, value);
     storeGuest<uint64_t>(ref + offset, value, std::memory_order_release);
   }
