@@ -77,6 +77,10 @@ class Collector {
   /// An object with a new home here is old from the start. Its fields were in use before that, as those of a copy, so
   /// all that hold references are logged. With GuestAccess; not while mark() runs.
   void adopt(Region& region, ObjectRef ref);
+  /// With the heap's lock: the blocks from `first` on, a group, are about to get another home, or have come (after
+  /// adopt() of their objects).
+  void blocksLeave(const Region& region, uint32_t first) { sweeper_.blocksLeave(region, first); }
+  void blocksHaveCome(const Region& region, uint32_t first) { sweeper_.blocksHaveCome(region, first); }
   /// Hands over what the context has logged.
   void retire(ThreadContext& ctx) { log_.flush(ctx); }
 

@@ -1,5 +1,6 @@
 #include "runtime/gc/sweeper.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -109,6 +110,21 @@ void Sweeper::sweepLarge(Region& region, uint32_t block) {
   }
   if (poison_ && wasOld) poisonObject(ref);
   space_.release(region, block, blocks);
+}
+
+// ---------------------------------------------------------------- homes that move
+
+void Sweeper::blocksLeave(const Region& region, uint32_t first) {
+  const BlockInfo& info = region.blocks[first];
+  if (!isDone() && info.sweptIn != space_.sweepNumber()) return;  // not counted yet
+  if (info.kind == BlockKind::Small) liveLines_ -= std::min<uint64_t>(liveLines_, info.lines.count());
+  if (info.kind == BlockKind::LargeHead) liveLargeBlocks_ -= std::min<uint64_t>(liveLargeBlocks_, info.run);
+}
+
+void Sweeper::blocksHaveCome(const Region& region, uint32_t first) {
+  const BlockInfo& info = region.blocks[first];  // the sweep under way passes it over
+  if (info.kind == BlockKind::Small) liveLines_ += info.lines.count();
+  if (info.kind == BlockKind::LargeHead) liveLargeBlocks_ += info.run;
 }
 
 void Sweeper::poisonObject(ObjectRef ref) {

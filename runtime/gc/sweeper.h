@@ -32,6 +32,10 @@ class Sweeper {
   bool sweep(uint32_t blocks);
   bool isDone() const { return regionIndex_ == kDone; }
 
+  /// The blocks are about to get another home, or have come from one with their lines marked.
+  void blocksLeave(const Region& region, uint32_t first);
+  void blocksHaveCome(const Region& region, uint32_t first);
+
   /// Bytes of live lines and large objects, as far as they are known.
   uint64_t liveBytes() const { return (liveLines_ << kLineShift) + (liveLargeBlocks_ << kBlockShift); }
 

@@ -177,6 +177,7 @@ class RegionHeap final : public Heap {
   void giveAway(const BlockGroup& group) override {
     std::scoped_lock lock(sliceMutex_, mutex_);
     Region& region = *space_.regionOf(group.address);
+    collector_.blocksLeave(region, region.blockIndex(group.address));
     space_.giveAway(region, region.blockIndex(group.address), group.blocks);
     stats_.liveBytesAfterLast -= std::min(stats_.liveBytesAfterLast, group.bytes());
   }
@@ -189,6 +190,7 @@ class RegionHeap final : public Heap {
       collector_.adopt(region, ref);
     }
     region.blockOf(group.address).hasExported.store(true, std::memory_order_relaxed);
+    collector_.blocksHaveCome(region, region.blockIndex(group.address));
     stats_.liveBytesAfterLast += group.bytes();
   }
 
@@ -384,6 +386,7 @@ class RegionHeap final : public Heap {
       const uint64_t cpu = threadCpuNanos() - cpuBegin;
       if (done == Pause::Young && *what == Pause::Young) policy_.youngDone(cpu);
       setBarriers();
+      if (collector_.phase() != Collector::Phase::Sweeping) stats_.liveBytesAfterLast = collector_.liveBytes();
       stats_.collections = collections_.fetch_add(1, std::memory_order_relaxed) + 1;
       ++stats_.pauses;
       pauses_.add(nanosSince(begin));
