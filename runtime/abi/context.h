@@ -40,8 +40,8 @@ struct ThreadContext {
   ObjectRef exception = kNullRef;
   uint64_t allocCursor = 0;  ///< bump allocation: [cursor, limit) is zeroed and ours
   uint64_t allocLimit = 0;
-  /// A reference store calls storeBarrier() first if `barrierFlags & (class word of the object | kBarrierAlways)` is not
-  /// zero: kFlagOld in it asks for stores into old objects.
+  /// A reference store calls storeBarrier() first if `barrierFlags & (class word of the object | kBarrierAlways)` is
+  /// not zero: kFlagOld in it asks for stores into old objects.
   std::atomic<uint32_t> barrierFlags{0};
   uint32_t depthLimit = 0;                       ///< depth at which StackOverflowError is thrown
   const ClassInfo* const* classes = nullptr;     ///< by ClassIndex

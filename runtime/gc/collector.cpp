@@ -98,8 +98,9 @@ void Collector::adopt(Region& region, ObjectRef ref) {
 // ---------------------------------------------------------------- the barrier
 
 // Code calls it for old objects only: what a young one refers to when it is overwritten could be reached elsewhere when
-// marking began, or has been made since. Runs before the store, and no pause comes between the two. So the first store to a place after a pause logs what the
-// place held then; a racing second one finds a value that the first had stored, which the snapshot need not keep.
+// marking began, or has been made since. Runs before the store, and no pause comes between the two. So the first store
+// to a place after a pause logs what the place held then; a racing second one finds a value that the first had stored,
+// which the snapshot need not keep.
 void Collector::beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object, uint64_t offset, ObjectRef value) {
   if (flags & kBarrierMarking) {
     ObjectRef overwritten = loadGuest<uint64_t>(object + offset);

@@ -28,8 +28,8 @@ constexpr uint64_t kMediumBytes = 2u << 10;
 constexpr uint32_t kSurvivorStep = 16;
 /// A slice of marking, which delays a pause: well below a millisecond.
 constexpr uint64_t kMarkSlice = 8192;
-/// What the pause that ends a cycle may mark; if more is left, marking goes on without a pause. Each trial marks so much
-/// of what was alive when the cycle began, so there is a last one.
+/// What the pause that ends a cycle may mark; if more is left, marking goes on without a pause. Each trial marks so
+/// much of what was alive when the cycle began, so there is a last one.
 constexpr uint64_t kFinishBudget = 50'000;
 constexpr uint32_t kSweepSlice = 64;
 constexpr uint64_t kUnbounded = ~uint64_t(0);

@@ -16,8 +16,8 @@ namespace jvmc::rt {
 
 /// Parts of the store barrier (ThreadContext::barrierFlags).
 inline constexpr uint32_t kBarrierCount = kBarrierAlways;  ///< tests: count the calls
-inline constexpr uint32_t kBarrierYoung = kFlagOld;        ///< log places in old objects that come to refer to young ones
-inline constexpr uint32_t kBarrierMarking = 1u << 30;      ///< log references that old objects lose; with kBarrierYoung
+inline constexpr uint32_t kBarrierYoung = kFlagOld;    ///< log places in old objects that come to refer to young ones
+inline constexpr uint32_t kBarrierMarking = 1u << 30;  ///< log references that old objects lose; with kBarrierYoung
 static_assert((kBarrierMarking & (kClassMask | kFlagFrozen | kFlagExported | kFlagOld)) == 0);
 
 struct HeapOptions {

@@ -227,8 +227,7 @@ class ConcurrentStress : public HeapFixture {
   }
 
   void store(ThreadContext& ctx, ObjectRef object, uint32_t offset, uint64_t value) {
-    if (offset != kValue && needsBarrier(&ctx, object))
-      heap_->onBarrier(&ctx, object, offset, value);
+    if (offset != kValue && needsBarrier(&ctx, object)) heap_->onBarrier(&ctx, object, offset, value);
     storeGuest<uint64_t>(object + offset, value, std::memory_order_release);
   }
 

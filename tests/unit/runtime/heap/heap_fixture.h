@@ -82,8 +82,7 @@ class HeapFixture : public ::testing::Test {
     return loadGuest<uint64_t>(ref + offset, std::memory_order_acquire);
   }
   void put(ObjectRef ref, uint32_t offset, uint64_t value) {
-    if (needsBarrier(&ctx_, ref) && holdsReference(ref, offset))
-      heap_->onBarrier(&ctx_, ref, offset, value);
+    if (needsBarrier(&ctx_, ref) && holdsReference(ref, offset)) heap_->onBarrier(&ctx_, ref, offset, value);
     storeGuest<uint64_t>(ref + offset, value, std::memory_order_release);
   }
   bool holdsReference(ObjectRef ref, uint32_t offset) const {
