@@ -65,7 +65,7 @@ class Collector {
   void makeAllOld();
 
   // -- between pauses
-  /// By the collector's thread with World::GuestAccess. True: nothing is left, finishCycle() may follow.
+  /// In guest code or with World::GuestAccess, one thread at a time. True: nothing is left, finishCycle() may follow.
   bool mark(uint64_t budget);
   /// With the heap's lock held. True: all is swept.
   bool sweep(uint32_t blocks);

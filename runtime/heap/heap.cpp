@@ -28,6 +28,8 @@ constexpr uint64_t kMediumBytes = 2u << 10;
 constexpr uint32_t kSurvivorStep = 16;
 /// A slice of marking, which delays a pause: well below a millisecond.
 constexpr uint64_t kMarkSlice = 8192;
+/// What is allocated for each object that allocation marks: a heap of small objects is marked before it has doubled.
+constexpr uint64_t kBytesPerMark = 16;
 /// What the pause that ends a cycle may mark; if more is left, marking goes on without a pause. Each trial marks so
 /// much of what was alive when the cycle began, so there is a last one.
 constexpr uint64_t kFinishBudget = 50'000;
@@ -284,6 +286,7 @@ class RegionHeap final : public Heap {
       collectAsDue(ctx);
     uint64_t address = takeMemory(ctx, bytes);
     if (!address) address = takeMemoryAtLimit(ctx, bytes);
+    if (marksBesideProgram()) helpToMark(std::max(bytes, ctx.allocAreaEnd - ctx.allocCursor));
     return address ? initialise(address, index, length) : kNullRef;
   }
 
@@ -341,7 +344,20 @@ class RegionHeap final : public Heap {
     });
   }
 
+  /// A cycle marks, and not step by step for a test.
+  bool marksBesideProgram() const {
+    return collector_.phase() == Collector::Phase::Marking && options_.background && !zeal();
+  }
+
+  /// Who allocates marks in proportion: else a program that allocates faster than the heap's thread marks, on a machine
+  /// that gives that thread little, would fill the heap before the cycle frees anything.
+  void helpToMark(uint64_t allocated) {
+    std::unique_lock lock(sliceMutex_, std::try_to_lock);
+    if (lock && collector_.mark(std::min(allocated / kBytesPerMark, kMarkSlice))) isMarked_ = true;
+  }
+
   Pause youngOrCycle() const {
+    if (marksBesideProgram() && isMarked_) return Pause::FinishCycle;
     bool begins = collector_.phase() == Collector::Phase::Idle && policy_.cycleIsDue(collector_.liveBytes());
     return begins && options_.background ? Pause::BeginCycle : Pause::Young;
   }
@@ -405,6 +421,7 @@ class RegionHeap final : public Heap {
     if (what == Pause::FinishCycle && isMarking) return finishCycleStopped();
     if (what == Pause::BeginCycle && !isMarking) {
       collector_.beginCycle();
+      isMarked_ = false;
       return what;
     }
     if (what == Pause::Full) {
@@ -420,6 +437,7 @@ class RegionHeap final : public Heap {
   /// In zeal a cycle ends when it is told to.
   Pause finishCycleStopped() {
     bool mustEnd = zeal() || !options_.background;
+    isMarked_ = false;
     if (!collector_.finishCycle(mustEnd ? kUnbounded : kFinishBudget)) return Pause::Young;
     ++stats_.cycles;
     return Pause::FinishCycle;
@@ -445,7 +463,6 @@ class RegionHeap final : public Heap {
 
   /// The heap's thread: carries a cycle on. False: nothing to do.
   bool continueCycle() {
-    bool isMarked = false;
     if (collector_.logIsFull()) return collectLogged();
     switch (collector_.phase()) {
       case Collector::Phase::Idle:
@@ -453,7 +470,7 @@ class RegionHeap final : public Heap {
       case Collector::Phase::Marking: {
         World::GuestAccess access(world_);
         std::scoped_lock lock(sliceMutex_);
-        isMarked = collector_.phase() == Collector::Phase::Marking && collector_.mark(kMarkSlice);
+        if (collector_.phase() == Collector::Phase::Marking && collector_.mark(kMarkSlice)) isMarked_ = true;
         break;
       }
       case Collector::Phase::Sweeping: {
@@ -462,7 +479,7 @@ class RegionHeap final : public Heap {
         break;
       }
     }
-    if (isMarked) pause(nullptr, [&] { return finishIfMarking(); });
+    if (finishIfMarked()) pause(nullptr, [&] { return finishIfMarked(); });
     return true;
   }
 
@@ -473,8 +490,8 @@ class RegionHeap final : public Heap {
     return true;
   }
 
-  std::optional<Pause> finishIfMarking() const {
-    if (collector_.phase() != Collector::Phase::Marking) return std::nullopt;
+  std::optional<Pause> finishIfMarked() const {
+    if (collector_.phase() != Collector::Phase::Marking || !isMarked_) return std::nullopt;
     return Pause::FinishCycle;
   }
 
@@ -541,7 +558,7 @@ class RegionHeap final : public Heap {
   };
 
   mutable std::mutex mutex_;  // guards space_, allocator_, policy_, stats_, pauses_, nextLeaving_ and sweeping
-  /// Held while the heap's thread marks, and by who gives blocks away or adopts them. Before mutex_.
+  /// Held while a slice is marked, and by who gives blocks away or adopts them. Before mutex_.
   std::mutex sliceMutex_;
   Place nextLeaving_;
   BlockSpace space_;
@@ -551,6 +568,7 @@ class RegionHeap final : public Heap {
   HeapStats stats_;
   PauseLog pauses_, pausesCpu_;
 
+  std::atomic<bool> isMarked_{false};  // a cycle's marking has come to its end, or nearly
   std::atomic<uint32_t> barrierFlags_{0};
   std::atomic<uint64_t> collections_{0}, fullCollections_{0};
   std::atomic<uint64_t> slowAllocations_{0};
