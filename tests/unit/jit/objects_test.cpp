@@ -1,4 +1,5 @@
 // Objects, statics and arrays: what they compute, what they throw, and that capture at every safepoint changes neither.
+#include "runtime/abi/guest_memory.h"
 #include "tests/unit/jit/all_ways.h"
 
 namespace jvmc::jit {
