@@ -39,7 +39,7 @@ class BlockShaker {
       : net_(net), mover_(mover), everyNanos_(int64_t(everyMillis) * 1'000'000) {}
 
   void start() {
-    if (everyNanos_ > 0 && net_.nodes().size() > 1) schedule();
+    if (everyNanos_ > 0) schedule();
   }
   void stop() { stopped_ = true; }
 
@@ -47,7 +47,8 @@ class BlockShaker {
   void schedule() {
     net_.postAfter(everyNanos_, [this] {
       if (stopped_) return;
-      const NodeId next((net_.self().value + 1) % uint32_t(net_.nodes().size()));
+      const NodeId next = net_.nextPlace();
+      if (next == net_.self()) return schedule();
       mover_.move(next, kBytes, [this](const MoveResult&) { schedule(); });
     });
   }
@@ -65,7 +66,7 @@ struct NodeServices::Parts {
 
   struct Attached {
     Attached(ControlChannel& control, const NodeServicesOptions& options, rt::Vm& vm, ThreadCodec codec)
-        : homes(vm.options().plan, vm.options().nodeCount),
+        : homes(vm.options().plan, rt::kNodesMax),
           regions(homes, vm.options().node),
           host(vm, homes, vm.options().node, std::move(codec), options.fatal),
           space(host, host, control.net(), homes, vm.clock(), options.space),
@@ -140,7 +141,7 @@ void NodeServices::start() {
   parts_->attached->keeper.start();
   parts_->attached->balancer.start();
   parts_->attached->shaker.start();
-  if (parts_->attached->space.checked()) parts_->attached->staleness.start();
+  parts_->attached->staleness.start();
 }
 
 void NodeServices::stop() {

@@ -295,7 +295,7 @@ bool VmHost::putHomeState(ObjectRef object, std::span<const uint8_t> state) {
   place.node = NodeId(in.get<uint32_t>());
   place.incarnation = in.get<uint32_t>();
   const rt::SyncState sync = getSyncState(in);
-  if (!in.finished() || (seen && (place.node.value >= homes_.nodeCount() || !isThreadObject(object)))) return false;
+  if (!in.finished() || (seen && (place.node.value >= homes_.nodesMax() || !isThreadObject(object)))) return false;
   if (seen) router->putLocation(threadOf(object), place);
   if (!sync.empty()) syncHome_->put(object, sync);
   return true;

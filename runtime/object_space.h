@@ -118,6 +118,8 @@ class ThreadShipper {
   virtual void ship(std::unique_ptr<GuestThread> thread, NodeId target) = 0;
   /// Where a thread that starts now should run: this node (invalid) or another. Called on the starting thread's fiber.
   virtual NodeId placeNewThread() = 0;
+  /// Going there again and again leads round all nodes that take threads. This node if there is no other.
+  virtual NodeId nextNode() = 0;
 };
 
 /// Gives regions of the address plan to this node's heap.

@@ -9,7 +9,7 @@
 
 namespace jvmc::rt {
 
-/// The main thread's id: the first one that the first node gives out (counter * nodeCount + node + 1).
+/// The main thread's id: the first one that the first node gives out (counter * kNodesMax + node + 1).
 inline constexpr ThreadId kMainThreadId = 1;
 
 /// How a guest thread ended.

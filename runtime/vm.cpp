@@ -109,7 +109,7 @@ class NodeVm final : public Vm {
     }
   }
 
-  ThreadId newThreadId() override { return threadCounter_.fetch_add(1) * options_.nodeCount + options_.node.value + 1; }
+  ThreadId newThreadId() override { return threadCounter_.fetch_add(1) * kNodesMax + options_.node.value + 1; }
 
   void onThreadEnd(GuestThread& thread, bool) override {
     if (!ports_.events) return;

@@ -39,7 +39,6 @@ struct VmOptions {
   Zeal zeal;
   uint32_t workers = 1;
   NodeId node{0};
-  uint32_t nodeCount = 1;  ///< stride of thread ids
   AddressPlan plan;
   HeapOptions heap;
   uint32_t guestDepthLimit = 16384;  ///< frames of functions that may recurse

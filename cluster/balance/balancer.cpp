@@ -24,7 +24,7 @@ Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions
 }
 
 void Balancer::start() {
-  if (options_.policy == BalancePolicy::Off || control_.net().nodes().size() < 2) return;
+  if (options_.policy == BalancePolicy::Off) return;
   control_.net().postAfter(options_.reportNanos, [this] { tick(); });
 }
 

@@ -129,8 +129,8 @@ class Agent::Server final : public schema::Agent::Server {
     auto fd = listenOn(address);
     if (!fd.ok()) return toException(fd.error());
     auto bound = boundAddress(*fd);
-    VmArguments arguments{params.getProgram().cStr(), params.getNode(),         params.getNodeCount(),
-                          agent_.options_.keyFile,    agent_.options_.logLevel, agent_.options_.jsonLog};
+    VmArguments arguments{params.getProgram().cStr(), params.getNode(), agent_.options_.keyFile,
+                          agent_.options_.logLevel, agent_.options_.jsonLog};
     auto child = VmChild::start(agent_.loop_, arguments, *fd);
     close(*fd);
     if (!child.ok()) return toException(child.error());
@@ -220,6 +220,17 @@ class Agent::Server final : public schema::Agent::Server {
           request.setBytes(bytes);
           return request.send().then(
               [context](auto response) mutable { context.getResults().setMoved(response.getMoved()); });
+        });
+  }
+
+  kj::Promise<void> grow(GrowContext context) override {
+    auto params = context.getParams();
+    return agent_.controlOf(params.getProgram().cStr())
+        .then([context, agent = kj::str(params.getAgent())](schema::Control::Client control) mutable {
+          auto request = control.growRequest();
+          request.setAgent(agent);
+          return request.send().then(
+              [context](auto response) mutable { context.getResults().setNode(response.getNode()); });
         });
   }
 

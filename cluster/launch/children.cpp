@@ -10,8 +10,6 @@ Result<kj::Own<VmChild>> VmChild::start(IoLoop& loop, const VmArguments& argumen
                                  arguments.program,
                                  "--node",
                                  std::to_string(arguments.node),
-                                 "--nodes",
-                                 std::to_string(arguments.nodeCount),
                                  "--key-file",
                                  arguments.keyFile,
                                  "--log",

@@ -15,7 +15,6 @@ namespace jvmc::cluster {
 struct VmArguments {
   std::string program;
   uint32_t node = 0;
-  uint32_t nodeCount = 1;
   std::string keyFile;
   std::string logLevel = "warn";
   bool jsonLog = false;

@@ -91,6 +91,14 @@ class RpcControlClient final : public ControlClient {
       return request.send().then([](auto r) { return decode(r.getMoved()); });
     });
   }
+  Result<uint32_t> grow(const std::string& program, const std::string& agent) override {
+    return wait<uint32_t>([&] {
+      auto request = control().growRequest();
+      request.setProgram(program);
+      request.setAgent(agent);
+      return request.send().then([](auto r) { return uint32_t(r.getNode()); });
+    });
+  }
   Result<std::string> stop(const std::string& program) override {
     return wait<std::string>([&] {
       auto request = control().stopRequest();

@@ -29,6 +29,9 @@ class ControlClient {
   /// Returns when the blocks have moved.
   virtual Result<BlocksMovedView> moveBlocks(const std::string& program, uint32_t source, uint32_t target,
                                              uint64_t bytes) = 0;
+  /// Starts a node more for a running program; its number, once it takes threads. `agent`: the one that is to start it;
+  /// empty: any.
+  virtual Result<uint32_t> grow(const std::string& program, const std::string& agent) = 0;
   /// The id of the program that was stopped.
   virtual Result<std::string> stop(const std::string& program) = 0;
 };

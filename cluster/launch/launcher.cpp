@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 
 #include "cluster/launch/children.h"
@@ -67,16 +68,21 @@ class Launch {
 
   // -- on this machine
   kj::Promise<std::vector<RunTarget>> startHere();
+  Result<RunTarget> startChild(uint32_t node);
   void serveCommands();
   void takeCommand(kj::Own<kj::AsyncIoStream> stream);
 
   // -- on agents
   kj::Promise<std::vector<RunTarget>> startOnAgents();
   kj::Promise<Agent*> agentAt(std::string address);
-  kj::Promise<void> startOn(std::string address, uint32_t node);
+  kj::Promise<std::vector<AgentView>> agents();
+  kj::Promise<RunTarget> startOn(std::string address, uint32_t node);
+  /// For a program that grows.
+  kj::Promise<RunTarget> startLater(uint32_t node, std::string agent);
   void registerProgram();
 
   kj::Promise<RunOutcome> runOn(std::vector<RunTarget> targets);
+  void noteEnd(uint32_t node, const std::string& how);
 
   IoLoop& loop_;
   const LaunchOptions& options_;
@@ -95,6 +101,7 @@ class Launch {
   kj::Vector<kj::Promise<void>> handleWatches_;
   kj::Maybe<schema::Registration::Client> registration_;
 
+  std::vector<std::pair<uint32_t, std::string>> endedEarly_;  // node, how: before run_ is there
   kj::Own<ProgramRun> run_;
   std::map<uint64_t, kj::Own<RpcConnection>> commands_;
   uint64_t nextCommand_ = 0;
@@ -103,15 +110,16 @@ class Launch {
 
 kj::Promise<RunOutcome> Launch::runOn(std::vector<RunTarget> targets) {
   RunRequest request{program_, options_.name, options_.plan, std::move(targets)};
-  run_ = kj::heap<ProgramRun>(loop_, key_, std::move(request), outside_);
-  for (uint32_t i = 0; i < children_.size(); ++i)
-    loop_.detach(children_[i]->ended().then([this, i](std::string how) { run_->nodeEnded(i, how); }));
+  run_ = kj::heap<ProgramRun>(
+      loop_, key_, std::move(request), outside_,
+      [this](uint32_t node, std::string agent) { return startLater(node, std::move(agent)); });
   if (dir_) {
     serveCommands();
   } else {
     registerProgram();
   }
   auto outcome = run_->run();
+  for (auto& [node, how] : endedEarly_) run_->nodeEnded(node, how);
   if (early_.exitCode >= 0) run_->end(early_.exitCode, early_.error);
   return outcome;
 }
@@ -128,19 +136,47 @@ kj::Promise<std::vector<RunTarget>> Launch::startHere() {
 
   std::vector<RunTarget> targets;
   for (uint32_t i = 0; i < nodes_; ++i) {
-    Address address;
-    address.isUnix = true;
-    address.path = dir_->file(fmt::format("node-{}.sock", i));
-    auto fd = listenOn(address);
-    if (!fd.ok()) return toException(fd.error());
-    auto child =
-        VmChild::start(loop_, {program_, i, nodes_, dir_->file("key"), options_.logLevel, options_.jsonLog}, *fd);
-    close(*fd);
-    if (!child.ok()) return toException(child.error());
-    targets.push_back({address.text(), (*child)->pid()});
-    children_.add(kj::mv(*child));
+    auto target = startChild(i);
+    if (!target.ok()) return toException(target.error());
+    targets.push_back(std::move(*target));
   }
   return targets;
+}
+
+Result<RunTarget> Launch::startChild(uint32_t node) {
+  Address address;
+  address.isUnix = true;
+  address.path = dir_->file(fmt::format("node-{}.sock", node));
+  auto fd = listenOn(address);
+  if (!fd.ok()) return fd.error();
+  auto child = VmChild::start(loop_, {program_, node, dir_->file("key"), options_.logLevel, options_.jsonLog}, *fd);
+  close(*fd);
+  if (!child.ok()) return child.error();
+  const uint32_t pid = (*child)->pid();
+  loop_.detach((*child)->ended().then([this, node](std::string how) { noteEnd(node, how); }));
+  children_.add(kj::mv(*child));
+  return RunTarget{address.text(), pid};
+}
+
+void Launch::noteEnd(uint32_t node, const std::string& how) {
+  if (run_.get()) return run_->nodeEnded(node, how);
+  endedEarly_.emplace_back(node, how);
+}
+
+kj::Promise<RunTarget> Launch::startLater(uint32_t node, std::string agent) {
+  if (dir_) {
+    if (!agent.empty()) return toException({ErrorCode::kInvalidInput, "the program runs on this machine, without agents"});
+    auto target = startChild(node);
+    if (!target.ok()) return toException(target.error());
+    return std::move(*target);
+  }
+  if (!agent.empty()) return startOn(std::move(agent), node);
+  return agents().then([this, node](std::vector<AgentView> all) {
+    // The one with fewest VM processes.
+    const auto least =
+        std::min_element(all.begin(), all.end(), [](const AgentView& a, const AgentView& b) { return a.vms < b.vms; });
+    return startOn(least->address, node);
+  });
 }
 
 void Launch::serveCommands() {
@@ -190,44 +226,47 @@ kj::Promise<std::vector<RunTarget>> Launch::startOnAgents() {
   auto key = ClusterKey::read(options_.keyFile);
   if (!key.ok()) return toException(key.error());
   key_ = *key;
-  return agentAt(options_.cluster)
-      .then([](Agent* agent) { return agent->agent.agentsRequest().send(); })
-      .then([this](auto response) {
-        auto agents = decodeList<AgentView>(response.getAgents());
+  return agents()
+      .then([this](std::vector<AgentView> agents) {
         nodes_ = options_.nodes ? options_.nodes : uint32_t(agents.size());
-        remoteTargets_.resize(nodes_);
         kj::Promise<void> started = kj::READY_NOW;
         for (uint32_t i = 0; i < nodes_; ++i)
-          started =
-              started.then([this, i, address = agents[i % agents.size()].address] { return startOn(address, i); });
+          started = started.then([this, i, address = agents[i % agents.size()].address] { return startOn(address, i); })
+                        .then([this](RunTarget target) { remoteTargets_.push_back(std::move(target)); });
         return started;
       })
-      .then([this] { return remoteTargets_; });
+      .then([this] { return std::move(remoteTargets_); });
 }
 
-kj::Promise<void> Launch::startOn(std::string address, uint32_t node) {
+kj::Promise<std::vector<AgentView>> Launch::agents() {
+  return agentAt(options_.cluster)
+      .then([](Agent* agent) { return agent->agent.agentsRequest().send(); })
+      .then([](auto response) -> kj::Promise<std::vector<AgentView>> {
+        auto all = decodeList<AgentView>(response.getAgents());
+        if (all.empty()) return toException({ErrorCode::kUnavailable, "the cluster has no agent"});
+        return all;
+      });
+}
+
+kj::Promise<RunTarget> Launch::startOn(std::string address, uint32_t node) {
   return agentAt(address)
       .then([this, node](Agent* agent) {
         auto request = agent->agent.startVmRequest();
         request.setProgram(program_);
         request.setNode(node);
-        request.setNodeCount(nodes_);
         return request.send();
       })
       .then([this, node](auto response) {
-        remoteTargets_[node] = {response.getAddress().cStr(), response.getPid()};
+        RunTarget target{response.getAddress().cStr(), response.getPid()};
         auto handle = response.getVm();
         handleWatches_.add(handle.endedRequest()
                                .send()
                                .then(
-                                   [this, node](auto ended) {
-                                     if (run_.get()) run_->nodeEnded(node, ended.getHow().cStr());
-                                   },
-                                   [this, node](kj::Exception&&) {
-                                     if (run_.get()) run_->nodeEnded(node, "was lost with its agent");
-                                   })
+                                   [this, node](auto ended) { noteEnd(node, ended.getHow().cStr()); },
+                                   [this, node](kj::Exception&&) { noteEnd(node, "was lost with its agent"); })
                                .eagerlyEvaluate(nullptr));
         handles_.add(kj::mv(handle));
+        return target;
       });
 }
 

@@ -97,11 +97,12 @@ class ProgramRun::LauncherServer final : public schema::Launcher::Server {
 
 // ---------------------------------------------------------------- start
 
-ProgramRun::ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside)
+ProgramRun::ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside, StartNode startNode)
     : loop_(loop),
       key_(key),
       request_(std::move(request)),
       outside_(outside),
+      startNode_(std::move(startNode)),
       nodes_(request_.targets.size()),
       startedUnixMillis_(
           std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -111,6 +112,7 @@ ProgramRun::ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, Outside
   auto paf = kj::newPromiseAndFulfiller<void>();
   end_ = kj::mv(paf.promise);
   ended_ = kj::mv(paf.fulfiller);
+  changes_ = kj::Promise<void>(kj::READY_NOW).fork();
 }
 
 ProgramRun::~ProgramRun() noexcept(false) = default;
@@ -154,6 +156,7 @@ kj::Promise<void> ProgramRun::startAll() {
       })
       .then([this] {
         state_ = "running";
+        for (Node& node : nodes_) node.state = Node::State::Member;
         begunAt_ = loop_.timer().now();
         return vm(0).beginRequest().send().ignoreResult();
       });
@@ -228,6 +231,8 @@ void ProgramRun::loseNode(uint32_t index, const std::string& how) {
   Node& node = nodes_[index];
   if (node.lost || ended_ == nullptr) return;
   node.lost = true;
+  // Nothing is on it yet; whoever takes it in notices.
+  if (state_ == "running" && node.state == Node::State::Joining) return;
   std::string names;
   for (auto& name : node.threadNames) names += (names.empty() ? "" : ", ") + name;
   if (node.threads > node.threadNames.size()) names += ", ...";
@@ -237,6 +242,91 @@ void ProgramRun::loseNode(uint32_t index, const std::string& how) {
                                                        node.threads, node.threads == 1 ? "" : "s", names);
   end(kExitOwnFailure, fmt::format("node {} (process {}) {}; lost with it: {}; the program cannot go on", index,
                                    request_.targets[index].pid, how, lost));
+}
+
+// ---------------------------------------------------------------- members
+
+std::vector<uint32_t> ProgramRun::members() const {
+  std::vector<uint32_t> all;
+  for (uint32_t i = 0; i < nodes_.size(); ++i)
+    if (isMember(i)) all.push_back(i);
+  return all;
+}
+
+bool ProgramRun::isMember(uint32_t node) const {
+  return node < nodes_.size() && nodes_[node].state == Node::State::Member;
+}
+
+kj::Promise<uint32_t> ProgramRun::grow(std::string agent) {
+  if (state_ != "running") return toException({ErrorCode::kUnavailable, "the program is not running"});
+  if (isAlone(request_.plan))
+    return toException({ErrorCode::kInvalidInput,
+                        "the program was started for one node only: start it with --elastic, or on several nodes"});
+  // One after the other, and never given up half-way because the one who asked is gone.
+  auto added = changes_.addBranch()
+                   .then([this, agent = std::move(agent)]() mutable { return addNode(std::move(agent)); })
+                   .fork();
+  changes_ = added.addBranch().ignoreResult().catch_([](kj::Exception&&) {}).fork();
+  loop_.detach(changes_.addBranch());
+  return added.addBranch();
+}
+
+kj::Promise<uint32_t> ProgramRun::addNode(std::string agent) {
+  const uint32_t node = uint32_t(nodes_.size());
+  if (node >= rt::kNodesMax)
+    return toException({ErrorCode::kUnavailable,
+                        fmt::format("a program has at most {} nodes, those that have left included", rt::kNodesMax)});
+  if (ended_ == nullptr) return toException({ErrorCode::kUnavailable, "the program is ending"});
+  nodes_.emplace_back();
+  request_.targets.emplace_back();
+  request_.plan.peers.emplace_back();
+  return startNode_(node, std::move(agent))
+      .then([this, node](RunTarget target) { return takeIn(node, std::move(target)); })
+      .then([node] { return kj::Promise<uint32_t>(node); },
+            [this, node](kj::Exception&& exception) -> kj::Promise<uint32_t> {
+              spdlog::warn("node {} could not join: {}", node, plainText(exception));
+              nodes_[node].lost = true;
+              request_.plan.peers[node].clear();
+              return tellMembers().then(
+                  [exception = kj::cp(exception)]() mutable -> kj::Promise<uint32_t> { return kj::mv(exception); });
+            });
+}
+
+/// The newcomer calls all others, which must expect it; then it begins; then all give it work.
+kj::Promise<void> ProgramRun::takeIn(uint32_t node, RunTarget target) {
+  request_.plan.peers[node] = target.address;
+  request_.targets[node] = std::move(target);
+  return connect(node)
+      .then([this] { return tellMembers(); })
+      .then([this, node] { return prepare(node); })
+      .then([this, node] { return vm(node).beginRequest().send().ignoreResult(); })
+      .then([this, node] {
+        if (nodes_[node].lost) kj::throwFatalException(toException({ErrorCode::kUnavailable, "its process has ended"}));
+        nodes_[node].state = Node::State::Member;
+        spdlog::info("node {} has joined", node);
+        return tellMembers();
+      });
+}
+
+/// Tells all members who belongs to the program now.
+kj::Promise<void> ProgramRun::tellMembers() {
+  if (ended_ == nullptr) return kj::READY_NOW;
+  std::vector<uint32_t> joining;
+  for (uint32_t i = 0; i < nodes_.size(); ++i)
+    if (nodes_[i].state == Node::State::Joining && !nodes_[i].lost) joining.push_back(i);
+  const auto put = [](const std::vector<uint32_t>& from, auto to) {
+    for (uint32_t i = 0; i < from.size(); ++i) to.set(i, from[i]);
+  };
+  const std::vector<uint32_t> all = members();
+  kj::Vector<kj::Promise<void>> told;
+  for (uint32_t node : all) {
+    auto request = vm(node).setMembersRequest();
+    put(all, request.initNodes(uint32_t(all.size())));
+    put(all, request.initPlaces(uint32_t(all.size())));
+    put(joining, request.initJoining(uint32_t(joining.size())));
+    told.add(request.send().ignoreResult());
+  }
+  return kj::joinPromises(told.releaseAsArray());
 }
 
 // ---------------------------------------------------------------- commands
@@ -294,6 +384,14 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
     return kj::READY_NOW;
   }
 
+  kj::Promise<void> grow(GrowContext context) override {
+    auto params = context.getParams();
+    check(params.getProgram());
+    return run_.grow(params.getAgent().cStr()).then([context](uint32_t node) mutable {
+      context.getResults().setNode(node);
+    });
+  }
+
   kj::Promise<void> agents(AgentsContext context) override { return kj::READY_NOW; }
 
  private:
@@ -313,33 +411,33 @@ schema::Control::Client ProgramRun::control() {
 }
 
 ProgramView ProgramRun::describe() const {
-  ProgramView view{request_.program,   request_.name,     state_, uint32_t(nodes_.size()), 0,
+  ProgramView view{request_.program,   request_.name,     state_, uint32_t(members().size()), 0,
                    startedUnixMillis_, uint32_t(getpid())};
   for (auto& node : nodes_) view.threads += node.threads;
   return view;
 }
 
 kj::Promise<std::vector<NodeView>> ProgramRun::nodeViews() {
-  auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<std::vector<NodeView>>>>(nodes_.size());
-  for (uint32_t i = 0; i < nodes_.size(); ++i)
+  kj::Vector<kj::Promise<kj::Maybe<std::vector<NodeView>>>> asks;
+  for (uint32_t i : members())
     asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).infoRequest().send().then([](auto response) {
       return std::vector<NodeView>{decode(response.getInfo())};
     })));
-  return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
+  return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }
 
 kj::Promise<std::vector<ThreadView>> ProgramRun::threadViews() {
-  auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<std::vector<ThreadView>>>>(nodes_.size());
-  for (uint32_t i = 0; i < nodes_.size(); ++i)
+  kj::Vector<kj::Promise<kj::Maybe<std::vector<ThreadView>>>> asks;
+  for (uint32_t i : members())
     asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).threadsRequest().send().then([](auto response) {
       return decodeList<ThreadView>(response.getThreads());
     })));
-  return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
+  return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }
 
 kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool collect) {
-  auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<std::vector<std::string>>>>(nodes_.size());
-  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+  kj::Vector<kj::Promise<kj::Maybe<std::vector<std::string>>>> asks;
+  for (uint32_t i : members()) {
     auto request = vm(i).inspectRequest();
     request.setClasses(classes);
     request.setCollect(collect);
@@ -347,12 +445,12 @@ kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool
       return std::vector<std::string>{response.getReport().cStr()};
     })));
   }
-  return kj::joinPromises(asks.finish()).then([](auto parts) { return present(kj::mv(parts)); });
+  return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }
 
 kj::Promise<BlocksMovedView> ProgramRun::moveBlocks(uint32_t source, uint32_t target, uint64_t bytes) {
   for (uint32_t node : {source, target})
-    if (node >= nodes_.size()) return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", node)});
+    if (!isMember(node)) return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", node)});
   if (source == target) return toException({ErrorCode::kInvalidInput, "the blocks are on that node already"});
   auto request = vm(source).moveBlocksRequest();
   request.setTarget(target);
@@ -361,15 +459,15 @@ kj::Promise<BlocksMovedView> ProgramRun::moveBlocks(uint32_t source, uint32_t ta
 }
 
 kj::Promise<void> ProgramRun::migrate(uint64_t thread, uint32_t target) {
-  if (target >= nodes_.size()) return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", target)});
-  auto asks = kj::heapArrayBuilder<kj::Promise<bool>>(nodes_.size());
-  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+  if (!isMember(target)) return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", target)});
+  kj::Vector<kj::Promise<bool>> asks;
+  for (uint32_t i : members()) {
     auto request = vm(i).migrateRequest();
     request.setThread(thread);
     request.setTarget(target);
     asks.add(request.send().then([](auto response) { return bool(response.getFound()); }));
   }
-  return kj::joinPromises(asks.finish()).then([thread](kj::Array<bool> found) -> kj::Promise<void> {
+  return kj::joinPromises(asks.releaseAsArray()).then([thread](kj::Array<bool> found) -> kj::Promise<void> {
     for (bool one : found)
       if (one) return kj::READY_NOW;
     return toException({ErrorCode::kNotFound, fmt::format("there is no thread {}", thread)});

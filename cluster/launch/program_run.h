@@ -3,6 +3,8 @@
 //
 //   connecting -> preparing -> running -> finishing -> over
 //
+// Nodes may join while it runs (grow). One membership change goes on at a time.
+//
 // Whatever ends the program (its last thread, `exit`, a signal, a lost node, a time limit) goes through end(), once:
 // the first reason counts.
 #pragma once
@@ -48,10 +50,13 @@ struct RunRequest {
   std::vector<RunTarget> targets;
 };
 
+/// Starts a VM process for node `node`, at the agent with this address if it is not empty. On the loop.
+using StartNode = std::function<kj::Promise<RunTarget>(uint32_t node, std::string agent)>;
+
 /// Lives on the loop.
 class ProgramRun final {
  public:
-  ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside);
+  ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside, StartNode startNode);
   ~ProgramRun() noexcept(false);
 
   /// Runs the program to its end. Once.
@@ -73,6 +78,7 @@ class ProgramRun final {
     kj::Maybe<schema::VmProcess::Client> vm;
     uint32_t threads = 0;
     std::vector<std::string> threadNames;
+    enum class State { Joining, Member } state = State::Joining;
     bool lost = false;
   };
 
@@ -86,6 +92,12 @@ class ProgramRun final {
   kj::Promise<std::vector<NodeView>> nodeViews();
   kj::Promise<std::vector<ThreadView>> threadViews();
   kj::Promise<std::vector<std::string>> inspect(uint32_t classes, bool collect);
+  kj::Promise<uint32_t> grow(std::string agent);
+  kj::Promise<uint32_t> addNode(std::string agent);
+  kj::Promise<void> takeIn(uint32_t node, RunTarget target);
+  kj::Promise<void> tellMembers();
+  std::vector<uint32_t> members() const;
+  bool isMember(uint32_t node) const;
   kj::Promise<void> migrate(uint64_t thread, uint32_t target);
   kj::Promise<BlocksMovedView> moveBlocks(uint32_t source, uint32_t target, uint64_t bytes);
   schema::VmProcess::Client& vm(uint32_t node) { return KJ_ASSERT_NONNULL(nodes_[node].vm); }
@@ -94,7 +106,9 @@ class ProgramRun final {
   ClusterKey key_;
   RunRequest request_;
   OutsideService& outside_;
-  std::vector<Node> nodes_;
+  StartNode startNode_;
+  std::vector<Node> nodes_;  // by id
+  kj::ForkedPromise<void> changes_ = nullptr;  // done when the membership changes so far are
   std::string state_ = "starting";
   int64_t startedUnixMillis_;
   kj::TimePoint begunAt_;

@@ -11,7 +11,6 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr uint32_t kMaxNodes = 1024;
 constexpr uint32_t kMaxWorkers = 1024;
 constexpr uint64_t kNodeSeedStep = 0x9E3779B97F4A7C15;
 
@@ -42,6 +41,7 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setBlocksEvery(plan.zeal.blocksEvery);
   out.setCountBarriers(plan.zeal.countBarriers);
   out.setPassSeed(plan.passSeed);
+  out.setElastic(plan.elastic);
 }
 
 Result<StartPlan> decode(schema::StartRequest::Reader in) {
@@ -65,7 +65,8 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.blocksEvery = in.getBlocksEvery();
   plan.zeal.countBarriers = in.getCountBarriers();
   plan.passSeed = in.getPassSeed();
-  if (plan.peers.empty() || plan.peers.size() > kMaxNodes || plan.workers == 0 || plan.workers > kMaxWorkers)
+  plan.elastic = in.getElastic();
+  if (plan.peers.empty() || plan.peers.size() > rt::kNodesMax || plan.workers == 0 || plan.workers > kMaxWorkers)
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};
   if (!(plan.plan == rt::AddressPlan{}))
@@ -74,13 +75,23 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   return plan;
 }
 
+std::vector<rt::NodeId> members(const StartPlan& plan) {
+  std::vector<rt::NodeId> nodes;
+  for (uint32_t i = 0; i < plan.peers.size(); ++i)
+    if (!plan.peers[i].empty()) nodes.emplace_back(i);
+  return nodes;
+}
+
+bool isAlone(const StartPlan& plan) {
+  return plan.peers.size() == 1 && !plan.elastic;
+}
+
 rt::VmOptions vmOptions(const StartPlan& plan, uint32_t node) {
   rt::VmOptions options;
   options.mode = plan.mode;
   options.zeal = plan.zeal;
   options.workers = plan.workers;
   options.node = rt::NodeId(node);
-  options.nodeCount = uint32_t(plan.peers.size());
   options.plan = plan.plan;
   if (plan.heapBytes) options.heap.limitBytes = plan.heapBytes;
   options.heap.collectEvery = plan.zeal.collectEvery;

@@ -11,7 +11,7 @@ namespace jvmc::cluster {
 
 struct StartPlan {
   std::vector<uint8_t> module;     ///< the bytes of a .irm
-  std::vector<std::string> peers;  ///< address of each node
+  std::vector<std::string> peers;  ///< address of each node; empty: there is none with this id (any more)
   std::vector<std::string> arguments;
   rt::RunMode mode = rt::RunMode::Auto;
   uint32_t workers = 1;
@@ -19,12 +19,18 @@ struct StartPlan {
   rt::AddressPlan plan;
   uint64_t heapBytes = 0;  ///< 0: the runtime's default
   rt::Zeal zeal;
+  bool elastic = false;   ///< nodes may join later, also if there is only one now
   uint64_t passSeed = 0;  ///< non-zero: each node compiles each function with a random subset of the passes
 };
 
 void encode(const StartPlan& plan, schema::StartRequest::Builder out);
 /// Fails for an unknown mode or a plan that makes no sense.
 Result<StartPlan> decode(schema::StartRequest::Reader in);
+
+/// The nodes of the plan, ascending.
+std::vector<rt::NodeId> members(const StartPlan& plan);
+/// There will never be another node.
+bool isAlone(const StartPlan& plan);
 
 /// A node's VM options for the plan.
 rt::VmOptions vmOptions(const StartPlan& plan, uint32_t node);

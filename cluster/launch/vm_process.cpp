@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cluster/launch/main_thread.h"
@@ -24,6 +25,14 @@ constexpr int64_t kLauncherNanos = 30'000'000'000;  ///< time for the launcher t
 constexpr size_t kNamesReported = 8;
 constexpr uint32_t kThreadsListed = 1000;
 constexpr int kOwnFailure = 125;
+
+/// Ascending, whatever came.
+std::vector<NodeId> decodeNodes(capnp::List<uint32_t>::Reader list) {
+  std::vector<NodeId> nodes;
+  for (uint32_t node : list) nodes.emplace_back(node);
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
 
 /// Ends the process. Memory, sockets and threads are the kernel's to take back; nothing here outlives the process.
 [[noreturn]] void leave(int code) {
@@ -89,6 +98,7 @@ class VmProcess {
   // -- the launcher's requests (on the loop)
   kj::Promise<void> prepare(StartPlan plan);
   void openNet();
+  kj::Promise<void> setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places, std::vector<NodeId> joining);
   void onPeerLost(NodeId peer, const std::string& reason);
   void reportAlive();
   void reportFatal(Error error);
@@ -171,6 +181,12 @@ class VmProcess::Server final : public schema::VmProcess::Server {
         .then([context](bool found) mutable { context.getResults().setFound(found); });
   }
 
+  kj::Promise<void> setMembers(SetMembersContext context) override {
+    auto params = context.getParams();
+    return process_.setMembers(decodeNodes(params.getNodes()), decodeNodes(params.getPlaces()),
+                               decodeNodes(params.getJoining()));
+  }
+
   kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
     const uint64_t bytes = context.getParams().getBytes();
     const NodeId target(context.getParams().getTarget());
@@ -228,9 +244,8 @@ kj::Promise<std::string> VmProcess::admit(const HelloInfo& caller) {
 }
 
 std::string VmProcess::admitPeer(const HelloInfo& caller) const {
-  if (caller.node <= options_.node || caller.node >= options_.nodeCount)
+  if (caller.node <= options_.node || !peers_->expects(NodeId(caller.node)))
     return fmt::format("no node {} is expected", caller.node);
-  if (caller.nodeCount != options_.nodeCount) return "the numbers of nodes differ";
   if (caller.moduleHash != moduleHash_) return "the modules differ";
   if (!(caller.plan == plan_.plan)) return "the address plans differ";
   if (caller.view != kFirstView) return fmt::format("view {} is not the current one", caller.view);
@@ -269,7 +284,6 @@ HelloInfo VmProcess::introduction(LinkRole link) const {
   info.role = Role::Node;
   info.program = options_.program;
   info.node = options_.node;
-  info.nodeCount = options_.nodeCount;
   info.moduleHash = moduleHash_;
   info.plan = plan_.plan;
   info.view = kFirstView;
@@ -278,13 +292,14 @@ HelloInfo VmProcess::introduction(LinkRole link) const {
 }
 
 kj::Promise<void> VmProcess::callPeers() {
-  auto calls = kj::heapArrayBuilder<kj::Promise<void>>(options_.node);
-  for (uint32_t i = 0; i < options_.node; ++i) {
-    auto address = Address::parse(plan_.peers[i]);
+  kj::Vector<kj::Promise<void>> calls;
+  for (NodeId peer : members(plan_)) {
+    if (peer.value >= options_.node) break;
+    auto address = Address::parse(plan_.peers[peer.index()]);
     if (!address.ok()) return toException(address.error());
-    calls.add(callPeer(NodeId(i), *address));
+    calls.add(callPeer(peer, *address));
   }
-  return kj::joinPromises(calls.finish()).then([this] { return peers_->whenComplete(); });
+  return kj::joinPromises(calls.releaseAsArray()).then([this] { return peers_->whenComplete(); });
 }
 
 /// One connection after the other: the acceptor lets only so many callers greet at a time.
@@ -306,8 +321,8 @@ kj::Promise<void> VmProcess::callData(NodeId peer, const Address& address, LinkR
 
 kj::Promise<void> VmProcess::prepare(StartPlan plan) {
   if (hasPlan_) return toException({ErrorCode::kInvalidInput, "the program has been prepared already"});
-  if (plan.peers.size() != options_.nodeCount)
-    return toException({ErrorCode::kInvalidInput, "the numbers of nodes differ"});
+  if (plan.peers.size() <= options_.node || plan.peers[options_.node].empty())
+    return toException({ErrorCode::kInvalidInput, fmt::format("node {} is none of the program's", options_.node)});
   plan_ = std::move(plan);
   moduleHash_ = moduleHashBytes(plan_.module);
   hasPlan_ = true;
@@ -359,16 +374,28 @@ kj::Promise<void> VmProcess::prepare(StartPlan plan) {
 void VmProcess::openNet() {
   SocketNodeNetOptions netOptions;
   netOptions.self = NodeId(options_.node);
-  netOptions.nodeCount = options_.nodeCount;
+  netOptions.nodes = members(plan_);
   netOptions.view = kFirstView;
   netOptions.onPeerLost = [this](NodeId peer, std::string reason) {
     loop_.post([this, peer, reason = std::move(reason)] { onPeerLost(peer, reason); });
   };
   net_ = std::make_unique<SocketNodeNet>(messageLoop_, std::move(netOptions));
   PeerConnectionsOptions peerOptions;
-  peerOptions.nodeCount = options_.nodeCount;
+  peerOptions.nodes = members(plan_);
   peerOptions.view = kFirstView;
   peers_ = kj::heap<PeerConnections>(loop_, *net_, peerOptions);
+}
+
+kj::Promise<void> VmProcess::setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places,
+                                        std::vector<NodeId> joining) {
+  if (!hasPlan_) return toException({ErrorCode::kUnavailable, "the program has not been prepared on this node"});
+  if (std::find(nodes.begin(), nodes.end(), NodeId(options_.node)) == nodes.end() || nodes.back().value >= rt::kNodesMax)
+    return toException({ErrorCode::kInvalidInput, "members that cannot be"});
+  joining.insert(joining.end(), nodes.begin(), nodes.end());
+  peers_->setMembers(joining);
+  net_->setMembers(std::move(nodes), std::move(places));
+  programEnd_->membersChanged();
+  return kj::READY_NOW;
 }
 
 void VmProcess::onPeerLost(NodeId peer, const std::string& reason) {

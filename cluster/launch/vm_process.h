@@ -17,7 +17,6 @@ struct VmProcessOptions {
   int listenFd = kInheritedListenFd;
   std::string program;  ///< id
   uint32_t node = 0;
-  uint32_t nodeCount = 1;
   std::string keyFile;
 };
 

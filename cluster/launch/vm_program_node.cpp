@@ -200,7 +200,7 @@ class ClusterSurroundings final : public Surroundings {
 };
 
 Result<std::unique_ptr<Surroundings>> makeSurroundings(const ProgramNodeParts& parts) {
-  if (parts.plan.peers.size() == 1) return std::unique_ptr<Surroundings>(std::make_unique<AloneSurroundings>());
+  if (isAlone(parts.plan)) return std::unique_ptr<Surroundings>(std::make_unique<AloneSurroundings>());
   auto policy = parsePolicy(parts.plan.balance);
   if (!policy.ok()) return policy.error();
   NodeServicesOptions options;

@@ -63,6 +63,10 @@ void ProgramEnd::takeHint(std::span<const uint8_t> payload) {
     mainEnded_ = true;
     std::memcpy(&exitCode_, &payload[1], 4);
   }
+  askForCensus();
+}
+
+void ProgramEnd::askForCensus() {
   if (!mainEnded_ || over_) return;
   if (censusRuns_) {
     askedAgain_ = true;
@@ -71,9 +75,17 @@ void ProgramEnd::takeHint(std::span<const uint8_t> payload) {
   beginCensus();
 }
 
+void ProgramEnd::membersChanged() {
+  control_.net().post([this] {
+    ++changes_;
+    askForCensus();
+  });
+}
+
 void ProgramEnd::beginCensus() {
   censusRuns_ = true;
   askedAgain_ = false;
+  changesAtCensus_ = changes_;
   wave(ControlKind::CensusEnded, [this](uint64_t ended) {
     wave(ControlKind::CensusCreated, [this, ended](uint64_t created) { closeCensus(ended, created); });
   });
@@ -101,7 +113,7 @@ void ProgramEnd::wave(ControlKind kind, std::function<void(uint64_t)> next) {
 
 void ProgramEnd::closeCensus(uint64_t ended, uint64_t created) {
   spdlog::debug("census: {} threads created, {} ended", created, ended);
-  if (ended == created) {
+  if (ended == created && changes_ == changesAtCensus_) {
     over_ = true;
     censusRuns_ = false;
     return callbacks_.onEnd(exitCode_);

@@ -7,7 +7,8 @@
 // t; and then none can begin any more. (This is half of Mattern's four-counter method; the other half is implied by
 // growth.)
 //
-// A census begins at each end of a thread that the first node hears of once the main thread has ended.
+// A census begins at each end of a thread that the first node hears of once the main thread has ended, and when the
+// members change; one during which they change counts for nothing.
 #pragma once
 
 #include <atomic>
@@ -33,6 +34,9 @@ class ProgramEnd final : public rt::ThreadEvents {
   void threadCreated(rt::ThreadId id) override;
   void threadEnded(rt::ThreadEnd end) override;
 
+  /// The net has other members than before. Any thread.
+  void membersChanged();
+
   uint64_t created() const { return created_.load(); }
   uint64_t ended() const { return ended_.load(); }
 
@@ -41,6 +45,7 @@ class ProgramEnd final : public rt::ThreadEvents {
 
   void hint(bool mainEnded, int32_t exitCode);
   void takeHint(std::span<const uint8_t> payload);
+  void askForCensus();
   void beginCensus();
   /// Adds up the counts of all nodes and calls `next` with the sum; a node that cannot be asked ends the census.
   void wave(ControlKind kind, std::function<void(uint64_t sum)> next);
@@ -56,6 +61,8 @@ class ProgramEnd final : public rt::ThreadEvents {
   int32_t exitCode_ = 0;
   bool censusRuns_ = false;
   bool askedAgain_ = false;
+  uint64_t changes_ = 0;  ///< of the members
+  uint64_t changesAtCensus_ = 0;
   bool over_ = false;
 };
 

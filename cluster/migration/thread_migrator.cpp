@@ -31,16 +31,17 @@ ThreadMigrator::ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& rou
     : host_(host), net_(net), router_(router), self_(net.self()) {}
 
 NodeId ThreadMigrator::placeNewThread() {
-  const std::vector<NodeId> nodes = net_.nodes();
-  const size_t own = size_t(std::find(nodes.begin(), nodes.end(), self_) - nodes.begin());
-  return nodes[(own + nextPlace_.fetch_add(1)) % nodes.size()];
+  const std::vector<NodeId> places = net_.places();
+  if (places.empty()) return self_;
+  const size_t own = size_t(std::find(places.begin(), places.end(), self_) - places.begin());
+  return places[(own + nextPlace_.fetch_add(1)) % places.size()];
 }
 
 // ---------------------------------------------------------------- source
 
 void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
-  const std::vector<NodeId> nodes = net_.nodes();
-  const bool possible = target != self_ && std::find(nodes.begin(), nodes.end(), target) != nodes.end() && !closed_;
+  const std::vector<NodeId> places = net_.places();
+  const bool possible = target != self_ && std::find(places.begin(), places.end(), target) != places.end() && !closed_;
   const ThreadId id = thread->ref.id;
   // Shared, because std::function copies; one call takes the thread.
   auto transfer = std::make_shared<Transfer>(Transfer{std::move(thread), target, steadyNanos()});

@@ -41,6 +41,7 @@ class ThreadMigrator final : public rt::ThreadShipper {
   void ship(std::unique_ptr<rt::GuestThread> thread, NodeId target) override;
   /// Nodes in turn, this one first: threads that one thread starts are spread evenly.
   NodeId placeNewThread() override;
+  NodeId nextNode() override { return net_.nextPlace(); }
 
   /// From now on arriving threads are refused and none is sent away: the node is about to end.
   void close() { closed_ = true; }

@@ -174,7 +174,7 @@ void ThreadRouter::handleLocation(ByteReader& in) {
   LastSeen seen;
   seen.incarnation = in.get<uint32_t>();
   seen.node = NodeId(in.get<uint32_t>());
-  if (!in.finished() || seen.node.value >= homes_.nodeCount() || !homes_.valid(thread.object)) return;
+  if (!in.finished() || seen.node.value >= homes_.nodesMax() || !homes_.valid(thread.object)) return;
   // The object may have moved on, or be about to arrive: then what arrives with it is older than this.
   const BlockHome home = homes_.at(thread.object);
   if (home.node == self_ || home.state == HomeState::Incoming)

@@ -86,7 +86,6 @@ Words encodeBody(const HelloInfo& info, const Nonce& nonce) {
   body.setRole(schema::Role(info.role));
   body.setProgram(info.program);
   body.setNode(info.node);
-  body.setNodeCount(info.nodeCount);
   body.setModuleHash(dataOf(info.moduleHash));
   auto plan = body.initPlan();
   plan.setBase(info.plan.base);
@@ -123,7 +122,6 @@ ReceivedHello decodeHello(kj::ArrayPtr<const capnp::word> words, const ClusterKe
   result.info.role = Role(body.getRole());
   result.info.program = body.getProgram().cStr();
   result.info.node = body.getNode();
-  result.info.nodeCount = body.getNodeCount();
   auto hash = body.getModuleHash();
   result.info.moduleHash.assign(hash.begin(), hash.end());
   auto plan = body.getPlan();

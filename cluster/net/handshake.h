@@ -23,7 +23,6 @@ struct HelloInfo {
   Role role = Role::Command;
   std::string program;
   uint32_t node = 0;
-  uint32_t nodeCount = 0;
   std::vector<uint8_t> moduleHash;
   rt::AddressPlan plan;
   uint64_t view = 0;

@@ -49,6 +49,10 @@ class NodeNet {
   virtual NodeId self() const = 0;
   /// All nodes of the program's current view, self included, ascending.
   virtual std::vector<NodeId> nodes() const = 0;
+  /// Those of them to which threads and blocks may go: all but the ones that are about to leave or have only just come.
+  virtual std::vector<NodeId> places() const { return nodes(); }
+  /// The place after this node's, in a circle; this node if there is no other.
+  NodeId nextPlace() const;
 
   /// Sends a request; `done` runs once on the I/O thread with the reply, or with an error if the peer is lost or
   /// refuses. Callable from any thread; never blocks. No order is kept between two requests. A message to oneself is

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <kj/debug.h>
 
+#include <algorithm>
+
 #include "cluster/net/error_bridge.h"
 
 namespace jvmc::cluster {
@@ -21,9 +23,19 @@ class PeerConnections::Link final : public schema::NodeLink::Server {
 };
 
 PeerConnections::PeerConnections(IoLoop& loop, SocketNodeNet& net, PeerConnectionsOptions options)
-    : loop_(loop), net_(net), options_(options) {}
+    : loop_(loop), net_(net), options_(std::move(options)) {
+  setMembers(options_.nodes);
+}
 
 PeerConnections::~PeerConnections() noexcept(false) = default;
+
+void PeerConnections::setMembers(std::span<const NodeId> nodes) {
+  const auto isMember = [&](uint32_t id) { return std::find(nodes.begin(), nodes.end(), NodeId(id)) != nodes.end(); };
+  std::erase_if(peers_, [&](const auto& peer) { return !isMember(peer.first); });
+  for (NodeId node : nodes)
+    if (node != net_.self()) peers_.try_emplace(node.value);
+  wakeIfComplete();
+}
 
 schema::NodeLink::Client PeerConnections::ownLink() {
   return kj::heap<Link>(options_.view);
@@ -35,7 +47,7 @@ bool PeerConnections::has(NodeId peer, LinkRole role) const {
 }
 
 void PeerConnections::addControl(NodeId peer, kj::Own<RpcConnection> connection) {
-  if (has(peer, LinkRole::Control)) return;
+  if (!expects(peer) || has(peer, LinkRole::Control)) return;
   auto link = connection->peer().castAs<schema::NodeLink>();
   auto watch =
       connection->onDisconnect()
@@ -54,7 +66,7 @@ void PeerConnections::addControl(NodeId peer, kj::Own<RpcConnection> connection)
 
 void PeerConnections::addData(NodeId peer, DataLink kind, kj::Own<kj::AsyncIoStream> stream) {
   const LinkRole role = kind == DataLink::Small ? LinkRole::Small : LinkRole::Bulk;
-  if (has(peer, role)) return;
+  if (!expects(peer) || has(peer, role)) return;
   const int own = fcntl(KJ_ASSERT_NONNULL(stream->getFd()), F_DUPFD_CLOEXEC, 0);  // KJ closes its own with the stream
   if (own < 0) return net_.losePeer(peer, "no file descriptor is left");
   stream = nullptr;
@@ -64,13 +76,16 @@ void PeerConnections::addData(NodeId peer, DataLink kind, kj::Own<kj::AsyncIoStr
 
 void PeerConnections::noteLink(NodeId peer, LinkRole role) {
   peers_[peer.value].links[size_t(role)] = true;
+  wakeIfComplete();
+}
+
+void PeerConnections::wakeIfComplete() {
   if (!complete()) return;
   for (auto& fulfiller : awaitingComplete_) fulfiller->fulfill();
   awaitingComplete_.clear();
 }
 
 bool PeerConnections::complete() const {
-  if (peers_.size() + 1 < options_.nodeCount) return false;
   for (const auto& [id, peer] : peers_)
     for (const bool link : peer.links)
       if (!link) return false;

@@ -10,6 +10,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "cluster/net/rpc_connection.h"
@@ -19,7 +20,7 @@
 namespace jvmc::cluster {
 
 struct PeerConnectionsOptions {
-  uint32_t nodeCount = 1;
+  std::vector<NodeId> nodes;  ///< at first; may name this one
   uint64_t view = 1;
   int64_t heartbeatNanos = 1'000'000'000;  ///< between two heartbeats
   int64_t silenceNanos = 20'000'000'000;   ///< a peer that has not answered for so long is lost
@@ -37,7 +38,10 @@ class PeerConnections {
   void addControl(NodeId peer, kj::Own<RpcConnection> connection);
   void addData(NodeId peer, DataLink kind, kj::Own<kj::AsyncIoStream> stream);
   bool has(NodeId peer, LinkRole role) const;
-  /// Completes when all connections to all peers of the view are there.
+  /// The members from now on. Connections to others close, without anybody being lost.
+  void setMembers(std::span<const NodeId> nodes);
+  bool expects(NodeId peer) const { return peers_.contains(peer.value); }
+  /// Completes when all connections to all members are there.
   kj::Promise<void> whenComplete();
 
  private:
@@ -50,13 +54,14 @@ class PeerConnections {
   class Link;
 
   void noteLink(NodeId peer, LinkRole role);
+  void wakeIfComplete();
   bool complete() const;
   kj::Promise<void> heartbeats(schema::NodeLink::Client link);
 
   IoLoop& loop_;
   SocketNodeNet& net_;
   const PeerConnectionsOptions options_;
-  std::map<uint32_t, Peer> peers_;
+  std::map<uint32_t, Peer> peers_;  // all members but this one
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> awaitingComplete_;
 };
 

@@ -134,6 +134,11 @@ void PeerExchange::answer(Channel channel, uint64_t id, Result<Bytes> result) {
 
 // ---------------------------------------------------------------- questions
 
+size_t PeerExchange::unanswered() const {
+  std::lock_guard lock(mutex_);
+  return questions_.size() - freeQuestions_.size();
+}
+
 uint64_t PeerExchange::addQuestionLocked(Done done, size_t cost) {
   if (freeQuestions_.empty()) {
     freeQuestions_.push_back(uint32_t(questions_.size()));

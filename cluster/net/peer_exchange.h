@@ -46,6 +46,8 @@ class PeerExchange final : private LinkOwner {
   /// Answers a request of the peer. Dropped if the peer is gone.
   void answer(Channel channel, uint64_t id, Result<Bytes> result);
   NetStats stats() const;
+  /// Requests of ours without an answer.
+  size_t unanswered() const;
 
   // -- on the loop
   /// Takes `fd`. False (and the socket is closed) if there is such a link already or the exchange has ended.
@@ -87,7 +89,7 @@ class PeerExchange final : private LinkOwner {
   std::array<std::atomic<MessageLink*>, kDataLinks> links_{};
   std::array<Counters, kChannels> counters_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::vector<Question> questions_;
   std::vector<uint32_t> freeQuestions_;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "ir/support/check.h"
 
 namespace jvmc::cluster {
@@ -79,12 +81,11 @@ SocketNodeNet::SocketNodeNet(MessageLoop& loop, SocketNodeNetOptions options)
       options_(std::move(options)),
       ignoring_(std::make_shared<IgnoringResponder>()),
       alive_(std::make_shared<bool>(true)) {
-  for (uint32_t i = 0; i < options_.nodeCount; ++i) {
-    const NodeId peer(i);
-    ExchangeOwner& owner = *this;
-    peers_.push_back(peer == options_.self ? nullptr
-                                           : std::make_shared<PeerExchange>(loop, peer, options_.view, owner));
-  }
+  // For all that may ever join: whoever sends needs no lock to find one.
+  ExchangeOwner& owner = *this;
+  for (NodeId peer(0); peer.value < rt::kNodesMax; ++peer.value)
+    if (peer != options_.self) peers_[peer.index()] = std::make_shared<PeerExchange>(loop, peer, options_.view, owner);
+  nodes_ = places_ = options_.nodes;
 }
 
 SocketNodeNet::~SocketNodeNet() {
@@ -101,9 +102,33 @@ void SocketNodeNet::close() {
 }
 
 std::vector<NodeId> SocketNodeNet::nodes() const {
-  std::vector<NodeId> all;
-  for (uint32_t i = 0; i < options_.nodeCount; ++i) all.emplace_back(i);
-  return all;
+  std::lock_guard lock(membersMutex_);
+  return nodes_;
+}
+
+std::vector<NodeId> SocketNodeNet::places() const {
+  std::lock_guard lock(membersMutex_);
+  return places_;
+}
+
+void SocketNodeNet::setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places) {
+  std::vector<NodeId> gone;
+  {
+    std::lock_guard lock(membersMutex_);
+    std::set_difference(nodes_.begin(), nodes_.end(), nodes.begin(), nodes.end(), std::back_inserter(gone));
+    nodes_ = std::move(nodes);
+    places_ = std::move(places);
+  }
+  loop_.runSync([&] {
+    for (NodeId peer : gone)
+      if (PeerExchange* exchange = peerOf(peer))
+        exchange->end({ErrorCode::kUnavailable, fmt::format("node {} has left", peer.value)});
+  });
+}
+
+size_t SocketNodeNet::unanswered(NodeId peer) const {
+  const PeerExchange* exchange = peerOf(peer);
+  return exchange ? exchange->unanswered() : 0;
 }
 
 NetStats SocketNodeNet::stats() const {

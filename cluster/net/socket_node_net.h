@@ -27,7 +27,7 @@ namespace jvmc::cluster {
 
 struct SocketNodeNetOptions {
   NodeId self{0};
-  uint32_t nodeCount = 1;
+  std::vector<NodeId> nodes{NodeId(0)};                        ///< at first; ascending, `self` included
   uint64_t view = 1;                                           ///< number of the view these nodes form
   std::function<void(NodeId, std::string reason)> onPeerLost;  ///< on the I/O thread, once for each peer
 };
@@ -41,6 +41,7 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
 
   NodeId self() const override { return options_.self; }
   std::vector<NodeId> nodes() const override;
+  std::vector<NodeId> places() const override;
   void request(NodeId to, Channel channel, Bytes payload, std::function<void(Result<Bytes>)> done) override;
   void notify(NodeId to, Channel channel, Bytes payload) override;
   void setHandler(Channel channel, Handler handler) override;
@@ -53,6 +54,11 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   void addLink(NodeId peer, DataLink kind, int fd);
   /// Does nothing if the peer is lost already.
   void losePeer(NodeId peer, std::string reason);
+  /// The members from now on, and those of them to which threads and blocks may go, both ascending. Connections to nodes
+  /// that are no members any more close, without these counting as lost.
+  void setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places);
+  /// Requests to the peer that it has not answered.
+  size_t unanswered(NodeId peer) const;
   /// Closes all connections; no peer counts as lost by that. Requests without an answer fail.
   void close();
 
@@ -72,8 +78,11 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
 
   MessageLoop& loop_;
   const SocketNodeNetOptions options_;
-  std::vector<std::shared_ptr<PeerExchange>> peers_;  // by node; none for this one
+  std::array<std::shared_ptr<PeerExchange>, rt::kNodesMax> peers_;  // by node; none for this one
   const std::shared_ptr<Responder> ignoring_;         // for notifications
+
+  mutable std::mutex membersMutex_;
+  std::vector<NodeId> nodes_, places_;  // guarded by membersMutex_
 
   std::mutex handlersMutex_;
   std::array<Handler, kChannels> handlers_;  // guarded by handlersMutex_

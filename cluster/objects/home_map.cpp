@@ -15,8 +15,8 @@ BlockHome unpack(uint64_t word) {
 
 }  // namespace
 
-HomeMap::HomeMap(const rt::AddressPlan& plan, uint32_t nodeCount)
-    : plan_(plan), nodeCount_(nodeCount), regions_(std::make_unique<std::atomic<Entry*>[]>(plan.regionCount)) {}
+HomeMap::HomeMap(const rt::AddressPlan& plan, uint32_t nodesMax)
+    : plan_(plan), nodesMax_(nodesMax), regions_(std::make_unique<std::atomic<Entry*>[]>(plan.regionCount)) {}
 
 HomeMap::~HomeMap() {
   for (uint32_t i = 0; i < plan_.regionCount; ++i) delete[] regions_[i].load();
@@ -50,7 +50,7 @@ void HomeMap::set(uint64_t address, BlockHome home) {
 }
 
 bool HomeMap::learn(ObjectRef object, BlockHome whereabouts, BlockHome asked) {
-  if (whereabouts.moves <= asked.moves || whereabouts.node.value >= nodeCount_) return false;
+  if (whereabouts.moves <= asked.moves || whereabouts.node.value >= nodesMax_) return false;
   Entry& entry = make(object);
   for (uint64_t word = entry.load();;) {
     const BlockHome known = word != 0 ? unpack(word) : BlockHome{};

@@ -1,6 +1,7 @@
 // Which node is home of an address: the only place that knows.
 //
-// At first homes are dealt out by region: region r belongs to node r mod N. Region 0 (the statics objects) is thereby
+// At first homes are dealt out by region: region r belongs to node r mod N, whether there is such a node or not; N is the
+// number of ids there can be (rt::kNodesMax), so nothing changes when a node joins. Region 0 (the statics objects) is thereby
 // the first node's. No message is needed to lease a region, so an allocating thread never waits for the network.
 //
 // Blocks move (block_mover.h). What this node knows of a moved block is a belief: who was its home after how many
@@ -38,7 +39,7 @@ struct BlockHome {
 /// Thread-safe; look-ups take no lock.
 class HomeMap {
  public:
-  HomeMap(const rt::AddressPlan& plan, uint32_t nodeCount);
+  HomeMap(const rt::AddressPlan& plan, uint32_t nodesMax);
   ~HomeMap();
   HomeMap(const HomeMap&) = delete;
 
@@ -64,9 +65,9 @@ class HomeMap {
   /// nothing is going on here. False if that is nonsense: it must know of a younger home than we asked for.
   bool learn(ObjectRef object, BlockHome whereabouts, BlockHome asked);
 
-  NodeId ownerOf(uint32_t region) const { return NodeId(region % nodeCount_); }
+  NodeId ownerOf(uint32_t region) const { return NodeId(region % nodesMax_); }
   const rt::AddressPlan& plan() const { return plan_; }
-  uint32_t nodeCount() const { return nodeCount_; }
+  uint32_t nodesMax() const { return nodesMax_; }
 
  private:
   using Entry = std::atomic<uint64_t>;  ///< 0: as dealt
@@ -75,7 +76,7 @@ class HomeMap {
   Entry& make(uint64_t address);
 
   rt::AddressPlan plan_;
-  uint32_t nodeCount_;
+  uint32_t nodesMax_;
   std::unique_ptr<std::atomic<Entry*>[]> regions_;  ///< an entry a block, once one of the region's blocks has moved
 };
 
@@ -85,7 +86,7 @@ class DealtRegions final : public rt::RegionSource {
   DealtRegions(const HomeMap& homes, NodeId self) : homes_(homes), next_(self.value) {}
 
   std::optional<uint32_t> lease() override {
-    const uint32_t region = next_.fetch_add(homes_.nodeCount());
+    const uint32_t region = next_.fetch_add(homes_.nodesMax());
     if (region >= homes_.plan().regionCount) return std::nullopt;
     return region;
   }

@@ -50,6 +50,9 @@ interface Control {
   moveBlocks @6 (program :Text, source :UInt32, target :UInt32, bytes :UInt64) -> (moved :Launch.BlocksMoved);
   # A report of each node that answers (VmProcess.inspect).
   inspect @7 (program :Text, classes :UInt32, collect :Bool) -> (reports :List(Text));
+  # Starts a node more for a running program; returns when it takes threads. `agent`: address of the one that is to start
+  # it; empty: the launcher chooses.
+  grow @8 (program :Text, agent :Text) -> (node :UInt32);
 }
 
 interface VmHandle {
@@ -61,7 +64,7 @@ interface Registration {}
 
 interface Agent extends(Control) {
   join @0 (address :Text) -> (agents :List(Text));
-  startVm @1 (program :Text, node :UInt32, nodeCount :UInt32) -> (vm :VmHandle, address :Text, pid :UInt32);
+  startVm @1 (program :Text, node :UInt32) -> (vm :VmHandle, address :Text, pid :UInt32);
   # Lists a program here: its launcher answers for it.
   enlist @2 (program :Text, control :Control) -> (registration :Registration);
   # Programs registered at this agent itself, for other agents.

@@ -49,11 +49,10 @@ struct HelloBody {
   role @1 :Role;
   program @2 :Text;       # id of the program; empty when talking to an agent
   node @3 :UInt32;        # role node: the caller's id in the program
-  nodeCount @4 :UInt32;   # role node: must agree
-  moduleHash @5 :Data;    # role node: must agree; XXH3-128 of the module's bytes
-  plan @6 :AddressPlan;   # role node: must agree
-  view @7 :UInt64;        # role node: number of the caller's view
-  link @8 :LinkRole;      # role node: what this connection is for
+  moduleHash @4 :Data;    # role node: must agree; XXH3-128 of the module's bytes
+  plan @5 :AddressPlan;   # role node: must agree
+  view @6 :UInt64;        # role node: number of the caller's view
+  link @7 :LinkRole;      # role node: what this connection is for
 }
 
 enum LinkRole {

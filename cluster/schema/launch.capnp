@@ -16,7 +16,7 @@
 # which the launcher carries out; or the launcher is told to stop. The launcher then calls `finish` on every node, collects
 # the statistics, and closes the connections.
 #
-# Ids. `program` is made by the launcher, random, and never used again. Thread ids are counter * nodeCount + node + 1.
+# Ids. `program` is made by the launcher, random, and never used again. Thread ids are counter * 64 + node + 1.
 # Region numbers are leased by the first node and never given back.
 #
 # Disconnect. A launcher that is lost ends the program: its VM processes exit. A VM process that is lost ends the program
@@ -29,7 +29,7 @@ $Cxx.namespace("jvmc::cluster::schema");
 
 struct StartRequest {
   module @0 :Data;              # a binary module (.irm)
-  peers @1 :List(Text);         # address of each node, by id: "unix:PATH" or "HOST:PORT"
+  peers @1 :List(Text);         # address of each node, by id: "unix:PATH" or "HOST:PORT"; empty: none has this id (any more)
   arguments @2 :List(Data);
   mode @3 :Text;                # interp, jit, auto
   workers @4 :UInt32;
@@ -43,6 +43,7 @@ struct StartRequest {
   blocksEvery @12 :UInt64;
   countBarriers @13 :UInt64;
   passSeed @14 :UInt64;         # non-zero: random subsets of passes, another one on each node
+  elastic @15 :Bool;            # nodes may join later, also if there is only one now
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer
@@ -107,6 +108,9 @@ interface VmProcess {
   # What lies here and what it has cost so far: a JSON object, members as in --stats and `homed`. `classes`: how many of
   # them to list, those with most bytes; `collect`: collect garbage first.
   inspect @7 (classes :UInt32, collect :Bool) -> (report :Text);
+  # The members from now on, and those of them to which threads and blocks may go. `joining` may call, but are no members
+  # yet. Connections to all others close.
+  setMembers @8 (nodes :List(UInt32), places :List(UInt32), joining :List(UInt32)) -> ();
 }
 
 interface Launcher {

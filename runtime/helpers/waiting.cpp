@@ -83,7 +83,7 @@ bool zealIsDue(ThreadContext& ctx) {
   Vm& vm = *ctx.vm;
   // With both, every move is a capture as well.
   if (vm.options().zeal.migrateEvery != 0 && vm.shipper() != nullptr && !thread.pinned) {
-    thread.migrateTarget = NodeId((vm.options().node.value + 1) % vm.options().nodeCount);
+    thread.migrateTarget = vm.shipper()->nextNode();
     thread.captureReason = CaptureReason::Migrate;
     return true;
   }

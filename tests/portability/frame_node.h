@@ -20,7 +20,6 @@ class FrameNode final : private rt::ThreadShipper, private rt::ThreadEvents {
   /// With zeal migrate:K the thread leaves at about its K-th poll.
   FrameNode(const ir::Module& module, rt::VmOptions options, rt::MakeCodeProvider makeCode) : regions_(kPlan) {
     options.plan = kPlan;
-    options.nodeCount = 2;  // somewhere to go to
     options.heap.limitBytes = 64u << 20;
     vm_ = rt::Vm::create(module, std::move(options), std::move(makeCode), [this](rt::Vm& vm) {
       space_ = std::make_unique<rt::LocalObjectSpace>(vm.layout(), vm.scheduler(), vm.scheduler().timers(), vm.clock());
@@ -56,6 +55,7 @@ class FrameNode final : private rt::ThreadShipper, private rt::ThreadEvents {
     changed_.notify_all();
   }
   rt::NodeId placeNewThread() override { return {}; }
+  rt::NodeId nextNode() override { return rt::NodeId(1); }
   void threadCreated(rt::ThreadId) override {}
   void threadEnded(rt::ThreadEnd end) override {
     std::scoped_lock lock(mutex_);

@@ -17,7 +17,6 @@ int runMain(int argc, char** argv) {
   bool jsonLog = false;
   app.add_option("--program", options.program, "Id of the program")->required();
   app.add_option("--node", options.node, "Number of this node")->required();
-  app.add_option("--nodes", options.nodeCount, "Nodes of the program")->required();
   app.add_option("--key-file", options.keyFile, "Key that its callers must know")->required();
   app.add_option("--log", logLevel, "Level of log lines");
   app.add_flag("--json-log", jsonLog, "Log lines as JSON objects");

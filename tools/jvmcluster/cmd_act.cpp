@@ -1,4 +1,4 @@
-// jvmcluster migrate, stop: commands that change a running program.
+// jvmcluster migrate, grow, stop: commands that change a running program.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -20,6 +20,7 @@ struct ActOptions : ClusterOptions {
   std::string thread;  ///< id or name
   uint32_t node = 0;
   std::string blocks;  ///< a size: move blocks, and `thread` is the node they leave
+  std::string agent;   ///< address
   bool dryRun = false;
 };
 
@@ -124,6 +125,20 @@ int migrate(const CommonOptions& common, const ActOptions& options) {
   return kOk;
 }
 
+int grow(const CommonOptions& common, const ActOptions& options) {
+  auto clusters = Clusters::open(options);
+  if (!clusters.ok()) return fail(common, clusters.error());
+  auto program = clusters->program(options.program);
+  if (!program.ok()) return fail(common, program.error());
+  const auto begun = std::chrono::steady_clock::now();
+  auto node = program->client->grow(program->view.id, options.agent);
+  if (!node.ok()) return fail(common, node.error());
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begun;
+  printDone(options, {{"program", program->view.id}, {"node", *node}, {"millis", took.count()}},
+            fmt::format("node {} has joined program {} ({:.0f} ms)", *node, program->view.id, took.count()));
+  return kOk;
+}
+
 int stop(const CommonOptions& common, const ActOptions& options) {
   auto clusters = Clusters::open(options);
   if (!clusters.ok()) return fail(common, clusters.error());
@@ -163,6 +178,19 @@ void addMigrate(CLI::App& app, CommonOptions& common, Action& action) {
       "Examples:\n  jvmcluster migrate 7 1\n  jvmcluster migrate worker-3 0 --program 3fa9 --json\n"
       "  jvmcluster migrate --blocks 64M 0 2");
   command->callback([&common, options, &action] { action = [&common, options] { return migrate(common, *options); }; });
+}
+
+void addGrow(CLI::App& app, CommonOptions& common, Action& action) {
+  auto options = std::make_shared<ActOptions>();
+  CLI::App* command = app.add_subcommand("grow", "Add a node to a running program");
+  options->addTo(*command);
+  command->add_option("PROGRAM", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
+  command->add_option("--agent", options->agent,
+                      "Address of the agent that is to run it (default: the one with fewest VM processes)");
+  command->footer(
+      "Examples:\n  jvmcluster grow\n  jvmcluster grow 3fa9 --cluster 127.0.0.1:7000 --agent 127.0.0.1:7002\n"
+      "Returns when the node takes threads. A program that was started on one node must have been given --elastic.");
+  command->callback([&common, options, &action] { action = [&common, options] { return grow(common, *options); }; });
 }
 
 void addStop(CLI::App& app, CommonOptions& common, Action& action) {

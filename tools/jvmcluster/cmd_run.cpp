@@ -24,6 +24,7 @@ namespace {
 struct RunOptions {
   uint32_t nodes = 0;
   uint32_t workers = 0;
+  bool elastic = false;
   std::string mode = "auto";
   std::string balance = "threshold";
   std::string zeal;
@@ -58,6 +59,7 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.plan.mode = *rt::parseMode(options.mode);
   launch.plan.workers = options.workers ? options.workers : defaultWorkers(options.cluster.empty() ? options.nodes : 1);
   launch.plan.balance = options.balance;
+  launch.plan.elastic = options.elastic;
   launch.plan.heapBytes = options.heap.empty() ? 0 : *rt::parseSize(options.heap);
   launch.plan.zeal = *rt::parseZeal(options.zeal);
   launch.plan.passSeed = options.passSeed;
@@ -118,7 +120,9 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
   addCommon(*command, common);
   command->add_option("--nodes", options->nodes, "VM processes (default: 1; with --cluster one for each agent)")
       ->envname("JVMC_NODES")
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(1, int(rt::kNodesMax)));
+  command->add_flag("--elastic", options->elastic, "Nodes may join later even if the program starts on one (see grow)")
+      ->envname("JVMC_ELASTIC");
   command->add_option("--workers", options->workers, "Worker threads of each node (default: the cores, shared out)")
       ->envname("JVMC_WORKERS")
       ->check(CLI::Range(1, 1024));

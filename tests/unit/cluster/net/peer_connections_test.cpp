@@ -14,7 +14,7 @@ using Side = capnp::rpc::twoparty::Side;
 
 struct ConnectedNode {
   explicit ConnectedNode(uint32_t id, PeerConnectionsOptions options = {}) : node(id, 2) {
-    options.nodeCount = 2;
+    options.nodes = {NodeId(0), NodeId(1)};
     io.startThread();
     io.runSync([&] { peers = kj::heap<PeerConnections>(io, *node.net, options); });
   }

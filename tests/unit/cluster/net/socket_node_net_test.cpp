@@ -202,7 +202,7 @@ TEST_F(SocketNodeNetTest, AMessageOfAnOlderViewIsRefused) {
   SocketNode old(0, 2);
   SocketNodeNetOptions options;
   options.self = NodeId(1);
-  options.nodeCount = 2;
+  options.nodes = {NodeId(0), NodeId(1)};
   options.view = 2;
   MessageLoop loop;
   loop.start();

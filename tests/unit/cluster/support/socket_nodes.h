@@ -25,7 +25,8 @@ struct SocketNode {
     loop.start();
     SocketNodeNetOptions options;
     options.self = NodeId(id);
-    options.nodeCount = count;
+    options.nodes.clear();
+    for (uint32_t i = 0; i < count; ++i) options.nodes.emplace_back(i);
     options.onPeerLost = [this](NodeId peer, std::string why) {
       reason = std::move(why);
       lastLost = peer.value;

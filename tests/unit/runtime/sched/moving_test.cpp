@@ -40,6 +40,7 @@ class FakeNetwork final : public ThreadShipper, public ThreadPost {
     later([this, moved, target] { EXPECT_TRUE(vms_[target.value]->scheduler().adopt(std::move(*moved))); });
   }
   NodeId placeNewThread() override { return {}; }
+  NodeId nextNode() override { return NodeId(1); }
 
   void send(const ThreadRef& to, const ThreadMail& mail) override {
     later([this, to, mail] {

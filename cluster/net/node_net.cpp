@@ -1,0 +1,14 @@
+#include "cluster/net/node_net.h"
+
+#include <algorithm>
+
+namespace jvmc::cluster {
+
+NodeId NodeNet::nextPlace() const {
+  const std::vector<NodeId> all = places();
+  const auto next = std::upper_bound(all.begin(), all.end(), self());
+  if (next != all.end()) return *next;
+  return all.empty() ? self() : all.front();
+}
+
+}  // namespace jvmc::cluster
