@@ -186,6 +186,14 @@ BlockMover& NodeServices::mover() {
   return parts_->attached->space.mover();
 }
 
+HomeMap& NodeServices::homes() {
+  return parts_->attached->homes;
+}
+
+size_t NodeServices::threadsOnTheirWay() const {
+  return parts_->attached->migrator.onTheirWay();
+}
+
 std::string NodeServices::describe() {
   std::string lines = parts_->attached->space.describe();
   const std::string refusal = parts_->attached->migrator.lastRefusal();

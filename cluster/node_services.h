@@ -53,6 +53,8 @@ class NodeServices {
   std::vector<std::string> threadsInTransit() const;
   const Balancer& balancer() const;
   BlockMover& mover();
+  HomeMap& homes();
+  size_t threadsOnTheirWay() const;
   /// A few lines for `inspect`.
   std::string describe();
 

@@ -63,7 +63,9 @@ void Balancer::decideNow() {
   rounds_++;
   BalanceDecision decision = decide(options_, snapshot, history_);
   history_ = std::move(decision.history);
+  const std::vector<NodeId> places = control_.net().places();
   for (Move& move : decision.moves) {
+    if (std::find(places.begin(), places.end(), move.to) == places.end()) continue;
     rt::ThreadMail mail{};
     mail.kind = rt::ThreadMail::Kind::Migrate;
     mail.target = move.to;

@@ -234,6 +234,20 @@ class Agent::Server final : public schema::Agent::Server {
         });
   }
 
+  kj::Promise<void> drain(DrainContext context) override {
+    auto params = context.getParams();
+    return agent_.controlOf(params.getProgram().cStr())
+        .then([context, node = params.getNode(), begin = params.getBegin(),
+               deadline = params.getDeadlineNanos()](schema::Control::Client control) mutable {
+          auto request = control.drainRequest();
+          request.setNode(node);
+          request.setBegin(begin);
+          request.setDeadlineNanos(deadline);
+          return request.send().then(
+              [context](auto response) mutable { context.getResults().setDrain(response.getDrain()); });
+        });
+  }
+
   kj::Promise<void> stop(StopContext context) override {
     return agent_.controlOf(context.getParams().getProgram().cStr())
         .then([context](schema::Control::Client control) mutable {

@@ -99,6 +99,16 @@ class RpcControlClient final : public ControlClient {
       return request.send().then([](auto r) { return uint32_t(r.getNode()); });
     });
   }
+  Result<DrainView> drain(const std::string& program, uint32_t node, bool begin, int64_t deadlineNanos) override {
+    return wait<DrainView>([&] {
+      auto request = control().drainRequest();
+      request.setProgram(program);
+      request.setNode(node);
+      request.setBegin(begin);
+      request.setDeadlineNanos(deadlineNanos);
+      return request.send().then([](auto r) { return decode(r.getDrain()); });
+    });
+  }
   Result<std::string> stop(const std::string& program) override {
     return wait<std::string>([&] {
       auto request = control().stopRequest();

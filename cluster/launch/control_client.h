@@ -32,6 +32,8 @@ class ControlClient {
   /// Starts a node more for a running program; its number, once it takes threads. `agent`: the one that is to start it;
   /// empty: any.
   virtual Result<uint32_t> grow(const std::string& program, const std::string& agent) = 0;
+  /// Tells a node to leave, if `begin`; says how far it is. `deadlineNanos`: then it stays; 0: none.
+  virtual Result<DrainView> drain(const std::string& program, uint32_t node, bool begin, int64_t deadlineNanos) = 0;
   /// The id of the program that was stopped.
   virtual Result<std::string> stop(const std::string& program) = 0;
 };

@@ -70,6 +70,7 @@ OutsideLink::OutsideLink(IoLoop& loop, schema::Launcher::Client launcher, Delive
     : loop_(loop), launcher_(kj::mv(launcher)), deliver_(std::move(deliver)), dropEvery_(dropEvery) {}
 
 void OutsideLink::call(rt::OutsideCall call) {
+  ++pending_;
   loop_.post([this, attempt = std::make_shared<Attempt>(Attempt{std::move(call)})] {
     attempt->mayDropRequest = dropsNext(requests_);
     attempt->mayDropAnswer = dropsNext(answers_);
@@ -85,14 +86,18 @@ void OutsideLink::send(std::shared_ptr<Attempt> attempt) {
   loop_.detach(request.send().then(
       [this, attempt](auto response) {
         if (std::exchange(attempt->mayDropAnswer, false)) return send(attempt);
-        deliver_(attempt->call.thread, attempt->call.ticket, decode(response.getResult()));
+        deliver(*attempt, decode(response.getResult()));
       },
       [this, attempt](kj::Exception&& exception) {
         // Without the launcher the program is over; any other failure is the guest's to handle.
         if (exception.getType() == kj::Exception::Type::DISCONNECTED) return;
-        deliver_(attempt->call.thread, attempt->call.ticket,
-                 {rt::OutsideResult::Kind::IoError, 0, plainText(exception)});
+        deliver(*attempt, {rt::OutsideResult::Kind::IoError, 0, plainText(exception)});
       }));
+}
+
+void OutsideLink::deliver(const Attempt& attempt, rt::OutsideResult result) {
+  deliver_(attempt.call.thread, attempt.call.ticket, std::move(result));
+  --pending_;
 }
 
 }  // namespace jvmc::cluster

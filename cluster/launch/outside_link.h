@@ -28,6 +28,8 @@ class OutsideLink final : public rt::OutsideWorld {
 
   /// Any thread.
   void call(rt::OutsideCall call) override;
+  /// Calls whose answers have not been handed over. Any thread.
+  size_t pending() const { return pending_; }
 
  private:
   static constexpr int64_t kRepeatNanos = 1'000'000;
@@ -38,6 +40,7 @@ class OutsideLink final : public rt::OutsideWorld {
     bool mayDropRequest = false, mayDropAnswer = false;
   };
   void send(std::shared_ptr<Attempt> attempt);
+  void deliver(const Attempt& attempt, rt::OutsideResult result);
   bool dropsNext(uint64_t& counter) { return dropEvery_ > 0 && ++counter % dropEvery_ == 0; }
 
   IoLoop& loop_;
@@ -45,6 +48,7 @@ class OutsideLink final : public rt::OutsideWorld {
   Deliver deliver_;
   uint64_t dropEvery_;
   uint64_t requests_ = 0, answers_ = 0;  // on the loop only
+  std::atomic<size_t> pending_{0};
 };
 
 }  // namespace jvmc::cluster

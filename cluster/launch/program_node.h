@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,12 @@ class ProgramNode {
   /// Moves at most `bytes` of blocks homed here to `target`; `done` runs once, on any thread, unless the program ends
   /// before.
   virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
+  /// Asks all threads here to move to other places, those that are pinned too. What is left here, or on its way from or
+  /// to here.
+  virtual LeftView evacuate() = 0;
+  /// Any thread: where the blocks are that have moved, as this node knows (HomeMap::beliefs); and believes another's.
+  virtual std::vector<uint8_t> homes() = 0;
+  virtual bool takeOverHomes(std::span<const uint8_t> homes) = 0;
   /// I/O loop: the launcher's answer to a thread's outside call.
   virtual void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) = 0;
 };

@@ -19,6 +19,8 @@ namespace {
 constexpr auto kFinishTime = 5 * kj::SECONDS;        // for a node to stop its threads and report
 constexpr auto kCommandTime = 5 * kj::SECONDS;       // for a node to answer a question
 constexpr auto kInspectTime = 12 * kj::SECONDS;      // for one that counts its objects, or collects first
+constexpr uint64_t kDrainBytes = 8 << 20;            // moved to one node before it is the next one's turn
+constexpr auto kDrainPause = 2 * kj::MILLISECONDS;   // between two looks at a node that is to leave
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 
 /// The promise, or nothing if it fails or takes too long.
@@ -67,6 +69,11 @@ class ProgramRun::LauncherServer final : public schema::Launcher::Server {
   kj::Promise<void> peerLost(PeerLostContext context) override {
     uint32_t lost = context.getParams().getNode();
     std::string reason = context.getParams().getReason().cStr();
+    if (run_.nodes_[node_].state == Node::State::Gone) return kj::READY_NOW;
+    if (run_.state_ == "running" && run_.nodes_[node_].state == Node::State::Joining) {
+      run_.nodes_[node_].lost = true;  // it cannot become a member
+      return kj::READY_NOW;
+    }
     spdlog::debug("node {} has lost node {}: {}", node_, lost, reason);
     if (lost >= run_.nodes_.size() || run_.ended_ == nullptr) return kj::READY_NOW;
     // If the process has died, its own end says more; give that a moment.
@@ -205,7 +212,7 @@ kj::Promise<RunOutcome> ProgramRun::finishAll() {
 }
 
 kj::Promise<void> ProgramRun::finish(uint32_t node) {
-  if (nodes_[node].lost || nodes_[node].vm == nullptr) return kj::READY_NOW;
+  if (nodes_[node].lost || nodes_[node].vm == nullptr || !outcome_.stats[node].empty()) return kj::READY_NOW;
   return orNothing(loop_.timer(), kFinishTime, vm(node).finishRequest().send().then([](auto response) {
            return std::string(response.getStats().cStr());
          }))
@@ -231,8 +238,9 @@ void ProgramRun::loseNode(uint32_t index, const std::string& how) {
   Node& node = nodes_[index];
   if (node.lost || ended_ == nullptr) return;
   node.lost = true;
-  // Nothing is on it yet; whoever takes it in notices.
+  // Nothing is on it yet, or any more; whoever takes it in notices.
   if (state_ == "running" && node.state == Node::State::Joining) return;
+  if (node.state == Node::State::Gone) return;
   std::string names;
   for (auto& name : node.threadNames) names += (names.empty() ? "" : ", ") + name;
   if (node.threads > node.threadNames.size()) names += ", ...";
@@ -254,7 +262,14 @@ std::vector<uint32_t> ProgramRun::members() const {
 }
 
 bool ProgramRun::isMember(uint32_t node) const {
-  return node < nodes_.size() && nodes_[node].state == Node::State::Member;
+  return node < nodes_.size() && (nodes_[node].state == Node::State::Member || nodes_[node].state == Node::State::Leaving);
+}
+
+std::vector<uint32_t> ProgramRun::placeIds() const {
+  std::vector<uint32_t> all;
+  for (uint32_t i = 0; i < nodes_.size(); ++i)
+    if (nodes_[i].state == Node::State::Member) all.push_back(i);
+  return all;
 }
 
 kj::Promise<uint32_t> ProgramRun::grow(std::string agent) {
@@ -262,13 +277,14 @@ kj::Promise<uint32_t> ProgramRun::grow(std::string agent) {
   if (isAlone(request_.plan))
     return toException({ErrorCode::kInvalidInput,
                         "the program was started for one node only: start it with --elastic, or on several nodes"});
-  // One after the other, and never given up half-way because the one who asked is gone.
-  auto added = changes_.addBranch()
-                   .then([this, agent = std::move(agent)]() mutable { return addNode(std::move(agent)); })
-                   .fork();
-  changes_ = added.addBranch().ignoreResult().catch_([](kj::Exception&&) {}).fork();
-  loop_.detach(changes_.addBranch());
-  return added.addBranch();
+  return inTurn([this, agent = std::move(agent)]() mutable { return addNode(std::move(agent)); });
+}
+
+kj::Promise<uint32_t> ProgramRun::inTurn(kj::Function<kj::Promise<uint32_t>()> change) {
+  auto done = changes_.addBranch().then([change = kj::mv(change)]() mutable { return change(); }).fork();
+  changes_ = done.addBranch().ignoreResult().catch_([](kj::Exception&&) {}).fork();
+  loop_.detach(changes_.addBranch());  // it goes on when the one who asked is gone
+  return done.addBranch();
 }
 
 kj::Promise<uint32_t> ProgramRun::addNode(std::string agent) {
@@ -309,7 +325,7 @@ kj::Promise<void> ProgramRun::takeIn(uint32_t node, RunTarget target) {
 }
 
 /// Tells all members who belongs to the program now.
-kj::Promise<void> ProgramRun::tellMembers() {
+kj::Promise<void> ProgramRun::tellMembers(kj::Maybe<schema::Bequest::Reader> leaver) {
   if (ended_ == nullptr) return kj::READY_NOW;
   std::vector<uint32_t> joining;
   for (uint32_t i = 0; i < nodes_.size(); ++i)
@@ -317,16 +333,142 @@ kj::Promise<void> ProgramRun::tellMembers() {
   const auto put = [](const std::vector<uint32_t>& from, auto to) {
     for (uint32_t i = 0; i < from.size(); ++i) to.set(i, from[i]);
   };
-  const std::vector<uint32_t> all = members();
+  const std::vector<uint32_t> all = members(), places = placeIds();
   kj::Vector<kj::Promise<void>> told;
   for (uint32_t node : all) {
     auto request = vm(node).setMembersRequest();
     put(all, request.initNodes(uint32_t(all.size())));
-    put(all, request.initPlaces(uint32_t(all.size())));
+    put(places, request.initPlaces(uint32_t(places.size())));
     put(joining, request.initJoining(uint32_t(joining.size())));
+    KJ_IF_MAYBE (bequest, leaver) request.setLeaver(*bequest);
     told.add(request.send().ignoreResult());
   }
   return kj::joinPromises(told.releaseAsArray());
+}
+
+Result<DrainView> ProgramRun::drain(uint32_t node, bool begin, int64_t deadlineNanos) {
+  const auto known = drains_.find(node);
+  if (known != drains_.end() && (!begin || known->second.view.state != "stays")) {
+    Drain& drain = known->second;
+    if (drain.view.state == "leaving") drain.view.nanos = (loop_.timer().now() - drain.begun) / kj::NANOSECONDS;
+    return drain.view;
+  }
+  if (!isMember(node)) return Error{ErrorCode::kNotFound, fmt::format("there is no node {}", node)};
+  if (!begin) return Error{ErrorCode::kNotFound, fmt::format("node {} was not told to leave", node)};
+  if (state_ != "running") return Error{ErrorCode::kUnavailable, "the program is not running"};
+  if (node == 0)
+    return Error{ErrorCode::kInvalidInput, "node 0 cannot leave: it is home of the statics and counts the threads"};
+  const DrainView view{"leaving", {}, 0, 0, ""};
+  drains_.insert_or_assign(node, Drain{view, loop_.timer().now(), deadlineNanos});
+  loop_.detach(inTurn([this, node] { return leave(node).then([node] { return node; }); }).ignoreResult());
+  return view;
+}
+
+/// Empties the node while the program goes on; the order of the steps is explained in schema/launch.capnp.
+kj::Promise<void> ProgramRun::leave(uint32_t node) {
+  if (ended_ == nullptr) return kj::READY_NOW;
+  nodes_[node].state = Node::State::Leaving;
+  return tellMembers()
+      .then([this, node] { return settleOthers(node); })
+      .then([this, node] { return evacuate(node, 0); })
+      .then([this, node] { return dismiss(node); })
+      .catch_([this, node](kj::Exception&& exception) -> kj::Promise<void> {
+        DrainView& view = drains_.at(node).view;
+        view.reason = plainText(exception);
+        if (ended_ == nullptr) return kj::READY_NOW;
+        if (nodes_[node].state == Node::State::Gone) {
+          // The others go on without it, but something it was to pass on may be lost.
+          end(kExitOwnFailure, fmt::format("node {} failed while it left: {}", node, view.reason));
+          return kj::READY_NOW;
+        }
+        spdlog::warn("node {} stays: {}", node, view.reason);
+        view.state = "stays";
+        nodes_[node].state = Node::State::Member;
+        return tellMembers();
+      })
+      .then([this, node] {
+        Drain& drain = drains_.at(node);
+        drain.view.nanos = (loop_.timer().now() - drain.begun) / kj::NANOSECONDS;
+      });
+}
+
+/// Completes when all that was on its way to the node before has arrived.
+kj::Promise<void> ProgramRun::settleOthers(uint32_t node) {
+  kj::Vector<kj::Promise<void>> settled;
+  for (uint32_t other : members()) {
+    if (other == node) continue;
+    auto request = vm(other).settleRequest();
+    request.setNode(node);
+    settled.add(request.send().ignoreResult());
+  }
+  return kj::joinPromises(settled.releaseAsArray());
+}
+
+/// Again and again, until nothing is left. `refusals`: how many nodes in a row took no blocks.
+kj::Promise<void> ProgramRun::evacuate(uint32_t node, uint32_t refusals) {
+  Drain& drain = drains_.at(node);
+  const std::vector<uint32_t> places = placeIds();
+  if (places.empty()) return toException({ErrorCode::kUnavailable, "there is no node left to take what is here"});
+  const int64_t spent = (loop_.timer().now() - drain.begun) / kj::NANOSECONDS;
+  if (drain.deadlineNanos > 0 && spent > drain.deadlineNanos)
+    return toException({ErrorCode::kUnavailable,
+                        fmt::format("after {:.1f} s there were left: {} threads, {} calls of the outside{}",
+                                    double(spent) / 1e9, drain.view.left.threads, drain.view.left.outsideCalls,
+                                    drain.view.left.nothing() ? ", and objects" : "")});
+  if (refusals > places.size())
+    return toException({ErrorCode::kUnavailable, "no node has room for its objects"});
+  const uint32_t target = places[(drain.view.movedBytes / kDrainBytes + refusals) % places.size()];
+  return vm(node)
+      .evacuateRequest()
+      .send()
+      .then([this, node, target](auto response) {
+        drains_.at(node).view.left = decode(response.getLeft());
+        auto request = vm(node).moveBlocksRequest();
+        request.setTarget(target);
+        request.setBytes(kDrainBytes);
+        return request.send();
+      })
+      .then([this, node, refusals](auto response) -> kj::Promise<void> {
+        const BlocksMovedView moved = decode(response.getMoved());
+        DrainView& view = drains_.at(node).view;
+        view.movedBytes += moved.bytes;
+        const bool noBlocks = moved.bytes == 0 && moved.revoked == 0 && moved.refusal.empty();
+        if (noBlocks && view.left.nothing()) return kj::READY_NOW;
+        const uint32_t refused = moved.refusal.empty() || moved.bytes > 0 ? 0 : refusals + 1;
+        return loop_.timer().afterDelay(moved.bytes > 0 ? 0 * kj::MILLISECONDS : kDrainPause).then([this, node, refused] {
+          return evacuate(node, refused);
+        });
+      });
+}
+
+/// Nothing is left on the node.
+kj::Promise<void> ProgramRun::dismiss(uint32_t node) {
+  return vm(node)
+      .bequeathRequest()
+      .send()
+      .then([this, node](auto response) {
+        auto bequest = response.getBequest();
+        const auto homes = bequest.getHomes();
+        request_.plan.homes.emplace_back(homes.begin(), homes.end());
+        request_.plan.peers[node].clear();
+        nodes_[node].state = Node::State::Gone;
+        return tellMembers(schema::Bequest::Reader(bequest)).attach(kj::mv(response));
+      })
+      .then([this, node] { return vm(node).flushRequest().send().ignoreResult(); })
+      .then([this, node] {
+        outcome_.stats.resize(nodes_.size());
+        return finish(node);
+      })
+      .then([this, node] {
+        spdlog::info("node {} has left", node);
+        drains_.at(node).view.state = "left";
+        nodes_[node].threads = 0;
+        // Not from within the connection's own event. The process ends.
+        loop_.post([this, node] {
+          nodes_[node].vm = nullptr;
+          nodes_[node].connection = nullptr;
+        });
+      });
 }
 
 // ---------------------------------------------------------------- commands
@@ -392,6 +534,15 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
     });
   }
 
+  kj::Promise<void> drain(DrainContext context) override {
+    auto params = context.getParams();
+    check(params.getProgram());
+    auto view = run_.drain(params.getNode(), params.getBegin(), params.getDeadlineNanos());
+    if (!view.ok()) return toException(view.error());
+    encode(*view, context.getResults().initDrain());
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> agents(AgentsContext context) override { return kj::READY_NOW; }
 
  private:
@@ -420,8 +571,10 @@ ProgramView ProgramRun::describe() const {
 kj::Promise<std::vector<NodeView>> ProgramRun::nodeViews() {
   kj::Vector<kj::Promise<kj::Maybe<std::vector<NodeView>>>> asks;
   for (uint32_t i : members())
-    asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).infoRequest().send().then([](auto response) {
-      return std::vector<NodeView>{decode(response.getInfo())};
+    asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).infoRequest().send().then([this, i](auto response) {
+      NodeView view = decode(response.getInfo());
+      if (nodes_[i].state == Node::State::Leaving) view.state = "leaving";
+      return std::vector<NodeView>{std::move(view)};
     })));
   return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }

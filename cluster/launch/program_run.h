@@ -3,12 +3,15 @@
 //
 //   connecting -> preparing -> running -> finishing -> over
 //
-// Nodes may join while it runs (grow). One membership change goes on at a time.
+// Nodes may join while it runs (grow) and leave (drain). One membership change goes on at a time.
 //
 // Whatever ends the program (its last thread, `exit`, a signal, a lost node, a time limit) goes through end(), once:
 // the first reason counts.
 #pragma once
 
+#include <kj/function.h>
+
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -78,7 +81,12 @@ class ProgramRun final {
     kj::Maybe<schema::VmProcess::Client> vm;
     uint32_t threads = 0;
     std::vector<std::string> threadNames;
-    enum class State { Joining, Member } state = State::Joining;
+    enum class State {
+      Joining,
+      Member,
+      Leaving,  ///< still a member, but takes neither threads nor blocks
+      Gone
+    } state = State::Joining;
     bool lost = false;
   };
 
@@ -95,7 +103,15 @@ class ProgramRun final {
   kj::Promise<uint32_t> grow(std::string agent);
   kj::Promise<uint32_t> addNode(std::string agent);
   kj::Promise<void> takeIn(uint32_t node, RunTarget target);
-  kj::Promise<void> tellMembers();
+  Result<DrainView> drain(uint32_t node, bool begin, int64_t deadlineNanos);
+  kj::Promise<void> leave(uint32_t node);
+  kj::Promise<void> settleOthers(uint32_t node);
+  kj::Promise<void> evacuate(uint32_t node, uint32_t refusals);
+  kj::Promise<void> dismiss(uint32_t node);
+  kj::Promise<void> tellMembers(kj::Maybe<schema::Bequest::Reader> leaver = nullptr);
+  /// Does `change`, which gives the node concerned, after the membership changes before it, whatever becomes of these.
+  kj::Promise<uint32_t> inTurn(kj::Function<kj::Promise<uint32_t>()> change);
+  std::vector<uint32_t> placeIds() const;
   std::vector<uint32_t> members() const;
   bool isMember(uint32_t node) const;
   kj::Promise<void> migrate(uint64_t thread, uint32_t target);
@@ -108,6 +124,12 @@ class ProgramRun final {
   OutsideService& outside_;
   StartNode startNode_;
   std::vector<Node> nodes_;  // by id
+  struct Drain {
+    DrainView view;
+    kj::TimePoint begun;
+    int64_t deadlineNanos;
+  };
+  std::map<uint32_t, Drain> drains_;           // by node
   kj::ForkedPromise<void> changes_ = nullptr;  // done when the membership changes so far are
   std::string state_ = "starting";
   int64_t startedUnixMillis_;

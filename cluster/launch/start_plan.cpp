@@ -42,6 +42,8 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setCountBarriers(plan.zeal.countBarriers);
   out.setPassSeed(plan.passSeed);
   out.setElastic(plan.elastic);
+  auto homes = out.initHomes(uint32_t(plan.homes.size()));
+  for (uint32_t i = 0; i < plan.homes.size(); ++i) homes.set(i, {plan.homes[i].data(), plan.homes[i].size()});
 }
 
 Result<StartPlan> decode(schema::StartRequest::Reader in) {
@@ -66,6 +68,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.countBarriers = in.getCountBarriers();
   plan.passSeed = in.getPassSeed();
   plan.elastic = in.getElastic();
+  for (auto homes : in.getHomes()) plan.homes.emplace_back(homes.begin(), homes.end());
   if (plan.peers.empty() || plan.peers.size() > rt::kNodesMax || plan.workers == 0 || plan.workers > kMaxWorkers)
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("a program on {} nodes of {} workers", plan.peers.size(), plan.workers)};

@@ -53,4 +53,21 @@ struct BlocksMovedView {
   std::string refusal;   ///< why the target took no more; empty: it did
 };
 
+/// What a node that is to leave still has. Blocks are moved, and counted, by whoever asks.
+struct LeftView {
+  uint64_t threads = 0;
+  uint64_t incomingBytes = 0;  ///< of blocks that it has promised to take
+  uint64_t outsideCalls = 0;    ///< of its threads, without an answer
+  bool nothing() const { return threads == 0 && incomingBytes == 0 && outsideCalls == 0; }
+};
+
+/// How far a node is that was told to leave.
+struct DrainView {
+  std::string state;  ///< leaving; left; stays: it did not succeed, and goes on as before
+  LeftView left;
+  uint64_t movedBytes = 0;  ///< of blocks
+  int64_t nanos = 0;        ///< since it was told
+  std::string reason;       ///< stays: why
+};
+
 }  // namespace jvmc::cluster

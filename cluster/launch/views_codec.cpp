@@ -51,6 +51,28 @@ BlocksMovedView decode(schema::BlocksMoved::Reader in) {
   return {in.getBytes(), in.getGroups(), in.getRevoked(), in.getRefusal().cStr()};
 }
 
+void encode(const LeftView& view, schema::LeftInfo::Builder out) {
+  out.setThreads(view.threads);
+  out.setIncomingBytes(view.incomingBytes);
+  out.setOutsideCalls(view.outsideCalls);
+}
+
+void encode(const DrainView& view, schema::DrainInfo::Builder out) {
+  out.setState(view.state);
+  encode(view.left, out.initLeft());
+  out.setMovedBytes(view.movedBytes);
+  out.setNanos(view.nanos);
+  out.setReason(view.reason);
+}
+
+LeftView decode(schema::LeftInfo::Reader in) {
+  return {in.getThreads(), in.getIncomingBytes(), in.getOutsideCalls()};
+}
+
+DrainView decode(schema::DrainInfo::Reader in) {
+  return {in.getState().cStr(), decode(in.getLeft()), in.getMovedBytes(), in.getNanos(), in.getReason().cStr()};
+}
+
 ThreadView decode(schema::ThreadInfo::Reader in) {
   return {in.getId(),          in.getName().cStr(), in.getNode(),     in.getState().cStr(),
           in.getWait().cStr(), in.getMoves(),       in.getCpuNanos(), in.getPinned()};

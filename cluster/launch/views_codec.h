@@ -12,6 +12,11 @@ void encode(const NodeView& view, schema::NodeInfo::Builder out);
 void encode(const ProgramView& view, schema::ProgramInfo::Builder out);
 void encode(const AgentView& view, schema::AgentInfo::Builder out);
 void encode(const BlocksMovedView& view, schema::BlocksMoved::Builder out);
+void encode(const LeftView& view, schema::LeftInfo::Builder out);
+void encode(const DrainView& view, schema::DrainInfo::Builder out);
+
+LeftView decode(schema::LeftInfo::Reader in);
+DrainView decode(schema::DrainInfo::Reader in);
 
 BlocksMovedView decode(schema::BlocksMoved::Reader in);
 ThreadView decode(schema::ThreadInfo::Reader in);

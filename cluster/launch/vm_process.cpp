@@ -22,6 +22,7 @@ namespace {
 constexpr uint64_t kFirstView = 1;
 constexpr int64_t kAliveNanos = 500'000'000;
 constexpr int64_t kLauncherNanos = 30'000'000'000;  ///< time for the launcher to call
+constexpr auto kSettlePause = 500 * kj::MICROSECONDS;
 constexpr size_t kNamesReported = 8;
 constexpr uint32_t kThreadsListed = 1000;
 constexpr int kOwnFailure = 125;
@@ -33,6 +34,12 @@ std::vector<NodeId> decodeNodes(capnp::List<uint32_t>::Reader list) {
   std::sort(nodes.begin(), nodes.end());
   return nodes;
 }
+
+struct Members {
+  std::vector<NodeId> nodes, places, joining;
+  NodeId leaver;  ///< who is no member any more, if somebody
+  uint64_t created = 0, ended = 0;  ///< there
+};
 
 /// Ends the process. Memory, sockets and threads are the kernel's to take back; nothing here outlives the process.
 [[noreturn]] void leave(int code) {
@@ -98,7 +105,11 @@ class VmProcess {
   // -- the launcher's requests (on the loop)
   kj::Promise<void> prepare(StartPlan plan);
   void openNet();
-  kj::Promise<void> setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places, std::vector<NodeId> joining);
+  kj::Promise<void> setMembers(Members members);
+  kj::Promise<void> settle(NodeId peer);
+  kj::Promise<void> awaitAnswers(NodeId peer, uint64_t count);
+  kj::Promise<void> ping(NodeId peer);
+  kj::Promise<void> pingAll();
   void onPeerLost(NodeId peer, const std::string& reason);
   void reportAlive();
   void reportFatal(Error error);
@@ -183,8 +194,41 @@ class VmProcess::Server final : public schema::VmProcess::Server {
 
   kj::Promise<void> setMembers(SetMembersContext context) override {
     auto params = context.getParams();
-    return process_.setMembers(decodeNodes(params.getNodes()), decodeNodes(params.getPlaces()),
-                               decodeNodes(params.getJoining()));
+    Members members{decodeNodes(params.getNodes()), decodeNodes(params.getPlaces()), decodeNodes(params.getJoining())};
+    if (params.hasLeaver()) {
+      auto bequest = params.getLeaver();
+      if (!process_.node_ || !process_.node_->takeOverHomes({bequest.getHomes().begin(), bequest.getHomes().size()}))
+        return toException({ErrorCode::kCorrupt, "the homes of moved blocks make no sense"});
+      members.leaver = NodeId(bequest.getNode());
+      members.created = bequest.getCreated();
+      members.ended = bequest.getEnded();
+    }
+    return process_.setMembers(std::move(members));
+  }
+
+  kj::Promise<void> settle(SettleContext context) override {
+    return process_.settle(NodeId(context.getParams().getNode()));
+  }
+
+  kj::Promise<void> flush(FlushContext) override { return process_.pingAll(); }
+
+  kj::Promise<void> evacuate(EvacuateContext context) override {
+    return onNode([](ProgramNode& node) { return Result<LeftView>(node.evacuate()); })
+        .then([this, context](LeftView left) mutable {
+          left.outsideCalls = process_.outside_->pending();
+          encode(left, context.getResults().initLeft());
+        });
+  }
+
+  kj::Promise<void> bequeath(BequeathContext context) override {
+    return onNode([](ProgramNode& node) { return Result<std::vector<uint8_t>>(node.homes()); })
+        .then([this, context](std::vector<uint8_t> homes) mutable {
+          auto bequest = context.getResults().initBequest();
+          bequest.setNode(process_.options_.node);
+          bequest.setHomes({homes.data(), homes.size()});
+          bequest.setCreated(process_.programEnd_->created());
+          bequest.setEnded(process_.programEnd_->ended());
+        });
   }
 
   kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
@@ -386,16 +430,49 @@ void VmProcess::openNet() {
   peers_ = kj::heap<PeerConnections>(loop_, *net_, peerOptions);
 }
 
-kj::Promise<void> VmProcess::setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places,
-                                        std::vector<NodeId> joining) {
+kj::Promise<void> VmProcess::setMembers(Members members) {
   if (!hasPlan_) return toException({ErrorCode::kUnavailable, "the program has not been prepared on this node"});
+  std::vector<NodeId>& nodes = members.nodes;
   if (std::find(nodes.begin(), nodes.end(), NodeId(options_.node)) == nodes.end() || nodes.back().value >= rt::kNodesMax)
     return toException({ErrorCode::kInvalidInput, "members that cannot be"});
-  joining.insert(joining.end(), nodes.begin(), nodes.end());
-  peers_->setMembers(joining);
-  net_->setMembers(std::move(nodes), std::move(places));
-  programEnd_->membersChanged();
-  return kj::READY_NOW;
+  std::vector<NodeId> connected = members.joining;
+  connected.insert(connected.end(), nodes.begin(), nodes.end());
+  if (members.leaver.valid()) connected.push_back(members.leaver);  // it hangs up
+  peers_->setMembers(connected);
+  const NodeId leaver = members.leaver;
+  messageLoop_.runSync([&] {
+    net_->setMembers(std::move(nodes), std::move(members.places));
+    programEnd_->membersChanged(members.created, members.ended);
+  });
+  if (!leaver.valid()) return kj::READY_NOW;
+  return settle(leaver).then([this, leaver] { return ping(leaver); });
+}
+
+kj::Promise<void> VmProcess::settle(NodeId peer) {
+  return awaitAnswers(peer, net_->asked(peer));
+}
+
+kj::Promise<void> VmProcess::awaitAnswers(NodeId peer, uint64_t count) {
+  if (net_->answered(peer, count)) return kj::READY_NOW;
+  return loop_.timer().afterDelay(kSettlePause).then([this, peer, count] { return awaitAnswers(peer, count); });
+}
+
+/// Completes when the peer has got all notifications that were sent before.
+kj::Promise<void> VmProcess::ping(NodeId peer) {
+  auto paf = kj::newPromiseAndCrossThreadFulfiller<void>();
+  auto fulfiller = std::make_shared<kj::Own<kj::CrossThreadPromiseFulfiller<void>>>(kj::mv(paf.fulfiller));
+  control_->request(peer, ControlKind::Ping, {}, [fulfiller](Result<Bytes> answer) {
+    if (answer.ok()) return (*fulfiller)->fulfill();
+    (*fulfiller)->reject(toException(answer.error()));
+  });
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<void> VmProcess::pingAll() {
+  kj::Vector<kj::Promise<void>> pings;
+  for (NodeId peer : net_->nodes())
+    if (peer.value != options_.node) pings.add(ping(peer));
+  return kj::joinPromises(pings.releaseAsArray());
 }
 
 void VmProcess::onPeerLost(NodeId peer, const std::string& reason) {

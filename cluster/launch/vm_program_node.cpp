@@ -148,6 +148,8 @@ class Surroundings {
   virtual void stop() {}
   virtual void report(const StatSink&) const {}
   virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
+  /// Null: there are no other nodes.
+  virtual NodeServices* services() { return nullptr; }
 };
 
 /// The only node: everything is at home.
@@ -194,6 +196,7 @@ class ClusterSurroundings final : public Surroundings {
       done({result.bytes, result.groups, result.revoked, result.refusal.message});
     });
   }
+  NodeServices* services() override { return &services_; }
 
  private:
   NodeServices services_;
@@ -214,13 +217,18 @@ class VmProgramNode final : public ProgramNode {
  public:
   VmProgramNode(const ProgramNodeParts& parts, std::unique_ptr<ir::Module> module,
                 std::unique_ptr<Surroundings> surroundings, const rt::MakeCodeProvider& makeCode)
-      : self_(parts.control.net().self()), module_(std::move(module)), surroundings_(std::move(surroundings)) {
+      : net_(parts.control.net()), self_(net_.self()), module_(std::move(module)), surroundings_(std::move(surroundings)) {
     vm_ = rt::Vm::create(*module_, vmOptions(parts.plan, self_.value), makeCode, [&](rt::Vm& vm) {
       rt::VmPorts ports = surroundings_->attach(vm);
       ports.outside = &parts.outside;
       ports.events = &parts.events;
       return ports;
     });
+  }
+
+  /// What nodes that have gone have left behind. False if it makes no sense.
+  bool takeOver(const std::vector<std::vector<uint8_t>>& homes) {
+    return std::all_of(homes.begin(), homes.end(), [this](const auto& each) { return takeOverHomes(each); });
   }
 
   void begin() override {
@@ -273,6 +281,37 @@ class VmProgramNode final : public ProgramNode {
     surroundings_->moveBlocks(target, bytes, std::move(done));
   }
 
+  LeftView evacuate() override {
+    LeftView left;
+    left.threads = vm_->scheduler().threadCount();
+    NodeServices* services = surroundings_->services();
+    if (!services) return left;
+    left.threads += services->threadsOnTheirWay();
+    left.incomingBytes = services->mover().awaitedBytes();
+    std::vector<NodeId> places = net_.places();
+    std::erase(places, self_);
+    if (places.empty()) return left;
+    for (auto& snapshot : vm_->scheduler().snapshot()) {
+      rt::ThreadMail mail{};
+      mail.kind = rt::ThreadMail::Kind::Unpin;
+      if (snapshot.pinned) vm_->post().send(snapshot.ref, mail);
+      mail.kind = rt::ThreadMail::Kind::Migrate;
+      mail.target = places[snapshot.ref.id / rt::kNodesMax % places.size()];
+      vm_->post().send(snapshot.ref, mail);
+    }
+    return left;
+  }
+
+  std::vector<uint8_t> homes() override {
+    NodeServices* services = surroundings_->services();
+    return services ? services->homes().beliefs() : std::vector<uint8_t>();
+  }
+
+  bool takeOverHomes(std::span<const uint8_t> homes) override {
+    NodeServices* services = surroundings_->services();
+    return services && services->homes().takeOver(homes);
+  }
+
   void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) override {
     vm_->scheduler().completeOutside(thread, ticket, std::move(result));
   }
@@ -285,6 +324,7 @@ class VmProgramNode final : public ProgramNode {
     surroundings_->report([&](const std::string& name, uint64_t value) { putNested(into, name, value); });
   }
 
+  NodeNet& net_;
   NodeId self_;
   std::unique_ptr<ir::Module> module_;
   std::unique_ptr<Surroundings> surroundings_;
@@ -300,8 +340,9 @@ MakeProgramNode vmProgramNodes(rt::MakeCodeProvider makeCode) {
     if (auto natives = rt::checkNatives(**module); !natives.ok()) return natives.error();
     auto surroundings = makeSurroundings(parts);
     if (!surroundings.ok()) return surroundings.error();
-    return std::unique_ptr<ProgramNode>(
-        std::make_unique<VmProgramNode>(parts, std::move(*module), std::move(*surroundings), makeCode));
+    auto node = std::make_unique<VmProgramNode>(parts, std::move(*module), std::move(*surroundings), makeCode);
+    if (!node->takeOver(parts.plan.homes)) return Error{ErrorCode::kCorrupt, "the homes of moved blocks make no sense"};
+    return std::unique_ptr<ProgramNode>(std::move(node));
   };
 }
 

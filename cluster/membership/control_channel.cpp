@@ -17,6 +17,7 @@ ControlChannel::ControlChannel(NodeNet& net) : net_(net) {
   net_.setHandler(Channel::Control, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     dispatch(from, std::move(payload), std::move(responder));
   });
+  setHandler(ControlKind::Ping, [](NodeId, Bytes, std::shared_ptr<Responder> responder) { responder->reply({}); });
 }
 
 void ControlChannel::setHandler(ControlKind kind, NodeNet::Handler handler) {

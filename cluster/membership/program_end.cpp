@@ -75,11 +75,13 @@ void ProgramEnd::askForCensus() {
   beginCensus();
 }
 
-void ProgramEnd::membersChanged() {
-  control_.net().post([this] {
-    ++changes_;
-    askForCensus();
-  });
+void ProgramEnd::membersChanged(uint64_t created, uint64_t ended) {
+  ++changes_;
+  if (control_.net().self() == kFirstNode) {
+    created_ += created;
+    ended_ += ended;
+  }
+  askForCensus();
 }
 
 void ProgramEnd::beginCensus() {

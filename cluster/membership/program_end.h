@@ -34,8 +34,9 @@ class ProgramEnd final : public rt::ThreadEvents {
   void threadCreated(rt::ThreadId id) override;
   void threadEnded(rt::ThreadEnd end) override;
 
-  /// The net has other members than before. Any thread.
-  void membersChanged();
+  /// The net has other members than before; `created` and `ended` are the counts of those that have left with this. On
+  /// the net's I/O thread, in the task in which the members change: no census sees a node's counts twice, or not at all.
+  void membersChanged(uint64_t created, uint64_t ended);
 
   uint64_t created() const { return created_.load(); }
   uint64_t ended() const { return ended_.load(); }

@@ -37,11 +37,15 @@ NodeId ThreadMigrator::placeNewThread() {
   return places[(own + nextPlace_.fetch_add(1)) % places.size()];
 }
 
+bool ThreadMigrator::isPlace(NodeId node) const {
+  const std::vector<NodeId> places = net_.places();
+  return std::find(places.begin(), places.end(), node) != places.end();
+}
+
 // ---------------------------------------------------------------- source
 
 void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
-  const std::vector<NodeId> places = net_.places();
-  const bool possible = target != self_ && std::find(places.begin(), places.end(), target) != places.end() && !closed_;
+  const bool possible = target != self_ && isPlace(target) && !closed_;
   const ThreadId id = thread->ref.id;
   // Shared, because std::function copies; one call takes the thread.
   auto transfer = std::make_shared<Transfer>(Transfer{std::move(thread), target, steadyNanos()});
@@ -67,7 +71,16 @@ void ThreadMigrator::pump(NodeId target) {
     --lane.credits;
     Transfer next = std::move(lane.queued.front());
     lane.queued.pop_front();
-    commit(std::move(next));
+    if (isPlace(target)) {
+      commit(std::move(next));
+      continue;
+    }
+    ++lane.credits;
+    {
+      std::lock_guard lock(mutex_);
+      leaving_.erase(next.thread->ref.id);
+    }
+    takeBack({std::move(next.thread), target}, "the node is about to leave");
   }
 }
 
@@ -143,6 +156,11 @@ void ThreadMigrator::forEachLeaving(const std::function<void(const GuestThread&)
   std::lock_guard lock(mutex_);
   for (const auto& [id, thread] : leaving_) visit(*thread);
   for (const auto& [id, sent] : sent_) visit(*sent.thread);
+}
+
+size_t ThreadMigrator::onTheirWay() const {
+  std::lock_guard lock(mutex_);
+  return leaving_.size() + sent_.size();
 }
 
 std::string ThreadMigrator::lastRefusal() const {

@@ -57,6 +57,8 @@ class ThreadMigrator final : public rt::ThreadShipper {
   std::string lastRefusal() const;
   /// Threads that are on their way from here: "name -> node", for errors and `inspect`.
   std::vector<std::string> inTransit() const;
+  /// How many they are.
+  size_t onTheirWay() const;
 
  private:
   /// How many threads a target lets each source have on its way, granted once at the start.
@@ -77,6 +79,7 @@ class ThreadMigrator final : public rt::ThreadShipper {
     int64_t sentNanos = 0;
   };
 
+  bool isPlace(NodeId node) const;
   void pump(NodeId target);
   void commit(Transfer transfer);
   void answered(rt::ThreadId thread, Result<Bytes> reply);

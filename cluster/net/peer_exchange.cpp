@@ -134,9 +134,15 @@ void PeerExchange::answer(Channel channel, uint64_t id, Result<Bytes> result) {
 
 // ---------------------------------------------------------------- questions
 
-size_t PeerExchange::unanswered() const {
+uint64_t PeerExchange::asked() const {
   std::lock_guard lock(mutex_);
-  return questions_.size() - freeQuestions_.size();
+  return asked_;
+}
+
+bool PeerExchange::answered(uint64_t count) const {
+  std::lock_guard lock(mutex_);
+  return std::none_of(questions_.begin(), questions_.end(),
+                      [&](const Question& question) { return question.done && question.number < count; });
 }
 
 uint64_t PeerExchange::addQuestionLocked(Done done, size_t cost) {
@@ -150,6 +156,7 @@ uint64_t PeerExchange::addQuestionLocked(Done done, size_t cost) {
   question.done = std::move(done);
   question.cost = cost;
   question.sent = false;
+  question.number = asked_++;
   return uint64_t(++question.generation) << 32 | (index + 1);
 }
 

@@ -46,8 +46,10 @@ class PeerExchange final : private LinkOwner {
   /// Answers a request of the peer. Dropped if the peer is gone.
   void answer(Channel channel, uint64_t id, Result<Bytes> result);
   NetStats stats() const;
-  /// Requests of ours without an answer.
-  size_t unanswered() const;
+  /// Requests of ours so far.
+  uint64_t asked() const;
+  /// The first `count` of them have been answered.
+  bool answered(uint64_t count) const;
 
   // -- on the loop
   /// Takes `fd`. False (and the socket is closed) if there is such a link already or the exchange has ended.
@@ -62,6 +64,7 @@ class PeerExchange final : private LinkOwner {
     uint32_t generation = 0;
     bool sent = false;
     size_t cost = 0;
+    uint64_t number = 0;  ///< as asked() counts
   };
   struct Counters {
     std::atomic<uint64_t> messagesSent{0}, bytesSent{0}, messagesReceived{0}, bytesReceived{0};
@@ -93,6 +96,7 @@ class PeerExchange final : private LinkOwner {
   // Guarded by mutex_.
   std::vector<Question> questions_;
   std::vector<uint32_t> freeQuestions_;
+  uint64_t asked_ = 0;
   size_t windowUsed_ = 0;
   std::deque<Frame> waiting_;  // requests beyond the window
   std::optional<Error> ended_;

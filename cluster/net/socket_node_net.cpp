@@ -112,23 +112,19 @@ std::vector<NodeId> SocketNodeNet::places() const {
 }
 
 void SocketNodeNet::setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places) {
-  std::vector<NodeId> gone;
-  {
-    std::lock_guard lock(membersMutex_);
-    std::set_difference(nodes_.begin(), nodes_.end(), nodes.begin(), nodes.end(), std::back_inserter(gone));
-    nodes_ = std::move(nodes);
-    places_ = std::move(places);
-  }
-  loop_.runSync([&] {
-    for (NodeId peer : gone)
-      if (PeerExchange* exchange = peerOf(peer))
-        exchange->end({ErrorCode::kUnavailable, fmt::format("node {} has left", peer.value)});
-  });
+  std::lock_guard lock(membersMutex_);
+  nodes_ = std::move(nodes);
+  places_ = std::move(places);
 }
 
-size_t SocketNodeNet::unanswered(NodeId peer) const {
+uint64_t SocketNodeNet::asked(NodeId peer) const {
   const PeerExchange* exchange = peerOf(peer);
-  return exchange ? exchange->unanswered() : 0;
+  return exchange ? exchange->asked() : 0;
+}
+
+bool SocketNodeNet::answered(NodeId peer, uint64_t count) const {
+  const PeerExchange* exchange = peerOf(peer);
+  return !exchange || exchange->answered(count);
 }
 
 NetStats SocketNodeNet::stats() const {
@@ -163,7 +159,9 @@ void SocketNodeNet::losePeer(NodeId peer, std::string reason) {
 
 void SocketNodeNet::onBroken(NodeId peer, std::string why) {
   const Error lost{ErrorCode::kUnavailable, fmt::format("node {} is lost: {}", peer.value, why)};
-  if (peerOf(peer)->end(lost) && options_.onPeerLost) options_.onPeerLost(peer, std::move(why));
+  const std::vector<NodeId> members = nodes();
+  const bool isMember = std::find(members.begin(), members.end(), peer) != members.end();
+  if (peerOf(peer)->end(lost) && isMember && options_.onPeerLost) options_.onPeerLost(peer, std::move(why));
 }
 
 // ---------------------------------------------------------------- messages out

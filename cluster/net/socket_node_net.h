@@ -54,11 +54,12 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   void addLink(NodeId peer, DataLink kind, int fd);
   /// Does nothing if the peer is lost already.
   void losePeer(NodeId peer, std::string reason);
-  /// The members from now on, and those of them to which threads and blocks may go, both ascending. Connections to nodes
-  /// that are no members any more close, without these counting as lost.
+  /// The members from now on, and those of them to which threads and blocks may go, both ascending. To nodes that are no
+  /// members any more one may go on talking; when their connections close, they do not count as lost.
   void setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places);
-  /// Requests to the peer that it has not answered.
-  size_t unanswered(NodeId peer) const;
+  /// Requests to the peer so far, and whether it has answered the first `count` of them. Any thread.
+  uint64_t asked(NodeId peer) const;
+  bool answered(NodeId peer, uint64_t count) const;
   /// Closes all connections; no peer counts as lost by that. Requests without an answer fail.
   void close();
 

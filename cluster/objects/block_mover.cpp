@@ -224,6 +224,8 @@ std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(NodeId target) {
 }
 
 void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
+  if (!core_.net.isPlace(chunk->target))
+    return refuse(*chunk, {ErrorCode::kRefused, fmt::format("node {} is about to leave", chunk->target.value)});
   if (core_.options.fault == Fault::MoveWithoutPrepare) return core_.net.post([this, chunk] { ship(chunk); });
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Prepare));
@@ -232,7 +234,7 @@ void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
   core_.net.request(chunk->target, Channel::Objects, out.take(), [this, chunk](Result<Bytes> reply) {
     if (!reply.ok()) return refuse(*chunk, std::move(reply).error());
     if (reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return ship(chunk);
-    refuse(*chunk, {ErrorCode::kRefused, fmt::format("node {} has no room for the blocks", chunk->target.value)});
+    refuse(*chunk, {ErrorCode::kRefused, fmt::format("node {} has no room for the blocks, or is about to leave", chunk->target.value)});
   });
 }
 
@@ -343,7 +345,8 @@ void BlockMover::handlePrepare(NodeId from, std::span<const uint8_t> payload, st
     sensible = sensible && known.state == HomeState::Settled && known.moves <= header.moves && known.node != core_.self;
     bytes += header.group.bytes();
   }
-  if (!in.finished() || !sensible || !host_.hasRoomFor(awaitedBytes_ + bytes))
+  if (!in.finished() || !sensible || !host_.hasRoomFor(awaitedBytes_ + bytes) ||
+      !core_.net.isPlace(core_.self))
     return responder->reply({uint8_t(ReplyStatus::Refused)});
   awaitedBytes_ += bytes;
   std::set<uint64_t> blocks;

@@ -24,6 +24,7 @@
 // next window is withdrawn while chunks of the last are on their way. The target never waits for its own threads.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -85,6 +86,9 @@ class BlockMover {
   /// The thread, on its fiber, met a block that is not settled. True: the block stays. False: wait for the move.
   bool takeBack(ObjectRef object);
 
+  /// Bytes of blocks that this node has promised to take and that are not here yet. Any thread.
+  uint64_t awaitedBytes() const { return awaitedBytes_; }
+
   // -- messages, on the I/O thread
   void handlePrepare(NodeId from, std::span<const uint8_t> payload, std::shared_ptr<Responder> responder);
   void handleBlocks(NodeId from, std::span<const uint8_t> payload, Responder& responder);
@@ -143,7 +147,7 @@ class BlockMover {
   size_t chunksOnTheirWay_ = 0;
   uint64_t bytesOnTheirWay_ = 0;
   uint64_t windowBytes_ = 0;   ///< mover thread: how much to withdraw at a time
-  uint64_t awaitedBytes_ = 0;  ///< I/O thread: of blocks for which room here has been promised
+  std::atomic<uint64_t> awaitedBytes_{0};  ///< of blocks for which room here has been promised; changed on the I/O thread
 };
 
 }  // namespace jvmc::cluster

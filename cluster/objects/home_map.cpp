@@ -51,12 +51,53 @@ void HomeMap::set(uint64_t address, BlockHome home) {
 
 bool HomeMap::learn(ObjectRef object, BlockHome whereabouts, BlockHome asked) {
   if (whereabouts.moves <= asked.moves || whereabouts.node.value >= nodesMax_) return false;
-  Entry& entry = make(object);
+  believe(object, whereabouts);
+  return true;
+}
+
+void HomeMap::believe(uint64_t address, const BlockHome& home) {
+  Entry& entry = make(address);
   for (uint64_t word = entry.load();;) {
     const BlockHome known = word != 0 ? unpack(word) : BlockHome{};
-    if (known.state != HomeState::Settled || known.moves >= whereabouts.moves) return true;
-    if (entry.compare_exchange_weak(word, pack({whereabouts.node, HomeState::Settled, whereabouts.moves}))) return true;
+    if (known.state != HomeState::Settled || known.moves >= home.moves) return;
+    if (entry.compare_exchange_weak(word, pack({home.node, HomeState::Settled, home.moves}))) return;
   }
+}
+
+std::vector<uint8_t> HomeMap::beliefs() const {
+  ByteWriter out;
+  uint32_t count = 0;
+  out.put(count);
+  for (uint32_t region = 0; region < plan_.regionCount; ++region) {
+    const Entry* blocks = regions_[region].load(std::memory_order_acquire);
+    if (!blocks) continue;
+    for (size_t i = 0; i < size_t(1) << (plan_.regionShift - rt::kBlockShift); ++i) {
+      const uint64_t word = blocks[i].load(std::memory_order_acquire);
+      if (word == 0) continue;
+      const BlockHome home = unpack(word);
+      out.put(plan_.regionBase(region) + (uint64_t(i) << rt::kBlockShift));
+      out.put(home.node.value);
+      out.put(home.moves);
+      ++count;
+    }
+  }
+  out.patch(0, count);
+  return out.take();
+}
+
+bool HomeMap::takeOver(std::span<const uint8_t> beliefs) {
+  ByteReader in(beliefs);
+  for (uint32_t left = in.getCount(16); left > 0; --left) {
+    const uint64_t address = in.get<uint64_t>();
+    BlockHome home;
+    home.node = NodeId(in.get<uint32_t>());
+    home.moves = in.get<uint32_t>();
+    if (!in.ok() || !plan_.contains(address) || address % rt::kBlockBytes != 0 || home.node.value >= nodesMax_ ||
+        home.moves == 0)
+      return false;
+    believe(address, home);
+  }
+  return in.finished();
 }
 
 }  // namespace jvmc::cluster

@@ -14,7 +14,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
+#include "cluster/wire/bytes.h"
 #include "runtime/abi/address_plan.h"
 #include "runtime/object_space.h"
 
@@ -65,6 +68,11 @@ class HomeMap {
   /// nothing is going on here. False if that is nonsense: it must know of a younger home than we asked for.
   bool learn(ObjectRef object, BlockHome whereabouts, BlockHome asked);
 
+  /// What this node believes of the blocks that have moved, as bytes: u32 count | each: address u64, node u32, moves u32.
+  std::vector<uint8_t> beliefs() const;
+  /// Believes what another node's beliefs() say, where it knows of younger homes. False if they make no sense.
+  bool takeOver(std::span<const uint8_t> beliefs);
+
   NodeId ownerOf(uint32_t region) const { return NodeId(region % nodesMax_); }
   const rt::AddressPlan& plan() const { return plan_; }
   uint32_t nodesMax() const { return nodesMax_; }
@@ -72,6 +80,7 @@ class HomeMap {
  private:
   using Entry = std::atomic<uint64_t>;  ///< 0: as dealt
 
+  void believe(uint64_t address, const BlockHome& home);
   Entry* find(uint64_t address) const;
   Entry& make(uint64_t address);
 

@@ -53,6 +53,8 @@ interface Control {
   # Starts a node more for a running program; returns when it takes threads. `agent`: address of the one that is to start
   # it; empty: the launcher chooses.
   grow @8 (program :Text, agent :Text) -> (node :UInt32);
+  # Tells a node of a running program to leave, if `begin`; says how far it is. `deadlineNanos`: then it stays; 0: none.
+  drain @9 (program :Text, node :UInt32, begin :Bool, deadlineNanos :Int64) -> (drain :Launch.DrainInfo);
 }
 
 interface VmHandle {

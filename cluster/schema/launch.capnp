@@ -9,6 +9,15 @@
 #     empty --prepare--> preparing --> ready --begin--> running --finish--> finished --> process ends
 #       any state --connection to the launcher lost--> process ends at once
 #
+# A node joins while the program runs: all others are told to expect it (setMembers), then it is prepared, begins, and all
+# are told that it is a member. A node leaves:
+#
+#     setMembers without it as a place    nothing new is sent to it
+#     settle at all others                what was on its way to it has arrived
+#     evacuate, moveBlocks until nothing is left
+#     bequeath; setMembers without it     others know where everything has gone and have nothing more to say to it
+#     flush, finish                       what it has passed on has arrived; its process ends
+#
 # `prepare` returns when the module is verified, the VM stands and all peers are connected, so the launcher sends it to all
 # nodes at the same time and calls `begin` when all have answered, on the first node last: that one starts the main thread.
 #
@@ -43,6 +52,7 @@ struct StartRequest {
   blocksEvery @12 :UInt64;
   countBarriers @13 :UInt64;
   passSeed @14 :UInt64;         # non-zero: random subsets of passes, another one on each node
+  homes @16 :List(Data);        # what nodes have left behind that have gone, oldest first
   elastic @15 :Bool;            # nodes may join later, also if there is only one now
 }
 
@@ -94,6 +104,27 @@ struct BlocksMoved {
   refusal @3 :Text;
 }
 
+struct LeftInfo {
+  threads @0 :UInt64;
+  incomingBytes @1 :UInt64;
+  outsideCalls @2 :UInt64;
+}
+
+struct Bequest {
+  node @0 :UInt32;
+  homes @1 :Data;      # where blocks have moved to (HomeMap::beliefs)
+  created @2 :UInt64;  # threads that began there and that ended there, for the census
+  ended @3 :UInt64;
+}
+
+struct DrainInfo {
+  state @0 :Text;      # leaving, left, stays
+  left @1 :LeftInfo;
+  movedBytes @2 :UInt64;
+  nanos @3 :Int64;
+  reason @4 :Text;     # stays: why
+}
+
 interface VmProcess {
   prepare @0 (request :StartRequest) -> ();
   begin @1 () -> ();
@@ -109,8 +140,17 @@ interface VmProcess {
   # them to list, those with most bytes; `collect`: collect garbage first.
   inspect @7 (classes :UInt32, collect :Bool) -> (report :Text);
   # The members from now on, and those of them to which threads and blocks may go. `joining` may call, but are no members
-  # yet. Connections to all others close.
-  setMembers @8 (nodes :List(UInt32), places :List(UInt32), joining :List(UInt32)) -> ();
+  # yet. `leaver`: what is taken over from the one that is no member any more. Returns when the node has nothing more to
+  # say to it.
+  setMembers @8 (nodes :List(UInt32), places :List(UInt32), joining :List(UInt32), leaver :Bequest) -> ();
+  # Returns when `node` has answered all that it was asked by the time of the call.
+  settle @9 (node :UInt32) -> ();
+  # Asks all threads on this node to move to other places.
+  evacuate @10 () -> (left :LeftInfo);
+  # What a node that has nothing left leaves to the others.
+  bequeath @11 () -> (bequest :Bequest);
+  # Returns when all other nodes have got what this one has sent them.
+  flush @12 () -> ();
 }
 
 interface Launcher {

@@ -1,4 +1,4 @@
-// jvmcluster migrate, grow, stop: commands that change a running program.
+// jvmcluster migrate, grow, drain, stop: commands that change a running program.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "runtime/run_options.h"
 #include "tools/jvmcluster/clusters.h"
@@ -21,6 +22,7 @@ struct ActOptions : ClusterOptions {
   uint32_t node = 0;
   std::string blocks;  ///< a size: move blocks, and `thread` is the node they leave
   std::string agent;   ///< address
+  double deadlineSeconds = 0;
   bool dryRun = false;
 };
 
@@ -139,6 +141,41 @@ int grow(const CommonOptions& common, const ActOptions& options) {
   return kOk;
 }
 
+/// Tells the node to leave, and looks on until it has left or stays.
+int drain(const CommonOptions& common, const ActOptions& options) {
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  auto clusters = Clusters::open(options);
+  if (!clusters.ok()) return fail(common, clusters.error());
+  auto program = clusters->program(options.program);
+  if (!program.ok()) return fail(common, program.error());
+  const bool watched = isatty(STDERR_FILENO) != 0 && options.output != "json";
+  cluster::DrainView view{"leaving", {}, 0, 0, ""};
+  for (bool begin = true; view.state == "leaving"; begin = false) {
+    auto now = program->client->drain(program->view.id, options.node, begin, int64_t(options.deadlineSeconds * 1e9));
+    if (!now.ok()) return fail(common, now.error());
+    view = *now;
+    if (watched)
+      std::fprintf(stderr, "\r%4.1f s  %llu threads left, %.1f MiB moved ", double(view.nanos) / 1e9,
+                   (unsigned long long)view.left.threads, double(view.movedBytes) / (1 << 20));
+    if (view.state == "leaving") std::this_thread::sleep_for(kPause);
+  }
+  if (watched) std::fputc('\n', stderr);
+  const bool left = view.state == "left";
+  printDone(options,
+            {{"program", program->view.id},
+             {"node", options.node},
+             {"state", view.state},
+             {"threadsLeft", view.left.threads},
+             {"outsideCallsLeft", view.left.outsideCalls},
+             {"movedBytes", view.movedBytes},
+             {"nanos", view.nanos},
+             {"reason", view.reason}},
+            left ? fmt::format("node {} has left program {} ({:.1f} MiB, {:.0f} ms)", options.node, program->view.id,
+                               double(view.movedBytes) / (1 << 20), double(view.nanos) / 1e6)
+                 : fmt::format("node {} stays: {}", options.node, view.reason));
+  return left ? kOk : kFailed;
+}
+
 int stop(const CommonOptions& common, const ActOptions& options) {
   auto clusters = Clusters::open(options);
   if (!clusters.ok()) return fail(common, clusters.error());
@@ -191,6 +228,23 @@ void addGrow(CLI::App& app, CommonOptions& common, Action& action) {
       "Examples:\n  jvmcluster grow\n  jvmcluster grow 3fa9 --cluster 127.0.0.1:7000 --agent 127.0.0.1:7002\n"
       "Returns when the node takes threads. A program that was started on one node must have been given --elastic.");
   command->callback([&common, options, &action] { action = [&common, options] { return grow(common, *options); }; });
+}
+
+void addDrain(CLI::App& app, CommonOptions& common, Action& action) {
+  auto options = std::make_shared<ActOptions>();
+  CLI::App* command = app.add_subcommand("drain", "Empty a node of a running program and let it leave");
+  options->addTo(*command);
+  command->add_option("NODE", options->node, "Number of a node (see 'jvmcluster nodes'); not 0")->required();
+  command->add_option("--program", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
+  command
+      ->add_option("--deadline", options->deadlineSeconds,
+                   "Give up after so many seconds: the node stays and goes on (default: none)")
+      ->check(CLI::NonNegativeNumber);
+  command->footer(
+      "Examples:\n  jvmcluster drain 2\n  jvmcluster drain 1 --program 3fa9 --deadline 2 --json\n"
+      "Threads, objects, monitors and waiting threads go to the other nodes while the program runs on; then the "
+      "node's\nprocess ends. Exit code 1 if the node stays.");
+  command->callback([&common, options, &action] { action = [&common, options] { return drain(common, *options); }; });
 }
 
 void addStop(CLI::App& app, CommonOptions& common, Action& action) {

@@ -34,6 +34,7 @@ void addNodes(CLI::App& app, CommonOptions& common, Action& action);
 void addInspect(CLI::App& app, CommonOptions& common, Action& action);
 void addMigrate(CLI::App& app, CommonOptions& common, Action& action);
 void addGrow(CLI::App& app, CommonOptions& common, Action& action);
+void addDrain(CLI::App& app, CommonOptions& common, Action& action);
 void addStop(CLI::App& app, CommonOptions& common, Action& action);
 
 /// "jvmcluster: error: TEXT" on stderr, in colour if that is wanted.

@@ -33,6 +33,7 @@ int runMain(int argc, char** argv) {
   addInspect(app, common, action);
   addMigrate(app, common, action);
   addGrow(app, common, action);
+  addDrain(app, common, action);
   addStop(app, common, action);
 
   if (auto code = jvmc::tools::parse(app, argc, argv, [&] { return useColor(common, STDERR_FILENO); })) return *code;
