@@ -5,15 +5,9 @@
 namespace jvmc::cluster {
 
 Result<kj::Own<VmChild>> VmChild::start(IoLoop& loop, const VmArguments& arguments, int listenFd) {
-  std::vector<std::string> words{kVmProgram,
-                                 "--program",
-                                 arguments.program,
-                                 "--node",
-                                 std::to_string(arguments.node),
-                                 "--key-file",
-                                 arguments.keyFile,
-                                 "--log",
-                                 arguments.logLevel};
+  std::vector<std::string> words{
+      kVmProgram,   "--program",       arguments.program, "--node",          std::to_string(arguments.node),
+      "--key-file", arguments.keyFile, "--log",           arguments.logLevel};
   if (arguments.jsonLog) words.push_back("--json-log");
   auto pid = startVm(words, listenFd);
   if (!pid.ok()) return pid.error();

@@ -44,6 +44,8 @@ class Launch {
                 return kj::Promise<RunOutcome>(std::move(outcome));
               })
         .then([this](RunOutcome outcome) {
+          for (size_t i = 0; i < children_.size(); ++i)
+            if (!run_.get() || run_->isJoining(childNodes_[i])) children_[i]->kill(SIGKILL);
           return waitForAll(loop_, children_, kChildPatience).then([outcome = std::move(outcome)]() mutable {
             return std::move(outcome);
           });
@@ -94,6 +96,7 @@ class Launch {
 
   std::optional<RuntimeDir> dir_;
   kj::Vector<kj::Own<VmChild>> children_;
+  std::vector<uint32_t> childNodes_;  // whose they are
 
   std::map<std::string, kj::Own<Agent>> agents_;
   std::vector<RunTarget> remoteTargets_;
@@ -110,9 +113,8 @@ class Launch {
 
 kj::Promise<RunOutcome> Launch::runOn(std::vector<RunTarget> targets) {
   RunRequest request{program_, options_.name, options_.plan, std::move(targets)};
-  run_ = kj::heap<ProgramRun>(
-      loop_, key_, std::move(request), outside_,
-      [this](uint32_t node, std::string agent) { return startLater(node, std::move(agent)); });
+  run_ = kj::heap<ProgramRun>(loop_, key_, std::move(request), outside_,
+                              [this](uint32_t node, std::string agent) { return startLater(node, std::move(agent)); });
   if (dir_) {
     serveCommands();
   } else {
@@ -155,6 +157,7 @@ Result<RunTarget> Launch::startChild(uint32_t node) {
   const uint32_t pid = (*child)->pid();
   loop_.detach((*child)->ended().then([this, node](std::string how) { noteEnd(node, how); }));
   children_.add(kj::mv(*child));
+  childNodes_.push_back(node);
   return RunTarget{address.text(), pid};
 }
 
@@ -165,7 +168,8 @@ void Launch::noteEnd(uint32_t node, const std::string& how) {
 
 kj::Promise<RunTarget> Launch::startLater(uint32_t node, std::string agent) {
   if (dir_) {
-    if (!agent.empty()) return toException({ErrorCode::kInvalidInput, "the program runs on this machine, without agents"});
+    if (!agent.empty())
+      return toException({ErrorCode::kInvalidInput, "the program runs on this machine, without agents"});
     auto target = startChild(node);
     if (!target.ok()) return toException(target.error());
     return std::move(*target);
@@ -261,9 +265,8 @@ kj::Promise<RunTarget> Launch::startOn(std::string address, uint32_t node) {
         auto handle = response.getVm();
         handleWatches_.add(handle.endedRequest()
                                .send()
-                               .then(
-                                   [this, node](auto ended) { noteEnd(node, ended.getHow().cStr()); },
-                                   [this, node](kj::Exception&&) { noteEnd(node, "was lost with its agent"); })
+                               .then([this, node](auto ended) { noteEnd(node, ended.getHow().cStr()); },
+                                     [this, node](kj::Exception&&) { noteEnd(node, "was lost with its agent"); })
                                .eagerlyEvaluate(nullptr));
         handles_.add(kj::mv(handle));
         return target;

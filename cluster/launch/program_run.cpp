@@ -254,6 +254,10 @@ void ProgramRun::loseNode(uint32_t index, const std::string& how) {
 
 // ---------------------------------------------------------------- members
 
+bool ProgramRun::isJoining(uint32_t node) const {
+  return node >= nodes_.size() || nodes_[node].state == Node::State::Joining;
+}
+
 std::vector<uint32_t> ProgramRun::members() const {
   std::vector<uint32_t> all;
   for (uint32_t i = 0; i < nodes_.size(); ++i)
@@ -262,7 +266,8 @@ std::vector<uint32_t> ProgramRun::members() const {
 }
 
 bool ProgramRun::isMember(uint32_t node) const {
-  return node < nodes_.size() && (nodes_[node].state == Node::State::Member || nodes_[node].state == Node::State::Leaving);
+  return node < nodes_.size() &&
+         (nodes_[node].state == Node::State::Member || nodes_[node].state == Node::State::Leaving);
 }
 
 std::vector<uint32_t> ProgramRun::placeIds() const {
@@ -300,8 +305,13 @@ kj::Promise<uint32_t> ProgramRun::addNode(std::string agent) {
       .then([this, node](RunTarget target) { return takeIn(node, std::move(target)); })
       .then([node] { return kj::Promise<uint32_t>(node); },
             [this, node](kj::Exception&& exception) -> kj::Promise<uint32_t> {
+              if (ended_ == nullptr) return toException({ErrorCode::kUnavailable, "the program is ending"});
               spdlog::warn("node {} could not join: {}", node, plainText(exception));
               nodes_[node].lost = true;
+              loop_.post([this, node] {  // not from within the connection's own event
+                nodes_[node].vm = nullptr;
+                nodes_[node].connection = nullptr;
+              });
               request_.plan.peers[node].clear();
               return tellMembers().then(
                   [exception = kj::cp(exception)]() mutable -> kj::Promise<uint32_t> { return kj::mv(exception); });
@@ -415,8 +425,7 @@ kj::Promise<void> ProgramRun::evacuate(uint32_t node, uint32_t refusals) {
                         fmt::format("after {:.1f} s there were left: {} threads, {} calls of the outside{}",
                                     double(spent) / 1e9, drain.view.left.threads, drain.view.left.outsideCalls,
                                     drain.view.left.nothing() ? ", and objects" : "")});
-  if (refusals > places.size())
-    return toException({ErrorCode::kUnavailable, "no node has room for its objects"});
+  if (refusals > places.size()) return toException({ErrorCode::kUnavailable, "no node has room for its objects"});
   const uint32_t target = places[(drain.view.movedBytes / kDrainBytes + refusals) % places.size()];
   return vm(node)
       .evacuateRequest()
@@ -435,9 +444,9 @@ kj::Promise<void> ProgramRun::evacuate(uint32_t node, uint32_t refusals) {
         const bool noBlocks = moved.bytes == 0 && moved.revoked == 0 && moved.refusal.empty();
         if (noBlocks && view.left.nothing()) return kj::READY_NOW;
         const uint32_t refused = moved.refusal.empty() || moved.bytes > 0 ? 0 : refusals + 1;
-        return loop_.timer().afterDelay(moved.bytes > 0 ? 0 * kj::MILLISECONDS : kDrainPause).then([this, node, refused] {
-          return evacuate(node, refused);
-        });
+        return loop_.timer()
+            .afterDelay(moved.bytes > 0 ? 0 * kj::MILLISECONDS : kDrainPause)
+            .then([this, node, refused] { return evacuate(node, refused); });
       });
 }
 

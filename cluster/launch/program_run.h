@@ -69,6 +69,9 @@ class ProgramRun final {
   /// The VM process of a node has ended; `how` as describeExit says it.
   void nodeEnded(uint32_t node, const std::string& how);
 
+  /// The node's process is no member (yet), and does not end when the program does.
+  bool isJoining(uint32_t node) const;
+
   /// Serves ps, nodes, migrate and stop for this program.
   schema::Control::Client control();
   ProgramView describe() const;

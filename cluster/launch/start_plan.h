@@ -19,7 +19,7 @@ struct StartPlan {
   rt::AddressPlan plan;
   uint64_t heapBytes = 0;  ///< 0: the runtime's default
   rt::Zeal zeal;
-  bool elastic = false;   ///< nodes may join later, also if there is only one now
+  bool elastic = false;                     ///< nodes may join later, also if there is only one now
   std::vector<std::vector<uint8_t>> homes;  ///< what nodes have left behind that have gone (HomeMap::beliefs)
   uint64_t passSeed = 0;  ///< non-zero: each node compiles each function with a random subset of the passes
 };

@@ -37,7 +37,7 @@ std::vector<NodeId> decodeNodes(capnp::List<uint32_t>::Reader list) {
 
 struct Members {
   std::vector<NodeId> nodes, places, joining;
-  NodeId leaver;  ///< who is no member any more, if somebody
+  NodeId leaver;                    ///< who is no member any more, if somebody
   uint64_t created = 0, ended = 0;  ///< there
 };
 
@@ -433,7 +433,8 @@ void VmProcess::openNet() {
 kj::Promise<void> VmProcess::setMembers(Members members) {
   if (!hasPlan_) return toException({ErrorCode::kUnavailable, "the program has not been prepared on this node"});
   std::vector<NodeId>& nodes = members.nodes;
-  if (std::find(nodes.begin(), nodes.end(), NodeId(options_.node)) == nodes.end() || nodes.back().value >= rt::kNodesMax)
+  if (std::find(nodes.begin(), nodes.end(), NodeId(options_.node)) == nodes.end() ||
+      nodes.back().value >= rt::kNodesMax)
     return toException({ErrorCode::kInvalidInput, "members that cannot be"});
   std::vector<NodeId> connected = members.joining;
   connected.insert(connected.end(), nodes.begin(), nodes.end());

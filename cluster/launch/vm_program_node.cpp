@@ -217,7 +217,10 @@ class VmProgramNode final : public ProgramNode {
  public:
   VmProgramNode(const ProgramNodeParts& parts, std::unique_ptr<ir::Module> module,
                 std::unique_ptr<Surroundings> surroundings, const rt::MakeCodeProvider& makeCode)
-      : net_(parts.control.net()), self_(net_.self()), module_(std::move(module)), surroundings_(std::move(surroundings)) {
+      : net_(parts.control.net()),
+        self_(net_.self()),
+        module_(std::move(module)),
+        surroundings_(std::move(surroundings)) {
     vm_ = rt::Vm::create(*module_, vmOptions(parts.plan, self_.value), makeCode, [&](rt::Vm& vm) {
       rt::VmPorts ports = surroundings_->attach(vm);
       ports.outside = &parts.outside;

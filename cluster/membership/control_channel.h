@@ -13,7 +13,7 @@ enum class ControlKind : uint8_t {
   CensusHint = 1,     ///< a thread has ended (program_end.h)
   CensusEnded = 2,    ///< ask: how many threads have ended at your node
   CensusCreated = 3,  ///< ask: how many threads have begun at your node
-  Ping = 4,             ///< the answer says that all notifications sent before have arrived
+  Ping = 4,           ///< the answer says that all notifications sent before have arrived
   LoadReport = 16,    ///< cluster/balance
   Balance = 17,       ///< cluster/balance: the leader asks a node to give blocks to another
   MemoryRoom = 18,    ///< ask: how many bytes of blocks would you take (cluster/balance/memory_keeper.h)

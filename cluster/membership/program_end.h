@@ -35,7 +35,8 @@ class ProgramEnd final : public rt::ThreadEvents {
   void threadEnded(rt::ThreadEnd end) override;
 
   /// The net has other members than before; `created` and `ended` are the counts of those that have left with this. On
-  /// the net's I/O thread, in the task in which the members change: no census sees a node's counts twice, or not at all.
+  /// the net's I/O thread, in the task in which the members change: no census sees a node's counts twice, or not at
+  /// all.
   void membersChanged(uint64_t created, uint64_t ended);
 
   uint64_t created() const { return created_.load(); }

@@ -54,8 +54,8 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   void addLink(NodeId peer, DataLink kind, int fd);
   /// Does nothing if the peer is lost already.
   void losePeer(NodeId peer, std::string reason);
-  /// The members from now on, and those of them to which threads and blocks may go, both ascending. To nodes that are no
-  /// members any more one may go on talking; when their connections close, they do not count as lost.
+  /// The members from now on, and those of them to which threads and blocks may go, both ascending. To nodes that are
+  /// no members any more one may go on talking; when their connections close, they do not count as lost.
   void setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places);
   /// Requests to the peer so far, and whether it has answered the first `count` of them. Any thread.
   uint64_t asked(NodeId peer) const;
@@ -80,7 +80,7 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   MessageLoop& loop_;
   const SocketNodeNetOptions options_;
   std::array<std::shared_ptr<PeerExchange>, rt::kNodesMax> peers_;  // by node; none for this one
-  const std::shared_ptr<Responder> ignoring_;         // for notifications
+  const std::shared_ptr<Responder> ignoring_;                       // for notifications
 
   mutable std::mutex membersMutex_;
   std::vector<NodeId> nodes_, places_;  // guarded by membersMutex_

@@ -1,8 +1,9 @@
 // Which node is home of an address: the only place that knows.
 //
-// At first homes are dealt out by region: region r belongs to node r mod N, whether there is such a node or not; N is the
-// number of ids there can be (rt::kNodesMax), so nothing changes when a node joins. Region 0 (the statics objects) is thereby
-// the first node's. No message is needed to lease a region, so an allocating thread never waits for the network.
+// At first homes are dealt out by region: region r belongs to node r mod N, whether there is such a node or not; N is
+// the number of ids there can be (rt::kNodesMax), so nothing changes when a node joins. Region 0 (the statics objects)
+// is thereby the first node's. No message is needed to lease a region, so an allocating thread never waits for the
+// network.
 //
 // Blocks move (block_mover.h). What this node knows of a moved block is a belief: who was its home after how many
 // moves. A node that gave a block away remembers where it went, so whoever asks there is sent on, always to a younger
@@ -68,7 +69,8 @@ class HomeMap {
   /// nothing is going on here. False if that is nonsense: it must know of a younger home than we asked for.
   bool learn(ObjectRef object, BlockHome whereabouts, BlockHome asked);
 
-  /// What this node believes of the blocks that have moved, as bytes: u32 count | each: address u64, node u32, moves u32.
+  /// What this node believes of the blocks that have moved, as bytes: u32 count | each: address u64, node u32, moves
+  /// u32.
   std::vector<uint8_t> beliefs() const;
   /// Believes what another node's beliefs() say, where it knows of younger homes. False if they make no sense.
   bool takeOver(std::span<const uint8_t> beliefs);

@@ -13,6 +13,7 @@ namespace {
 /// All nodes of a test share one queue of deliveries; the test picks which comes next.
 struct Wire {
   std::deque<std::function<void()>> deliveries;
+  uint32_t gone = UINT32_MAX;  ///< a node that has left
   std::mt19937 random{1};
   bool deliverOne() {
     if (deliveries.empty()) return false;
@@ -30,7 +31,8 @@ class WireNet final : public NodeNet {
   NodeId self() const override { return NodeId(self_); }
   std::vector<NodeId> nodes() const override {
     std::vector<NodeId> ids;
-    for (uint32_t i = 0; i < all_.size(); ++i) ids.emplace_back(i);
+    for (uint32_t i = 0; i < all_.size(); ++i)
+      if (i != wire_.gone) ids.emplace_back(i);
     return ids;
   }
   void request(NodeId to, Channel, Bytes payload, std::function<void(Result<Bytes>)> done) override {
@@ -114,6 +116,41 @@ TEST(ProgramEnd, ComesExactlyWhenAllThreadsHaveEndedWhereverTheyWent) {
     }
     EXPECT_EQ(ends, 1) << "seed " << seed;
     EXPECT_EQ(code, 7);
+  }
+}
+
+TEST(ProgramEnd, CountsThoseOfANodeThatLeavesInTheMiddleOfACensusOnce) {
+  for (uint32_t seed = 1; seed <= 300; ++seed) {
+    Wire wire;
+    wire.random.seed(seed);
+    std::vector<WireNet*> all;
+    int ends = 0;
+    bool mayEnd = false;
+    std::vector<std::unique_ptr<Node>> nodes;
+    for (uint32_t i = 0; i < 3; ++i)
+      nodes.push_back(std::make_unique<Node>(wire, all, i,
+                                             ProgramEnd::Callbacks{[&](int32_t) {
+                                                                     EXPECT_TRUE(mayEnd) << "seed " << seed;
+                                                                     ++ends;
+                                                                   },
+                                                                   nullptr}));
+    // Two threads begin on the first node; one ends on the one that leaves. Counted twice, that end would stand for the
+    // other thread's.
+    nodes[0]->end.threadCreated(rt::kMainThreadId);
+    nodes[0]->end.threadCreated(2);
+    nodes[2]->end.threadEnded({rt::kMainThreadId, 0, false, ""});
+    for (int i = int(wire.random() % 12); i > 0; --i) wire.deliverOne();
+    wire.deliveries.push_back([&] {
+      wire.gone = 2;
+      for (uint32_t i = 0; i < 2; ++i) nodes[i]->end.membersChanged(nodes[2]->end.created(), nodes[2]->end.ended());
+    });
+    while (wire.deliverOne()) {
+    }
+    mayEnd = true;
+    nodes[1]->end.threadEnded({2, 0, false, ""});
+    while (wire.deliverOne()) {
+    }
+    EXPECT_EQ(ends, 1) << "seed " << seed;
   }
 }
 

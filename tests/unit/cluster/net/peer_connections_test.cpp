@@ -72,5 +72,24 @@ TEST(PeerConnections, APeerThatDoesNotAnswerHeartbeatsIsLost) {
   close(fds[1]);
 }
 
+TEST(PeerConnections, WhoIsNoMemberIsNotTakenInAndNotLost) {
+  ConnectedNode node(0);
+  node.io.runSync([&] { node.peers->setMembers(std::vector{NodeId(0), NodeId(2)}); });
+  EXPECT_FALSE(node.peers->expects(NodeId(1)));
+  EXPECT_TRUE(node.peers->expects(NodeId(2)));
+  auto fds = socketPair();
+  node.data(1, DataLink::Small, fds[0]);
+  EXPECT_FALSE(node.peers->has(NodeId(1), LinkRole::Small));
+  close(fds[1]);
+
+  fds = socketPair();
+  node.data(2, DataLink::Small, fds[0]);
+  EXPECT_TRUE(node.peers->has(NodeId(2), LinkRole::Small));
+  node.node.net->setMembers({NodeId(0)}, {NodeId(0)});  // it has left, and hangs up
+  close(fds[1]);
+  usleep(50'000);
+  EXPECT_EQ(node.node.lost, 0);
+}
+
 }  // namespace
 }  // namespace jvmc::cluster

@@ -419,5 +419,46 @@ TEST_F(Stranger, RequestsBeyondTheWindowWaitAtTheAsker) {
   for (auto& answer : answers) EXPECT_TRUE(answer.get().ok());
 }
 
+TEST_F(SocketNodeNetTest, SaysWhenAllThatWasAskedBeforeHasBeenAnswered) {
+  SocketNode a(0, 2), b(1, 2);
+  std::vector<std::shared_ptr<Responder>> kept;
+  std::mutex mutex;
+  b.net->setHandler(Channel::Objects, [&](NodeId, Bytes, std::shared_ptr<Responder> responder) {
+    std::lock_guard lock(mutex);
+    kept.push_back(std::move(responder));
+  });
+  SocketNode::connect(a, b);
+  auto first = a.begin(1, Channel::Objects, {1});
+  const uint64_t before = a.net->asked(NodeId(1));
+  auto second = a.begin(1, Channel::Objects, {2});
+  EXPECT_EQ(before, 1u);
+  EXPECT_TRUE(a.net->answered(NodeId(1), 0));
+  EXPECT_FALSE(a.net->answered(NodeId(1), before));
+  for (bool both = false; !both; usleep(1'000)) {
+    std::lock_guard lock(mutex);
+    both = kept.size() == 2;
+  }
+  kept[0]->reply({});
+  first.wait();
+  EXPECT_TRUE(a.net->answered(NodeId(1), before)) << "the second was asked later";
+  EXPECT_FALSE(a.net->answered(NodeId(1), a.net->asked(NodeId(1))));
+  kept[1]->reply({});
+  second.wait();
+  EXPECT_TRUE(a.net->answered(NodeId(1), a.net->asked(NodeId(1))));
+}
+
+TEST_F(SocketNodeNetTest, ThePlacesFormACircleInWhichThisNodeNeedNotBe) {
+  SocketNode node(2, 5);
+  const auto ids = [](std::vector<uint32_t> numbers) { return std::vector<NodeId>(numbers.begin(), numbers.end()); };
+  EXPECT_EQ(node.net->nextPlace(), NodeId(3));
+  node.net->setMembers(ids({0, 2, 4}), ids({0, 4}));
+  EXPECT_EQ(node.net->nodes(), ids({0, 2, 4}));
+  EXPECT_EQ(node.net->nextPlace(), NodeId(4));
+  node.net->setMembers(ids({0, 2}), ids({0, 2}));
+  EXPECT_EQ(node.net->nextPlace(), NodeId(0));
+  node.net->setMembers(ids({2}), ids({2}));
+  EXPECT_EQ(node.net->nextPlace(), NodeId(2));
+}
+
 }  // namespace
 }  // namespace jvmc::cluster
