@@ -5,8 +5,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "cluster/launch/children.h"
 #include "cluster/launch/endpoint.h"
@@ -20,6 +22,7 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr auto kAskTime = 5 * kj::SECONDS;
+constexpr auto kDrainPause = 5 * kj::MILLISECONDS;  // between two questions how far it is
 
 /// Runs `then` when the connection is lost, for whatever reason.
 kj::Promise<void> whenLost(RpcConnection& connection, std::function<void()> then) {
@@ -30,6 +33,12 @@ kj::Promise<void> whenLost(RpcConnection& connection, std::function<void()> then
 struct Peer {
   kj::Own<RpcConnection> connection;
   schema::Agent::Client agent;
+};
+
+/// A VM process here.
+struct Vm {
+  std::string program;
+  uint32_t node = 0;
 };
 
 /// A program whose launcher is registered here.
@@ -45,6 +54,8 @@ class Agent {
   Status listen();
   kj::Promise<void> join();
   const std::string& address() const { return address_; }
+  /// Has all nodes here drained, each until it has left or the time is up; true if all have left.
+  kj::Promise<bool> drain();
 
  private:
   class Server;
@@ -56,6 +67,8 @@ class Agent {
   void addPeer(const std::string& address, kj::Own<RpcConnection> connection);
   kj::Promise<void> joinAt(std::string text);
   AgentView describe() const;
+  kj::Promise<bool> drain(Vm vm);
+  kj::Promise<bool> awaitDrain(schema::Control::Client control, Vm vm, bool begin);
 
   /// Programs of this agent whose id begins with `prefix`, as their launchers describe them.
   kj::Promise<std::vector<ProgramView>> localPrograms();
@@ -68,7 +81,7 @@ class Agent {
   ClusterKey key_;
   RuntimeDir dir_;
   std::string address_, host_;
-  uint32_t vms_ = 0;
+  std::set<Handle*> vms_;
   std::map<std::string, kj::Own<Peer>> peers_;        // by address
   std::map<std::string, kj::Own<Program>> programs_;  // by id
   std::vector<std::shared_ptr<kj::Own<RpcConnection>>> callers_;
@@ -80,14 +93,19 @@ class Agent {
 /// Keeps a VM process alive: dropped when its launcher lets go or is lost.
 class Agent::Handle final : public schema::VmHandle::Server {
  public:
-  Handle(Agent& agent, kj::Own<VmChild> child) : agent_(agent), child_(kj::mv(child)) { ++agent_.vms_; }
-  ~Handle() noexcept(false) { --agent_.vms_; }
+  Handle(Agent& agent, Vm vm, kj::Own<VmChild> child) : agent_(agent), vm_(std::move(vm)), child_(kj::mv(child)) {
+    agent_.vms_.insert(this);
+  }
+  ~Handle() noexcept(false) { agent_.vms_.erase(this); }
+  const Vm& vm() const { return vm_; }
+  bool running() const { return child_->running(); }
   kj::Promise<void> ended(EndedContext context) override {
     return child_->ended().then([context](std::string how) mutable { context.getResults().setHow(how); });
   }
 
  private:
   Agent& agent_;
+  const Vm vm_;
   kj::Own<VmChild> child_;
 };
 
@@ -119,6 +137,11 @@ class Agent::Server final : public schema::Agent::Server {
     uint32_t i = 1;
     for (auto& [known, peer] : agent_.peers_) list.set(i++, known);
     agent_.addPeer(address, kj::mv(*incoming_));
+    for (auto& [id, program] : agent_.programs_) {
+      auto request = program->control.agentJoinedRequest();
+      request.setAgent(address);
+      agent_.loop_.detach(request.send().ignoreResult().catch_([](kj::Exception&&) {}));
+    }
     return kj::READY_NOW;
   }
 
@@ -138,7 +161,7 @@ class Agent::Server final : public schema::Agent::Server {
     auto results = context.getResults();
     results.setAddress(bound->text());
     results.setPid((*child)->pid());
-    results.setVm(kj::heap<Handle>(agent_, kj::mv(*child)));
+    results.setVm(kj::heap<Handle>(agent_, Vm{arguments.program, arguments.node}, kj::mv(*child)));
     return kj::READY_NOW;
   }
 
@@ -363,7 +386,51 @@ kj::Promise<void> Agent::joinAt(std::string text) {
 }
 
 AgentView Agent::describe() const {
-  return {address_, uint32_t(getpid()), vms_};
+  const auto running = std::count_if(vms_.begin(), vms_.end(), [](const Handle* vm) { return vm->running(); });
+  return {address_, uint32_t(getpid()), uint32_t(running)};
+}
+
+// ---------------------------------------------------------------- leaving
+
+kj::Promise<bool> Agent::drain() {
+  kj::Vector<kj::Promise<bool>> drains;
+  for (const Handle* handle : vms_)
+    if (handle->running()) drains.add(drain(handle->vm()));
+  if (drains.empty()) return true;
+  spdlog::info("leaving: {} nodes have {:.1f} s to get empty", drains.size(), options_.drainSeconds);
+  return kj::joinPromises(drains.releaseAsArray()).then([](kj::Array<bool> left) {
+    return std::all_of(left.begin(), left.end(), [](bool one) { return one; });
+  });
+}
+
+kj::Promise<bool> Agent::drain(Vm vm) {
+  return controlOf(vm.program)
+      .then([this, vm](schema::Control::Client control) { return awaitDrain(kj::mv(control), vm, true); })
+      .catch_([vm](kj::Exception&& exception) {
+        spdlog::error("node {} of program {} is lost with this agent: {}", vm.node, vm.program, plainText(exception));
+        return false;
+      });
+}
+
+kj::Promise<bool> Agent::awaitDrain(schema::Control::Client control, Vm vm, bool begin) {
+  auto request = control.drainRequest();
+  request.setProgram(vm.program);
+  request.setNode(vm.node);
+  request.setBegin(begin);
+  request.setDeadlineNanos(int64_t(options_.drainSeconds * 1e9));
+  return request.send().then([this, control, vm](auto response) mutable -> kj::Promise<bool> {
+    const DrainView view = decode(response.getDrain());
+    if (view.state == "leaving")
+      return loop_.timer().afterDelay(kDrainPause).then([this, control, vm]() mutable {
+        return awaitDrain(kj::mv(control), vm, false);
+      });
+    if (view.state == "left") {
+      spdlog::info("node {} of program {} has left in {:.0f} ms", vm.node, vm.program, double(view.nanos) / 1e6);
+      return true;
+    }
+    spdlog::error("node {} of program {} is lost with this agent: {}", vm.node, vm.program, view.reason);
+    return false;
+  });
 }
 
 // ---------------------------------------------------------------- programs
@@ -444,6 +511,7 @@ Result<int> runAgent(const AgentOptions& options) {
 
   std::optional<Agent> agent;
   std::optional<Error> failure;
+  bool allLeft = true;
   IoLoop loop({});
   loop.atStop([&] { agent.reset(); });
   auto fail = [&](Error error) {
@@ -452,15 +520,21 @@ Result<int> runAgent(const AgentOptions& options) {
   };
   loop.post([&] {
     agent.emplace(loop, options, *key, std::move(*dir));
-    for (int signal : {SIGINT, SIGTERM, SIGHUP})
+    for (int signal : {SIGINT, SIGHUP})
       loop.detach(loop.io().unixEventPort.onSignal(signal).then([&](siginfo_t) { loop.stop(); }));
+    loop.detach(loop.io().unixEventPort.onSignal(SIGTERM).then([&](siginfo_t) {
+      return agent->drain().then([&](bool left) {
+        allLeft = left;
+        loop.stop();
+      });
+    }));
     if (auto listening = agent->listen(); !listening.ok()) return fail(listening.error());
     loop.detach(agent->join().then([&] { spdlog::info("listening on {}", agent->address()); },
                                    [&](kj::Exception&& exception) { fail(toError(exception)); }));
   });
   loop.runHere();
   if (failure) return *failure;
-  return 0;
+  return allLeft ? 0 : 1;
 }
 
 }  // namespace jvmc::cluster

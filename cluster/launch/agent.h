@@ -14,10 +14,12 @@ struct AgentOptions {
   std::string keyFile;
   std::string logLevel = "info";  ///< of the VM processes
   bool jsonLog = false;
+  double drainSeconds = 2;  ///< after SIGTERM, for the nodes here to get empty
 };
 
-/// Serves until SIGINT or SIGTERM; then its VM processes are gone. Call on the main thread before other threads exist.
-/// Fails if it cannot listen or join. The exit code is 0 after a signal.
+/// Serves until a signal; then its VM processes are gone. Before that, after SIGTERM, its nodes are drained, as long as
+/// there is time; after SIGINT they are lost at once, also during a drain. Call on the main thread before other threads
+/// exist. Fails if it cannot listen or join. The exit code is 0 after a signal, 1 if a node did not get empty in time.
 Result<int> runAgent(const AgentOptions& options);
 
 }  // namespace jvmc::cluster

@@ -81,7 +81,8 @@ class Launch {
   kj::Promise<RunTarget> startOn(std::string address, uint32_t node);
   /// For a program that grows.
   kj::Promise<RunTarget> startLater(uint32_t node, std::string agent);
-  void registerProgram();
+  void registerProgram(const std::string& agent);
+  void agentLost(const std::string& agent);
 
   kj::Promise<RunOutcome> runOn(std::vector<RunTarget> targets);
   void noteEnd(uint32_t node, const std::string& how);
@@ -103,6 +104,7 @@ class Launch {
   kj::Vector<schema::VmHandle::Client> handles_;
   kj::Vector<kj::Promise<void>> handleWatches_;
   kj::Maybe<schema::Registration::Client> registration_;
+  std::string registeredAt_;  // address of an agent
 
   std::vector<std::pair<uint32_t, std::string>> endedEarly_;  // node, how: before run_ is there
   kj::Own<ProgramRun> run_;
@@ -112,13 +114,14 @@ class Launch {
 };
 
 kj::Promise<RunOutcome> Launch::runOn(std::vector<RunTarget> targets) {
-  RunRequest request{program_, options_.name, options_.plan, std::move(targets)};
+  const bool followsAgents = !dir_ && options_.nodes == 0;
+  RunRequest request{program_, options_.name, options_.plan, std::move(targets), followsAgents};
   run_ = kj::heap<ProgramRun>(loop_, key_, std::move(request), outside_,
                               [this](uint32_t node, std::string agent) { return startLater(node, std::move(agent)); });
   if (dir_) {
     serveCommands();
   } else {
-    registerProgram();
+    registerProgram(options_.cluster);
   }
   auto outcome = run_->run();
   for (auto& [node, how] : endedEarly_) run_->nodeEnded(node, how);
@@ -158,7 +161,7 @@ Result<RunTarget> Launch::startChild(uint32_t node) {
   loop_.detach((*child)->ended().then([this, node](std::string how) { noteEnd(node, how); }));
   children_.add(kj::mv(*child));
   childNodes_.push_back(node);
-  return RunTarget{address.text(), pid};
+  return RunTarget{address.text(), pid, ""};
 }
 
 void Launch::noteEnd(uint32_t node, const std::string& how) {
@@ -222,8 +225,19 @@ kj::Promise<Launch::Agent*> Launch::agentAt(std::string text) {
     auto agent = connection->peer().castAs<schema::Agent>();
     auto& slot = agents_[text];
     slot = kj::heap<Agent>(Agent{kj::mv(connection), kj::mv(agent)});
+    // Not from within the connection's own event.
+    auto lost = [this, text] { loop_.post([this, text] { agentLost(text); }); };
+    loop_.detach(slot->connection->onDisconnect().then([lost] { lost(); }, [lost](kj::Exception&&) { lost(); }));
     return slot.get();
   });
+}
+
+/// Its VM processes are reported by their handles; commands are to find the program at another one.
+void Launch::agentLost(const std::string& agent) {
+  agents_.erase(agent);
+  if (registeredAt_ != agent || agents_.empty() || !run_.get()) return;
+  registration_ = nullptr;
+  registerProgram(agents_.begin()->first);
 }
 
 kj::Promise<std::vector<RunTarget>> Launch::startOnAgents() {
@@ -243,7 +257,7 @@ kj::Promise<std::vector<RunTarget>> Launch::startOnAgents() {
 }
 
 kj::Promise<std::vector<AgentView>> Launch::agents() {
-  return agentAt(options_.cluster)
+  return agentAt(agents_.empty() ? options_.cluster : agents_.begin()->first)
       .then([](Agent* agent) { return agent->agent.agentsRequest().send(); })
       .then([](auto response) -> kj::Promise<std::vector<AgentView>> {
         auto all = decodeList<AgentView>(response.getAgents());
@@ -260,8 +274,8 @@ kj::Promise<RunTarget> Launch::startOn(std::string address, uint32_t node) {
         request.setNode(node);
         return request.send();
       })
-      .then([this, node](auto response) {
-        RunTarget target{response.getAddress().cStr(), response.getPid()};
+      .then([this, node, address](auto response) {
+        RunTarget target{response.getAddress().cStr(), response.getPid(), address};
         auto handle = response.getVm();
         handleWatches_.add(handle.endedRequest()
                                .send()
@@ -273,8 +287,10 @@ kj::Promise<RunTarget> Launch::startOn(std::string address, uint32_t node) {
       });
 }
 
-void Launch::registerProgram() {
-  auto request = agents_.at(options_.cluster)->agent.enlistRequest();
+/// So that commands find the program at any agent.
+void Launch::registerProgram(const std::string& agent) {
+  registeredAt_ = agent;
+  auto request = agents_.at(agent)->agent.enlistRequest();
   request.setProgram(program_);
   request.setControl(run_->control());
   loop_.detach(request.send().then([this](auto response) { registration_ = response.getRegistration(); }));

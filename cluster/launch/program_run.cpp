@@ -285,6 +285,16 @@ kj::Promise<uint32_t> ProgramRun::grow(std::string agent) {
   return inTurn([this, agent = std::move(agent)]() mutable { return addNode(std::move(agent)); });
 }
 
+void ProgramRun::agentJoined(const std::string& agent) {
+  if (!request_.followsAgents || state_ != "running") return;
+  // It may have been here before: two agents that lost each other for a moment join again.
+  for (uint32_t i = 0; i < nodes_.size(); ++i)
+    if (nodes_[i].state != Node::State::Gone && !nodes_[i].lost && request_.targets[i].agent == agent) return;
+  loop_.detach(grow(agent).then(
+      [agent](uint32_t node) { spdlog::info("node {} runs on agent {}", node, agent); },
+      [agent](kj::Exception&& exception) { spdlog::warn("no node on agent {}: {}", agent, plainText(exception)); }));
+}
+
 kj::Promise<uint32_t> ProgramRun::inTurn(kj::Function<kj::Promise<uint32_t>()> change) {
   auto done = changes_.addBranch().then([change = kj::mv(change)]() mutable { return change(); }).fork();
   changes_ = done.addBranch().ignoreResult().catch_([](kj::Exception&&) {}).fork();
@@ -541,6 +551,11 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
     return run_.grow(params.getAgent().cStr()).then([context](uint32_t node) mutable {
       context.getResults().setNode(node);
     });
+  }
+
+  kj::Promise<void> agentJoined(AgentJoinedContext context) override {
+    run_.agentJoined(context.getParams().getAgent().cStr());
+    return kj::READY_NOW;
   }
 
   kj::Promise<void> drain(DrainContext context) override {

@@ -44,6 +44,7 @@ struct RunOutcome {
 struct RunTarget {
   std::string address;
   uint32_t pid = 0;
+  std::string agent{};  ///< address of the one that runs it; empty: a child of the launcher
 };
 
 struct RunRequest {
@@ -51,6 +52,7 @@ struct RunRequest {
   std::string name;     ///< for people
   StartPlan plan;       ///< peers are filled in from the targets
   std::vector<RunTarget> targets;
+  bool followsAgents = false;  ///< a node is started on each agent that joins
 };
 
 /// Starts a VM process for node `node`, at the agent with this address if it is not empty. On the loop.
@@ -104,6 +106,7 @@ class ProgramRun final {
   kj::Promise<std::vector<ThreadView>> threadViews();
   kj::Promise<std::vector<std::string>> inspect(uint32_t classes, bool collect);
   kj::Promise<uint32_t> grow(std::string agent);
+  void agentJoined(const std::string& agent);
   kj::Promise<uint32_t> addNode(std::string agent);
   kj::Promise<void> takeIn(uint32_t node, RunTarget target);
   Result<DrainView> drain(uint32_t node, bool begin, int64_t deadlineNanos);

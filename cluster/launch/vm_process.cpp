@@ -36,8 +36,8 @@ std::vector<NodeId> decodeNodes(capnp::List<uint32_t>::Reader list) {
 }
 
 struct Members {
-  std::vector<NodeId> nodes, places, joining;
-  NodeId leaver;                    ///< who is no member any more, if somebody
+  std::vector<NodeId> nodes, places, joining{};
+  NodeId leaver{};                  ///< who is no member any more, if somebody
   uint64_t created = 0, ended = 0;  ///< there
 };
 

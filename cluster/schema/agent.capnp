@@ -8,6 +8,9 @@
 # Joining. A new agent calls `join` at the one it was told of, gets the list, and calls `join` at each of the others. Two
 # agents keep one connection; when it breaks, each forgets the other.
 #
+# Leaving. An agent that is told to end (SIGTERM) asks the launchers of its VM processes to drain their nodes first, and ends
+# when they have left or its time is up.
+#
 # Lifetimes. A `VmHandle` keeps a VM process alive: dropping it (or losing the connection) kills the process. A
 # `Registration` keeps a program listed; the launcher drops it at the end.
 #
@@ -55,6 +58,8 @@ interface Control {
   grow @8 (program :Text, agent :Text) -> (node :UInt32);
   # Tells a node of a running program to leave, if `begin`; says how far it is. `deadlineNanos`: then it stays; 0: none.
   drain @9 (program :Text, node :UInt32, begin :Bool, deadlineNanos :Int64) -> (drain :Launch.DrainInfo);
+  # To a launcher: an agent has joined the cluster. A program that takes a node on each agent grows.
+  agentJoined @10 (agent :Text) -> ();
 }
 
 interface VmHandle {

@@ -161,6 +161,56 @@ class Leaving(unittest.TestCase):
         self.assertTrue(all(stats["nodes"][:2]), "the statistics of a node that has left are missing")
 
 
+class Agents(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="jvmc-elastic-")
+        self.addCleanup(self.folder.cleanup)
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("JVMC_")}
+        self.env.update(XDG_RUNTIME_DIR=self.folder.name, XDG_CONFIG_HOME=self.folder.name, HOME=self.folder.name)
+
+    def agent(self, join=None):
+        """A running agent and its address."""
+        agent = subprocess.Popen([JVMCLUSTER, "node", "--listen", "127.0.0.1:0", "--drain", "60",
+                                  *(["--join", join] if join else [])], env=self.env, text=True, stderr=subprocess.PIPE)
+        self.addCleanup(agent.stderr.close)
+        self.addCleanup(agent.kill)
+        for line in agent.stderr:
+            if "listening on " in line:
+                return agent, line.split("listening on ")[1].strip()
+        raise AssertionError("the agent has ended")
+
+    def nodes(self, address):
+        done = subprocess.run([JVMCLUSTER, "nodes", "--cluster", address, "--json"], env=self.env, text=True,
+                              capture_output=True, timeout=PATIENCE)
+        return [node["node"] for node in json.loads(done.stdout).get("nodes", [])] if done.returncode == 0 else []
+
+    def await_nodes(self, address, wanted):
+        end = time.monotonic() + PATIENCE
+        while self.nodes(address) != wanted:
+            self.assertLess(time.monotonic(), end, f"{self.nodes(address)} instead of {wanted}")
+            time.sleep(0.05)
+
+    def test_a_program_follows_the_agents_of_its_cluster(self):
+        first, address = self.agent()
+        second, _ = self.agent(address)
+        program = subprocess.Popen([JVMCLUSTER, "run", "--cluster", address, "--workers", "1", "--balance", "rotate",
+                                    PROGRAMS / "forever.ir"], env=self.env, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.await_nodes(address, [0, 1])
+        third, elsewhere = self.agent(address)
+        self.await_nodes(address, [0, 1, 2])
+        second.terminate()
+        self.assertEqual(second.wait(PATIENCE), 0, "its node did not get empty")
+        self.await_nodes(elsewhere, [0, 2])
+        self.assertIsNone(program.poll(), "the program is over")
+        program.terminate()
+        _, err = program.communicate(timeout=PATIENCE)
+        self.assertEqual(err, "")
+        for agent in (first, third):
+            agent.terminate()
+            self.assertEqual(agent.wait(PATIENCE), 0)
+
+
 class AtRandom(unittest.TestCase):
     """Programs that use everything, while nodes come and go as fast as they can."""
 

@@ -23,11 +23,16 @@ void addNode(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--key-file", options->keyFile, "Key of the cluster; made if it is not there")
       ->envname("JVMC_KEY_FILE")
       ->capture_default_str();
+  command->add_option("--drain", options->drainSeconds, "Seconds that its nodes have to get empty after SIGTERM")
+      ->envname("JVMC_DRAIN")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->footer(
       "Examples:\n"
       "  jvmcluster node --listen 127.0.0.1:7000\n"
       "  jvmcluster node --listen 127.0.0.1:7001 --join 127.0.0.1:7000\n"
-      "Ends on SIGINT or SIGTERM; VM processes of this agent end with it.");
+      "On SIGTERM its nodes are drained first: running programs go on without them. A node that does not get empty in "
+      "time\nis lost with the agent (exit code 1), and its program ends with an error. SIGINT ends it at once.");
   command->callback([&common, options, &action] {
     action = [&common, options] {
       options->logLevel = common.verbosity >= 1 ? "debug" : "info";
