@@ -101,7 +101,7 @@ struct Node {
     loop.start();
     SocketNodeNetOptions netOptions;
     netOptions.self = NodeId(id);
-    netOptions.nodeCount = 2;
+    netOptions.nodes = {NodeId(0), NodeId(1)};
     net = std::make_unique<SocketNodeNet>(loop, netOptions);
     net->setHandler(Channel::Objects, [](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
       responder->reply(std::move(payload));

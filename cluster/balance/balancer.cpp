@@ -14,7 +14,7 @@ Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions
     ByteReader in(payload);
     const NodeId to(in.get<uint32_t>());
     const uint64_t bytes = in.get<uint64_t>();
-    const bool sensible = in.finished() && to.value < control_.net().nodes().size() && to != control_.net().self();
+    const bool sensible = in.finished() && control_.net().isPlace(to) && to != control_.net().self();
     if (from == kLeader && sensible) give(to, bytes);
   });
   control_.setHandler(ControlKind::LoadReport, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
@@ -54,18 +54,20 @@ void Balancer::take(NodeLoad load) {
 void Balancer::decideNow() {
   LoadSnapshot snapshot;
   snapshot.nowNanos = steadyNanos();
+  const std::vector<NodeId> members = control_.net().nodes();
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [node, report] : reports_)
-      if (snapshot.nowNanos - report.arrivedNanos < kReportNanosMax) snapshot.nodes.push_back(report.load);
+    for (NodeId node : members) {
+      const auto report = reports_.find(node);
+      if (report == reports_.end() || snapshot.nowNanos - report->second.arrivedNanos >= kReportNanosMax) return;
+      snapshot.nodes.push_back(report->second.load);
+    }
   }
-  if (snapshot.nodes.size() != control_.net().nodes().size()) return;  // not everybody has reported yet
   rounds_++;
   BalanceDecision decision = decide(options_, snapshot, history_);
   history_ = std::move(decision.history);
-  const std::vector<NodeId> places = control_.net().places();
   for (Move& move : decision.moves) {
-    if (std::find(places.begin(), places.end(), move.to) == places.end()) continue;
+    if (!control_.net().isPlace(move.to)) continue;
     rt::ThreadMail mail{};
     mail.kind = rt::ThreadMail::Kind::Migrate;
     mail.target = move.to;
@@ -74,6 +76,7 @@ void Balancer::decideNow() {
     log(snapshot.nowNanos, std::move(move));
   }
   for (BlockMove& move : decision.blockMoves) {
+    if (!control_.net().isPlace(move.to)) continue;
     ByteWriter out;
     out.put(move.to.value);
     out.put(move.bytes);

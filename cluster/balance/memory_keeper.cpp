@@ -48,7 +48,7 @@ MemoryKeeper::MemoryKeeper(ControlChannel& control, SpaceHost& host, ClusterObje
 }
 
 void MemoryKeeper::start() {
-  if (control_.net().nodes().size() > 1) thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] { run(); });
 }
 
 void MemoryKeeper::stop() {
@@ -137,17 +137,17 @@ uint64_t MemoryKeeper::makeRoom(uint64_t needed, uint64_t wanted) {
   return moved;
 }
 
-/// Of every other node, the emptiest first.
+/// Of every other place, the emptiest first.
 std::vector<MemoryKeeper::Room> MemoryKeeper::askForRoom(uint64_t bytes) {
   struct Answers {
     std::vector<Room> rooms;
     size_t left = 0;
   };
   const auto answers = std::make_shared<Answers>();
-  const std::vector<NodeId> nodes = control_.net().nodes();
-  answers->left = nodes.size() - 1;
-  for (NodeId node : nodes) {
-    if (node == control_.net().self()) continue;
+  std::vector<NodeId> places = control_.net().places();
+  std::erase(places, control_.net().self());
+  answers->left = places.size();
+  for (NodeId node : places) {
     ByteWriter out;
     out.put(bytes);
     control_.request(node, ControlKind::MemoryRoom, out.take(), [this, node, answers](Result<Bytes> reply) {

@@ -407,6 +407,7 @@ kj::Promise<bool> Agent::drain(Vm vm) {
   return controlOf(vm.program)
       .then([this, vm](schema::Control::Client control) { return awaitDrain(kj::mv(control), vm, true); })
       .catch_([vm](kj::Exception&& exception) {
+        if (toError(exception).code == ErrorCode::kNotFound) return true;  // the program has just ended
         spdlog::error("node {} of program {} is lost with this agent: {}", vm.node, vm.program, plainText(exception));
         return false;
       });

@@ -37,15 +37,10 @@ NodeId ThreadMigrator::placeNewThread() {
   return places[(own + nextPlace_.fetch_add(1)) % places.size()];
 }
 
-bool ThreadMigrator::isPlace(NodeId node) const {
-  const std::vector<NodeId> places = net_.places();
-  return std::find(places.begin(), places.end(), node) != places.end();
-}
-
 // ---------------------------------------------------------------- source
 
 void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
-  const bool possible = target != self_ && isPlace(target) && !closed_;
+  const bool possible = target != self_ && net_.isPlace(target) && !closed_;
   const ThreadId id = thread->ref.id;
   // Shared, because std::function copies; one call takes the thread.
   auto transfer = std::make_shared<Transfer>(Transfer{std::move(thread), target, steadyNanos()});
@@ -71,7 +66,7 @@ void ThreadMigrator::pump(NodeId target) {
     --lane.credits;
     Transfer next = std::move(lane.queued.front());
     lane.queued.pop_front();
-    if (isPlace(target)) {
+    if (net_.isPlace(target)) {
       commit(std::move(next));
       continue;
     }

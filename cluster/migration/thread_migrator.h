@@ -79,7 +79,6 @@ class ThreadMigrator final : public rt::ThreadShipper {
     int64_t sentNanos = 0;
   };
 
-  bool isPlace(NodeId node) const;
   void pump(NodeId target);
   void commit(Transfer transfer);
   void answered(rt::ThreadId thread, Result<Bytes> reply);

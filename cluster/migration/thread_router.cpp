@@ -37,8 +37,9 @@ void ThreadRouter::route(Letter letter) {
 std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
   {
     std::lock_guard lock(mutex_);
+    // Whoever has left has sent its threads on; where they are now is known to their homes, or will be soon.
     const auto moved = moved_.find(letter.to.id);
-    if (moved != moved_.end() && isMember(moved->second.node)) return moved->second.node;
+    if (moved != moved_.end() && net_.isMember(moved->second.node)) return moved->second.node;
   }
   if (letter.to.object == rt::kNullRef || !homes_.valid(letter.to.object)) return std::nullopt;
   const NodeId home = homes_.homeOf(letter.to.object);
@@ -46,17 +47,11 @@ std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
   {
     std::lock_guard lock(mutex_);
     const auto known = locations_.find(letter.to.id);
-    if (known != locations_.end() && known->second.node != self_ && isMember(known->second.node))
+    if (known != locations_.end() && known->second.node != self_ && net_.isMember(known->second.node))
       return known->second.node;
   }
   if (host_.hasEnded(letter.to.object)) return std::nullopt;
   return NodeId();
-}
-
-/// Whoever has left has sent its threads on; where they are now is known to their homes, or will be soon.
-bool ThreadRouter::isMember(NodeId node) const {
-  const std::vector<NodeId> nodes = net_.nodes();
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
 
 /// The thread has ended. Whoever asks something of it gets an answer all the same: it is not interrupted.

@@ -77,7 +77,6 @@ class ThreadRouter final : public rt::ThreadPost {
   void drop(const Letter& letter);
   /// Where to send it on; invalid: wait here; nullopt: drop it.
   std::optional<NodeId> nextStop(const Letter& letter);
-  bool isMember(NodeId node) const;
   void forward(Letter letter, NodeId node);
   void hold(Letter letter);
   void onRetryTimer(rt::ThreadId thread);

@@ -4,6 +4,16 @@
 
 namespace jvmc::cluster {
 
+bool NodeNet::isMember(NodeId node) const {
+  const std::vector<NodeId> all = nodes();
+  return std::binary_search(all.begin(), all.end(), node);
+}
+
+bool NodeNet::isPlace(NodeId node) const {
+  const std::vector<NodeId> all = places();
+  return std::binary_search(all.begin(), all.end(), node);
+}
+
 NodeId NodeNet::nextPlace() const {
   const std::vector<NodeId> all = places();
   const auto next = std::upper_bound(all.begin(), all.end(), self());

@@ -51,6 +51,8 @@ class NodeNet {
   virtual std::vector<NodeId> nodes() const = 0;
   /// Those of them to which threads and blocks may go: all but the ones that are about to leave or have only just come.
   virtual std::vector<NodeId> places() const { return nodes(); }
+  bool isMember(NodeId node) const;
+  bool isPlace(NodeId node) const;
   /// The place after this node's, in a circle; this node if there is no other.
   NodeId nextPlace() const;
 

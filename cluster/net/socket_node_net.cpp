@@ -159,9 +159,7 @@ void SocketNodeNet::losePeer(NodeId peer, std::string reason) {
 
 void SocketNodeNet::onBroken(NodeId peer, std::string why) {
   const Error lost{ErrorCode::kUnavailable, fmt::format("node {} is lost: {}", peer.value, why)};
-  const std::vector<NodeId> members = nodes();
-  const bool isMember = std::find(members.begin(), members.end(), peer) != members.end();
-  if (peerOf(peer)->end(lost) && isMember && options_.onPeerLost) options_.onPeerLost(peer, std::move(why));
+  if (peerOf(peer)->end(lost) && isMember(peer) && options_.onPeerLost) options_.onPeerLost(peer, std::move(why));
 }
 
 // ---------------------------------------------------------------- messages out
