@@ -19,7 +19,7 @@ namespace {
 constexpr auto kFinishTime = 5 * kj::SECONDS;        // for a node to stop its threads and report
 constexpr auto kCommandTime = 5 * kj::SECONDS;       // for a node to answer a question
 constexpr auto kInspectTime = 12 * kj::SECONDS;      // for one that counts its objects, or collects first
-constexpr uint64_t kDrainBytes = 8 << 20;            // moved to one node before it is the next one's turn
+constexpr uint64_t kDrainBytes = 64 << 20;           // moved to one node before it is the next one's turn
 constexpr auto kDrainPause = 2 * kj::MILLISECONDS;   // between two looks at a node that is to leave
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 

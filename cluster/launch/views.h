@@ -57,7 +57,7 @@ struct BlocksMovedView {
 struct LeftView {
   uint64_t threads = 0;
   uint64_t incomingBytes = 0;  ///< of blocks that it has promised to take
-  uint64_t outsideCalls = 0;    ///< of its threads, without an answer
+  uint64_t outsideCalls = 0;   ///< of its threads, without an answer
   bool nothing() const { return threads == 0 && incomingBytes == 0 && outsideCalls == 0; }
 };
 

@@ -234,7 +234,8 @@ void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
   core_.net.request(chunk->target, Channel::Objects, out.take(), [this, chunk](Result<Bytes> reply) {
     if (!reply.ok()) return refuse(*chunk, std::move(reply).error());
     if (reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return ship(chunk);
-    refuse(*chunk, {ErrorCode::kRefused, fmt::format("node {} has no room for the blocks, or is about to leave", chunk->target.value)});
+    refuse(*chunk, {ErrorCode::kRefused,
+                    fmt::format("node {} has no room for the blocks, or is about to leave", chunk->target.value)});
   });
 }
 
@@ -345,8 +346,7 @@ void BlockMover::handlePrepare(NodeId from, std::span<const uint8_t> payload, st
     sensible = sensible && known.state == HomeState::Settled && known.moves <= header.moves && known.node != core_.self;
     bytes += header.group.bytes();
   }
-  if (!in.finished() || !sensible || !host_.hasRoomFor(awaitedBytes_ + bytes) ||
-      !core_.net.isPlace(core_.self))
+  if (!in.finished() || !sensible || !host_.hasRoomFor(awaitedBytes_ + bytes) || !core_.net.isPlace(core_.self))
     return responder->reply({uint8_t(ReplyStatus::Refused)});
   awaitedBytes_ += bytes;
   std::set<uint64_t> blocks;

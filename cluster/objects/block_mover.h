@@ -146,8 +146,9 @@ class BlockMover {
   std::set<uint64_t> takenBack_;  ///< blocks that somebody preferred not to wait for; once each
   size_t chunksOnTheirWay_ = 0;
   uint64_t bytesOnTheirWay_ = 0;
-  uint64_t windowBytes_ = 0;   ///< mover thread: how much to withdraw at a time
-  std::atomic<uint64_t> awaitedBytes_{0};  ///< of blocks for which room here has been promised; changed on the I/O thread
+  uint64_t windowBytes_ = 0;  ///< mover thread: how much to withdraw at a time
+  std::atomic<uint64_t> awaitedBytes_{
+      0};  ///< of blocks for which room here has been promised; changed on the I/O thread
 };
 
 }  // namespace jvmc::cluster

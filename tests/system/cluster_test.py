@@ -253,7 +253,7 @@ class Usage(ClusterTest):
         self.fails(126, "main", "run", noMain)
 
     def test_help_of_every_command_has_examples(self):
-        for command in ("run", "node", "ps", "threads", "nodes", "inspect", "migrate", "stop"):
+        for command in ("run", "node", "ps", "threads", "nodes", "inspect", "migrate", "grow", "drain", "stop"):
             result = self.jvmcluster(command, "--help")
             self.assertEqual(result.returncode, 0)
             self.assertIn("Example", result.stdout)
@@ -261,7 +261,7 @@ class Usage(ClusterTest):
     def test_the_manual_names_every_flag_and_no_other(self):
         manual = (HERE.parents[1] / "docs" / "reference" / "cli.md").read_text()
         helps = "".join(self.jvmcluster(*command, "--help").stdout for command in (
-            [], ["run"], ["node"], ["ps"], ["threads"], ["nodes"], ["inspect"], ["migrate"], ["stop"]))
+            [], ["run"], ["node"], ["ps"], ["threads"], ["nodes"], ["inspect"], ["migrate"], ["grow"], ["drain"], ["stop"]))
         flags = set(re.findall(r"--[a-z][a-z-]+", helps))
         self.assertEqual({f for f in flags if f not in manual and f != "--version"}, set())
         self.assertEqual({f for f in re.findall(r"--[a-z][a-z-]+", manual) if f not in flags}, {"--some-flag"})
