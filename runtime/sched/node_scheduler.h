@@ -109,13 +109,15 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   mutable ThreadTable table_;
   ThreadHistory history_;
   TimerQueue timers_;
-  mutable Workers workers_;
 
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> flushTickets_{0};
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
   std::deque<ThreadEntry*> waitingForFiber_;
+
+  // Last, so that it goes first: it waits for workers that have just finished a thread and are about to say so.
+  mutable Workers workers_;
 };
 
 }  // namespace jvmc::rt
