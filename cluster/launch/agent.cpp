@@ -81,7 +81,7 @@ class Agent {
   ClusterKey key_;
   RuntimeDir dir_;
   std::string address_, host_;
-  std::set<Handle*> vms_;
+  const std::shared_ptr<std::set<const Handle*>> vms_ = std::make_shared<std::set<const Handle*>>();
   std::map<std::string, kj::Own<Peer>> peers_;        // by address
   std::map<std::string, kj::Own<Program>> programs_;  // by id
   std::vector<std::shared_ptr<kj::Own<RpcConnection>>> callers_;
@@ -93,10 +93,10 @@ class Agent {
 /// Keeps a VM process alive: dropped when its launcher lets go or is lost.
 class Agent::Handle final : public schema::VmHandle::Server {
  public:
-  Handle(Agent& agent, Vm vm, kj::Own<VmChild> child) : agent_(agent), vm_(std::move(vm)), child_(kj::mv(child)) {
-    agent_.vms_.insert(this);
+  Handle(Agent& agent, Vm vm, kj::Own<VmChild> child) : all_(agent.vms_), vm_(std::move(vm)), child_(kj::mv(child)) {
+    all_->insert(this);
   }
-  ~Handle() noexcept(false) { agent_.vms_.erase(this); }
+  ~Handle() noexcept(false) { all_->erase(this); }
   const Vm& vm() const { return vm_; }
   bool running() const { return child_->running(); }
   kj::Promise<void> ended(EndedContext context) override {
@@ -104,7 +104,7 @@ class Agent::Handle final : public schema::VmHandle::Server {
   }
 
  private:
-  Agent& agent_;
+  const std::shared_ptr<std::set<const Handle*>> all_;  // the agent may be gone before
   const Vm vm_;
   kj::Own<VmChild> child_;
 };
@@ -386,7 +386,7 @@ kj::Promise<void> Agent::joinAt(std::string text) {
 }
 
 AgentView Agent::describe() const {
-  const auto running = std::count_if(vms_.begin(), vms_.end(), [](const Handle* vm) { return vm->running(); });
+  const auto running = std::count_if(vms_->begin(), vms_->end(), [](const Handle* vm) { return vm->running(); });
   return {address_, uint32_t(getpid()), uint32_t(running)};
 }
 
@@ -394,7 +394,7 @@ AgentView Agent::describe() const {
 
 kj::Promise<bool> Agent::drain() {
   kj::Vector<kj::Promise<bool>> drains;
-  for (const Handle* handle : vms_)
+  for (const Handle* handle : *vms_)
     if (handle->running()) drains.add(drain(handle->vm()));
   if (drains.empty()) return true;
   spdlog::info("leaving: {} nodes have {:.1f} s to get empty", drains.size(), options_.drainSeconds);
