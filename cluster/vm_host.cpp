@@ -235,16 +235,21 @@ void VmHost::stopWorld(const std::function<void()>& body) {
   vm_.world().stop(nullptr, body);
 }
 
-/// A word may point into an object or right behind its end.
+/// A word may point into an object or right behind its end. Addresses of statics objects are constants of the code: no
+/// stack need show them.
 std::set<uint64_t> VmHost::heldBlocks() {
   std::set<uint64_t> blocks;
+  bool any = false;
   const auto add = [&](uint64_t word) {
     if (homes_.plan().contains(word)) blocks.insert(word & ~uint64_t(rt::kBlockBytes - 1));
   };
   vm_.world().forEachContext([&](const ThreadContext& ctx) {
     if (ctx.quiescent) return;
+    any = true;
     vm_.world().visitStack(ctx, [&](const uint64_t* low, const uint64_t* high) { scanWords(low, high, add); });
   });
+  for (uint64_t block = vm_.layout().staticsBegin(); any && block < vm_.layout().staticsEnd(); block += rt::kBlockBytes)
+    blocks.insert(block);
   return blocks;
 }
 
@@ -272,11 +277,12 @@ bool VmHost::hasRoomFor(uint64_t bytes) {
   return vm_.heap().hasRoomFor(bytes);
 }
 
-/// Only what has state is asked: monitors with an inflated word, and Thread objects (joins, whereabouts).
+/// Only what has state is asked: monitors with an inflated word, Thread objects (joins, whereabouts), and statics
+/// objects (class initialisation).
 Bytes VmHost::takeHomeState(ObjectRef object) {
   const bool isThread = isThreadObject(object);
   const bool inflated = (rt::header(object)->lockWord.load(std::memory_order_acquire) & rt::kLockInflated) != 0;
-  if (!isThread && !inflated) return {};
+  if (!isThread && !inflated && !vm_.layout().isInStaticsBlock(object)) return {};
   ByteWriter out;
   std::optional<LastSeen> seen = isThread ? router->takeLocation(threadOf(object)) : std::nullopt;
   // Of a thread that has never moved, the main thread too, nothing need be known as long as its home is where it runs.

@@ -1,5 +1,5 @@
 // Who is told that guest threads begin and end: the node's owner, which decides when the program is over. `irc run` has
-// one node; in a cluster the first node adds the counts of all (cluster/membership/program_end.h).
+// one node; in a cluster the leader adds the counts of all (cluster/membership/program_end.h).
 #pragma once
 
 #include <cstdint>

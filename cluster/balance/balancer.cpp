@@ -15,7 +15,7 @@ Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions
     const NodeId to(in.get<uint32_t>());
     const uint64_t bytes = in.get<uint64_t>();
     const bool sensible = in.finished() && control_.net().isPlace(to) && to != control_.net().self();
-    if (from == kLeader && sensible) give(to, bytes);
+    if (from == control_.net().leader() && sensible) give(to, bytes);
   });
   control_.setHandler(ControlKind::LoadReport, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
     Result<NodeLoad> load = decodeLoad(payload);
@@ -36,11 +36,11 @@ void Balancer::tick() {
   load.occupied = occupied_;
   const int64_t spent = steadyNanos() - begun;
   sampleNanos_ += uint64_t(spent);
-  if (control_.net().self() == kLeader) {
+  if (control_.net().isLeader()) {
     take(std::move(load));
     decideNow();
   } else {
-    control_.notify(kLeader, ControlKind::LoadReport, encodeLoad(load));
+    control_.notify(control_.net().leader(), ControlKind::LoadReport, encodeLoad(load));
   }
   control_.net().postAfter(std::max(options_.reportNanos, spent * kTickShareMax), [this] { tick(); });
 }

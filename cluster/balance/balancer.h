@@ -45,7 +45,6 @@ class Balancer {
   void report(const StatSink& sink) const;
 
  private:
-  static constexpr NodeId kLeader{0};
   static constexpr size_t kLogMax = 1000;
   static constexpr int64_t kReportNanosMax = 2'000'000'000;  ///< an older report is not believed
   static constexpr int kOccupiedSamples = 6;                 ///< a moment says little: averaged over about so many

@@ -376,8 +376,6 @@ Result<DrainView> ProgramRun::drain(uint32_t node, bool begin, int64_t deadlineN
   if (!isMember(node)) return Error{ErrorCode::kNotFound, fmt::format("there is no node {}", node)};
   if (!begin) return Error{ErrorCode::kNotFound, fmt::format("node {} was not told to leave", node)};
   if (state_ != "running") return Error{ErrorCode::kUnavailable, "the program is not running"};
-  if (node == 0)
-    return Error{ErrorCode::kInvalidInput, "node 0 cannot leave: it is home of the statics and counts the threads"};
   const DrainView view{"leaving", {}, 0, 0, ""};
   drains_.insert_or_assign(node, Drain{view, loop_.timer().now(), deadlineNanos});
   loop_.detach(inTurn([this, node] { return leave(node).then([node] { return node; }); }).ignoreResult());

@@ -37,8 +37,8 @@ std::vector<NodeId> decodeNodes(capnp::List<uint32_t>::Reader list) {
 
 struct Members {
   std::vector<NodeId> nodes, places, joining{};
-  NodeId leaver{};                  ///< who is no member any more, if somebody
-  uint64_t created = 0, ended = 0;  ///< there
+  NodeId leaver{};    ///< who is no member any more, if somebody
+  EndBequest left{};  ///< by it
 };
 
 /// Ends the process. Memory, sockets and threads are the kernel's to take back; nothing here outlives the process.
@@ -200,8 +200,7 @@ class VmProcess::Server final : public schema::VmProcess::Server {
       if (!process_.node_ || !process_.node_->takeOverHomes({bequest.getHomes().begin(), bequest.getHomes().size()}))
         return toException({ErrorCode::kCorrupt, "the homes of moved blocks make no sense"});
       members.leaver = NodeId(bequest.getNode());
-      members.created = bequest.getCreated();
-      members.ended = bequest.getEnded();
+      members.left = {bequest.getCreated(), bequest.getEnded(), bequest.getMainEnded(), bequest.getExitCode()};
     }
     return process_.setMembers(std::move(members));
   }
@@ -226,8 +225,12 @@ class VmProcess::Server final : public schema::VmProcess::Server {
           auto bequest = context.getResults().initBequest();
           bequest.setNode(process_.options_.node);
           bequest.setHomes({homes.data(), homes.size()});
-          bequest.setCreated(process_.programEnd_->created());
-          bequest.setEnded(process_.programEnd_->ended());
+          EndBequest end;
+          process_.messageLoop_.runSync([&] { end = process_.programEnd_->bequeath(); });
+          bequest.setCreated(end.created);
+          bequest.setEnded(end.ended);
+          bequest.setMainEnded(end.mainEnded);
+          bequest.setExitCode(end.exitCode);
         });
   }
 
@@ -443,7 +446,7 @@ kj::Promise<void> VmProcess::setMembers(Members members) {
   const NodeId leaver = members.leaver;
   messageLoop_.runSync([&] {
     net_->setMembers(std::move(nodes), std::move(members.places));
-    programEnd_->membersChanged(members.created, members.ended);
+    programEnd_->membersChanged(members.left);
   });
   if (!leaver.valid()) return kj::READY_NOW;
   return settle(leaver).then([this, leaver] { return ping(leaver); });

@@ -32,7 +32,6 @@ ProgramEnd::ProgramEnd(ControlChannel& control, Callbacks callbacks)
   control_.setHandler(ControlKind::CensusCreated, [this](NodeId, Bytes, std::shared_ptr<Responder> responder) {
     responder->reply(encodeCount(created_.load()));
   });
-  if (control_.net().self() != kFirstNode) return;
   control_.setHandler(ControlKind::CensusHint, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
     takeHint(payload);
     responder->reply({});
@@ -45,29 +44,37 @@ void ProgramEnd::threadCreated(rt::ThreadId) {
 
 void ProgramEnd::threadEnded(rt::ThreadEnd end) {
   if (end.uncaught && callbacks_.onUncaught) callbacks_.onUncaught(end);
+  if (end.id == rt::kMainThreadId) noteMainEnded(end.exitCode);
   ended_.fetch_add(1);
-  hint(end.id == rt::kMainThreadId, end.exitCode);
+  hint();
+}
+
+void ProgramEnd::noteMainEnded(int32_t exitCode) {
+  exitCode_ = exitCode;
+  mainEnded_ = true;
 }
 
 /// Payload: u8 main thread ended, i32 its exit code. Sent at every end of a thread: a thread may end on another node
 /// than it began on, so no node knows by itself which end is the last.
-void ProgramEnd::hint(bool mainEnded, int32_t exitCode) {
+void ProgramEnd::hint() {
   Bytes payload(5);
-  payload[0] = mainEnded;
+  payload[0] = mainEnded_;
+  const int32_t exitCode = exitCode_;
   std::memcpy(&payload[1], &exitCode, 4);
-  control_.notify(kFirstNode, ControlKind::CensusHint, std::move(payload));
+  control_.notify(control_.net().leader(), ControlKind::CensusHint, std::move(payload));
 }
 
 void ProgramEnd::takeHint(std::span<const uint8_t> payload) {
   if (payload.size() == 5 && payload[0] == 1) {
-    mainEnded_ = true;
-    std::memcpy(&exitCode_, &payload[1], 4);
+    int32_t exitCode;
+    std::memcpy(&exitCode, &payload[1], 4);
+    noteMainEnded(exitCode);
   }
   askForCensus();
 }
 
 void ProgramEnd::askForCensus() {
-  if (!mainEnded_ || over_) return;
+  if (!mainEnded_ || over_ || hasLeft_ || !control_.net().isLeader()) return;
   if (censusRuns_) {
     askedAgain_ = true;
     return;
@@ -75,13 +82,18 @@ void ProgramEnd::askForCensus() {
   beginCensus();
 }
 
-void ProgramEnd::membersChanged(uint64_t created, uint64_t ended) {
+void ProgramEnd::membersChanged(const EndBequest& left) {
   ++changes_;
-  if (control_.net().self() == kFirstNode) {
-    created_ += created;
-    ended_ += ended;
-  }
+  if (left.mainEnded) noteMainEnded(left.exitCode);
+  if (!control_.net().isLeader()) return hint();
+  created_ += left.created;
+  ended_ += left.ended;
   askForCensus();
+}
+
+EndBequest ProgramEnd::bequeath() {
+  hasLeft_ = true;
+  return {created_, ended_, mainEnded_, exitCode_};
 }
 
 void ProgramEnd::beginCensus() {
@@ -115,7 +127,7 @@ void ProgramEnd::wave(ControlKind kind, std::function<void(uint64_t)> next) {
 
 void ProgramEnd::closeCensus(uint64_t ended, uint64_t created) {
   spdlog::debug("census: {} threads created, {} ended", created, ended);
-  if (ended == created && changes_ == changesAtCensus_) {
+  if (ended == created && changes_ == changesAtCensus_ && !hasLeft_) {
     over_ = true;
     censusRuns_ = false;
     return callbacks_.onEnd(exitCode_);
@@ -125,7 +137,7 @@ void ProgramEnd::closeCensus(uint64_t ended, uint64_t created) {
 
 void ProgramEnd::endCensus() {
   censusRuns_ = false;
-  if (askedAgain_) beginCensus();
+  if (askedAgain_) askForCensus();
 }
 
 }  // namespace jvmc::cluster

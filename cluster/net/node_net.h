@@ -52,6 +52,10 @@ class NodeNet {
   /// Those of them to which threads and blocks may go: all but the ones that are about to leave or have only just come.
   virtual std::vector<NodeId> places() const { return nodes(); }
   bool isMember(NodeId node) const;
+  /// Who does what one node must do for all (counting threads, balancing): the member with the lowest id. It changes
+  /// only when the leader leaves.
+  NodeId leader() const { return nodes().front(); }
+  bool isLeader() const { return leader() == self(); }
   bool isPlace(NodeId node) const;
   /// The place after this node's, in a circle; this node if there is no other.
   NodeId nextPlace() const;

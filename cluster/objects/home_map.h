@@ -2,8 +2,8 @@
 //
 // At first homes are dealt out by region: region r belongs to node r mod N, whether there is such a node or not; N is
 // the number of ids there can be (rt::kNodesMax), so nothing changes when a node joins. Region 0 (the statics objects)
-// is thereby the first node's. No message is needed to lease a region, so an allocating thread never waits for the
-// network.
+// is the first node's thereby, at first. No message is needed to lease a region, so an allocating thread never waits
+// for the network.
 //
 // Blocks move (block_mover.h). What this node knows of a moved block is a belief: who was its home after how many
 // moves. A node that gave a block away remembers where it went, so whoever asks there is sent on, always to a younger

@@ -21,12 +21,11 @@
 # `prepare` returns when the module is verified, the VM stands and all peers are connected, so the launcher sends it to all
 # nodes at the same time and calls `begin` when all have answered, on the first node last: that one starts the main thread.
 #
-# End of the program. The first node sees that every thread has ended and calls `programEnded`; or a thread calls `exit`,
+# End of the program. The leader (the member with the lowest id) sees that every thread has ended and calls `programEnded`; or a thread calls `exit`,
 # which the launcher carries out; or the launcher is told to stop. The launcher then calls `finish` on every node, collects
 # the statistics, and closes the connections.
 #
 # Ids. `program` is made by the launcher, random, and never used again. Thread ids are counter * 64 + node + 1.
-# Region numbers are leased by the first node and never given back.
 #
 # Disconnect. A launcher that is lost ends the program: its VM processes exit. A VM process that is lost ends the program
 # with an error that names what was on it.
@@ -115,6 +114,8 @@ struct Bequest {
   homes @1 :Data;      # where blocks have moved to (HomeMap::beliefs)
   created @2 :UInt64;  # threads that began there and that ended there, for the census
   ended @3 :UInt64;
+  mainEnded @4 :Bool;  # the main thread has ended, as far as it knows, with this exit code
+  exitCode @5 :Int32;
 }
 
 struct DrainInfo {
@@ -155,7 +156,7 @@ interface VmProcess {
 
 interface Launcher {
   outside @0 (call :OutsideCall) -> (result :OutsideResult);
-  # From the first node, once: all threads have ended.
+  # From the leader, once: all threads have ended.
   programEnded @1 (exitCode :Int32) -> ();
   # A thread ended by an exception that nothing handled; `report` goes to stderr.
   uncaught @2 (thread :UInt64, report :Text) -> ();

@@ -38,8 +38,8 @@ struct AddressPlan {
 inline constexpr uint32_t kBlockShift = 16;
 inline constexpr uint32_t kBlockBytes = 1u << kBlockShift;
 
-/// Statics objects of all classes lie one after another from here on, in region 0, whose home is the first node. Every
-/// node computes the same addresses (see layout.h).
+/// Statics objects of all classes lie one after another from here on, in region 0; at first the first node is their
+/// home. Every node computes the same addresses (see layout.h).
 inline constexpr uint64_t kStaticsOffset = kBlockBytes;
 
 }  // namespace jvmc::rt

@@ -2,7 +2,8 @@
 //
 //     | header 16 | superclass fields, padded to 8 | own 8-byte fields | own 4 .. pad | own 2 .. pad | own 1 .. pad |
 //
-// Statics objects have the same form and lie one after another from kStaticsOffset on, in class order.
+// Statics objects have the same form and lie one after another from kStaticsOffset on, in class order. None crosses a
+// block, because blocks get new homes one by one; one that is larger than a block has its blocks for itself.
 #include "runtime/abi/layout.h"
 
 #include <array>
@@ -78,6 +79,11 @@ ir::FunctionId resolveDefault(const ir::Module& module, ir::ClassId c, const std
   return found;
 }
 
+/// `address`, or the beginning of the next block.
+ObjectRef nextBlock(ObjectRef address) {
+  return (address + kBlockBytes - 1) & ~ObjectRef(kBlockBytes - 1);
+}
+
 }  // namespace
 
 ModuleLayout::ModuleLayout(const ir::Module& module, const AddressPlan& plan)
@@ -94,8 +100,10 @@ ModuleLayout::ModuleLayout(const ir::Module& module, const AddressPlan& plan)
   for (uint32_t i = 0; i < classCount_; ++i) {
     ir::ClassId c(i);
     layOut(c);
+    const uint32_t bytes = classes_[i].staticsBytes;
+    if (bytes > kBlockBytes - statics % kBlockBytes) statics = nextBlock(statics);
     classes_[i].staticsAddress = statics;
-    statics += classes_[i].staticsBytes;
+    statics = bytes > kBlockBytes ? nextBlock(statics + bytes) : statics + bytes;
     if (!module_[c].isInterface) continue;
     for (size_t m = 0; m < module_[c].methods.size(); ++m) methodNumber_[i].push_back(nextSelector++);
   }

@@ -66,8 +66,13 @@ class ModuleLayout {
   uint32_t selector(const ir::SymbolRef& method) const;
   /// What `call_virtual`/`call_interface method` runs on an object of class `c`; invalid: AbstractMethodError.
   ir::FunctionId resolve(ir::ClassId c, const ir::SymbolRef& method) const;
+  ObjectRef staticsBegin() const { return plan_.base + kStaticsOffset; }
   /// First byte after the statics objects.
   ObjectRef staticsEnd() const { return staticsEnd_; }
+  /// `address` lies in a block of statics objects.
+  bool isInStaticsBlock(ObjectRef address) const {
+    return address >= staticsBegin() && address < ((staticsEnd_ + kBlockBytes - 1) & ~ObjectRef(kBlockBytes - 1));
+  }
   /// The class or one of its superclasses has an initialiser: Init instructions on it may run code.
   bool needsInit(ir::ClassId c) const;
 

@@ -72,6 +72,13 @@ void Collector::objectExported(ObjectRef ref) {
   newlyExported_.push_back(ref);
 }
 
+void Collector::blocksLeave(const Region& region, uint32_t first) {
+  sweeper_.blocksLeave(region, first);
+  if (region.blocks[first].kind != BlockKind::Statics) return;
+  const uint64_t begin = region.blockAddress(first), end = region.blockAddress(first + region.blocks[first].run);
+  std::erase_if(statics_, [&](ObjectRef ref) { return ref >= begin && ref < end; });
+}
+
 void Collector::adopt(Region& region, ObjectRef ref) {
   BlockInfo& block = region.blockOf(ref);
   const bool isMarking = phase() == Phase::Marking;

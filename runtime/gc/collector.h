@@ -79,7 +79,7 @@ class Collector {
   void adopt(Region& region, ObjectRef ref);
   /// With the heap's lock: the blocks from `first` on, a group, are about to get another home, or have come (after
   /// adopt() of their objects).
-  void blocksLeave(const Region& region, uint32_t first) { sweeper_.blocksLeave(region, first); }
+  void blocksLeave(const Region& region, uint32_t first);
   void blocksHaveCome(const Region& region, uint32_t first) { sweeper_.blocksHaveCome(region, first); }
   /// Hands over what the context has logged.
   void retire(ThreadContext& ctx) { log_.flush(ctx); }

@@ -105,15 +105,12 @@ Region& BlockSpace::adopt(uint64_t address, uint32_t count, BlockKind kind) {
   const uint32_t first = region.blockIndex(address);
   for (uint32_t i = first; i < first + count; ++i) JVMC_CHECK(region.blocks[i].kind == BlockKind::Away, address);
   occupy(region, first, count);
-  if (kind == BlockKind::LargeHead)
-    setLarge(region, first, count);
-  else
-    region.blocks[first].kind = kind;
+  setKind(region, first, count, kind);
   return region;
 }
 
-void BlockSpace::setLarge(Region& region, uint32_t first, uint32_t count) {
-  region.blocks[first].kind = BlockKind::LargeHead;
+void BlockSpace::setKind(Region& region, uint32_t first, uint32_t count, BlockKind kind) {
+  region.blocks[first].kind = kind;
   region.blocks[first].run = count;
   for (uint32_t i = 1; i < count; ++i) {
     region.blocks[first + i].kind = BlockKind::LargeTail;
@@ -121,13 +118,20 @@ void BlockSpace::setLarge(Region& region, uint32_t first, uint32_t count) {
   }
 }
 
-void BlockSpace::placeStatics(ObjectRef end) {
+void BlockSpace::openStaticsRegion() {
   addRegion(0);
   Region& region = *table_[0].load(std::memory_order_relaxed);
-  uint32_t blocks = region.blockIndex(end - 1) + 1;
   region.blocks[0].kind = BlockKind::Reserved;
-  for (uint32_t i = 1; i < blocks; ++i) region.blocks[i].kind = BlockKind::Statics;
-  region.highWater = region.freeHint = blocks;
+  region.highWater = 1;
+}
+
+void BlockSpace::placeStatics(ObjectRef object, uint64_t bytes) {
+  Region& region = *table_[0].load(std::memory_order_relaxed);
+  const uint32_t first = region.blockIndex(object);
+  const uint32_t count = region.blockIndex(object + bytes - 1) + 1 - first;
+  if (region.blocks[first].kind == BlockKind::Statics) return;
+  occupy(region, first, count);
+  setKind(region, first, count, BlockKind::Statics);
 }
 
 bool BlockSpace::overLimit(uint64_t count, bool reserve) const {
@@ -141,7 +145,7 @@ BlockSpace::Blocks BlockSpace::takeBlock(bool reserve) {
       ++region->freeHint;
     if (region->freeHint == region->blockCount()) continue;
     Blocks taken = occupy(*region, region->freeHint, 1);
-    region->blocks[region->freeHint].kind = BlockKind::Small;
+    setKind(*region, region->freeHint, 1, BlockKind::Small);
     return taken;
   }
   return {.refusal = Refusal::NoRegion};
@@ -153,7 +157,7 @@ BlockSpace::Blocks BlockSpace::takeRun(uint32_t count, bool reserve) {
     uint32_t first = findRun(*region, count);
     if (first == region->blockCount()) continue;
     Blocks taken = occupy(*region, first, count);
-    setLarge(*region, first, count);
+    setKind(*region, first, count, BlockKind::LargeHead);
     return taken;
   }
   return {.refusal = Refusal::NoRegion};

@@ -69,11 +69,13 @@ class BlockSpace {
   void addRegion(uint32_t index);
   /// `count` blocks get another home: their side tables are cleared, their memory goes back to the system.
   void giveAway(Region& region, uint32_t first, uint32_t count);
-  /// Becomes home of `count` blocks from `address` on, of the given kind (Small, or LargeHead with its tails). Exceeds
-  /// the limit if it must.
+  /// Becomes home of `count` blocks from `address` on: one of the given kind, or a head of that kind with its tails.
+  /// Exceeds the limit if it must.
   Region& adopt(uint64_t address, uint32_t count, BlockKind kind);
-  /// Makes region 0 ours, its blocks up to `end` filled with statics objects.
-  void placeStatics(ObjectRef end);
+  /// Makes region 0 ours, the home of all statics objects at first.
+  void openStaticsRegion();
+  /// The object lies in a block of that region, or in several of its own.
+  void placeStatics(ObjectRef object, uint64_t bytes);
   const std::vector<std::unique_ptr<Region>>& regions() const { return regions_; }
 
   uint64_t usedBytes() const { return usedBlocks_ << kBlockShift; }
@@ -88,7 +90,7 @@ class BlockSpace {
 
   bool overLimit(uint64_t count, bool reserve) const;
   Region& ensureRegion(uint32_t index, bool foreign);
-  static void setLarge(Region& region, uint32_t first, uint32_t count);
+  static void setKind(Region& region, uint32_t first, uint32_t count, BlockKind kind);
   Blocks occupy(Region& region, uint32_t first, uint32_t count);
 
   AddressPlan plan_;

@@ -186,10 +186,14 @@ class RegionHeap final : public Heap {
 
   void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) override {
     std::scoped_lock lock(sliceMutex_, mutex_);
-    Region& region = space_.adopt(group.address, group.blocks, group.large ? BlockKind::LargeHead : BlockKind::Small);
+    const bool statics = layout_.isInStaticsBlock(group.address);
+    Region& region =
+        space_.adopt(group.address, group.blocks,
+                     statics ? BlockKind::Statics : (group.large ? BlockKind::LargeHead : BlockKind::Small));
     for (ObjectRef ref : objects) {
       Region::set(region.exported, region.place(ref));
       collector_.adopt(region, ref);
+      if (statics) collector_.addStatics(ref);
     }
     region.blockOf(group.address).hasExported.store(true, std::memory_order_relaxed);
     collector_.blocksHaveCome(region, region.blockIndex(group.address));
@@ -504,9 +508,10 @@ class RegionHeap final : public Heap {
   }
 
   void createStatics() {
-    space_.placeStatics(layout_.staticsEnd());
+    space_.openStaticsRegion();
     for (uint32_t i = 0; i < layout_.module().classes.size(); ++i) {
       ObjectRef ref = layout_[ir::ClassId(i)].staticsAddress;
+      space_.placeStatics(ref, layout_[ir::ClassId(i)].staticsBytes);
       initialise(ref, layout_.staticsIndex(ir::ClassId(i)), 0);
       collector_.addStatics(ref);
     }
@@ -523,9 +528,10 @@ class RegionHeap final : public Heap {
       Region& region = *regions[nextLeaving_.region];
       for (uint32_t& i = nextLeaving_.block; i < region.highWater && chosen < bytes; ++i) {
         BlockInfo& info = region.blocks[i];
-        const bool large = info.kind == BlockKind::LargeHead;
-        if (info.leaving || (!large && info.kind != BlockKind::Small)) continue;
-        const BlockGroup group{region.blockAddress(i), large ? info.run : 1, large};
+        const bool isHead =
+            info.kind == BlockKind::LargeHead || info.kind == BlockKind::Small || info.kind == BlockKind::Statics;
+        if (info.leaving || !isHead) continue;
+        const BlockGroup group{region.blockAddress(i), info.run, info.kind == BlockKind::LargeHead || info.run > 1};
         if (!groups.empty() && chosen + group.bytes() > bytes) return groups;
         info.leaving = true;
         groups.push_back(group);

@@ -53,7 +53,7 @@ struct MemoryUse {
   uint64_t limit = 0;
 };
 
-/// Blocks that change their home together: one block of small objects, or all blocks of one large object.
+/// Blocks that change their home together: one block of small objects or statics, or all blocks of one large object.
 struct BlockGroup {
   uint64_t address = 0;
   uint32_t blocks = 0;

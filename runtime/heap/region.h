@@ -56,7 +56,7 @@ enum class BlockKind : uint8_t {
   Small,      ///< objects of at most kLargeBytes, bump-allocated in holes
   LargeHead,  ///< first block of one large object
   LargeTail,  ///< its further blocks
-  Statics,    ///< statics objects: always live
+  Statics,    ///< statics objects, always live; or the head of one that is larger than a block
   Reserved,   ///< never used (the first block of region 0)
   Away,       ///< homed at another node: what lies here are cached copies
 };
@@ -106,7 +106,7 @@ struct BlockInfo {
   bool used = false;     ///< Free: holds old bytes; else it is still as the system gave it, zero
   bool leaving = false;  ///< its home is about to move: nothing is allocated here
   std::atomic<bool> hasExported{false};
-  uint32_t run = 0;      ///< LargeHead: blocks of the object; LargeTail: distance to the head in blocks
+  uint32_t run = 0;      ///< LargeTail: distance to the head in blocks; else how many blocks belong together
   uint32_t sweptIn = 0;  ///< the sweep (BlockSpace::sweepNumber) that has been here, or after which it was taken
   LineMap lines;         ///< Small: as of the last collection; a clear bit outside of areas is free
   LineMap marked;        ///< Small: what the full marking under way has found; empty otherwise

@@ -13,7 +13,6 @@ namespace {
 /// All nodes of a test share one queue of deliveries; the test picks which comes next.
 struct Wire {
   std::deque<std::function<void()>> deliveries;
-  uint32_t gone = UINT32_MAX;  ///< a node that has left
   std::mt19937 random{1};
   bool deliverOne() {
     if (deliveries.empty()) return false;
@@ -32,7 +31,7 @@ class WireNet final : public NodeNet {
   std::vector<NodeId> nodes() const override {
     std::vector<NodeId> ids;
     for (uint32_t i = 0; i < all_.size(); ++i)
-      if (i != wire_.gone) ids.emplace_back(i);
+      if (i != gone) ids.emplace_back(i);
     return ids;
   }
   void request(NodeId to, Channel, Bytes payload, std::function<void(Result<Bytes>)> done) override {
@@ -57,6 +56,8 @@ class WireNet final : public NodeNet {
   void setHandler(Channel, Handler handler) override { handler_ = std::move(handler); }
   void post(std::function<void()> task) override { wire_.deliveries.push_back(std::move(task)); }
   void postAfter(int64_t, std::function<void()> task) override { post(std::move(task)); }
+
+  uint32_t gone = UINT32_MAX;  ///< a node that has left, as far as this one knows
 
  private:
   Wire& wire_;
@@ -119,39 +120,53 @@ TEST(ProgramEnd, ComesExactlyWhenAllThreadsHaveEndedWhereverTheyWent) {
   }
 }
 
-TEST(ProgramEnd, CountsThoseOfANodeThatLeavesInTheMiddleOfACensusOnce) {
-  for (uint32_t seed = 1; seed <= 300; ++seed) {
-    Wire wire;
-    wire.random.seed(seed);
-    std::vector<WireNet*> all;
-    int ends = 0;
-    bool mayEnd = false;
-    std::vector<std::unique_ptr<Node>> nodes;
-    for (uint32_t i = 0; i < 3; ++i)
-      nodes.push_back(std::make_unique<Node>(wire, all, i,
-                                             ProgramEnd::Callbacks{[&](int32_t) {
-                                                                     EXPECT_TRUE(mayEnd) << "seed " << seed;
-                                                                     ++ends;
-                                                                   },
-                                                                   nullptr}));
-    // Two threads begin on the first node; one ends on the one that leaves. Counted twice, that end would stand for the
-    // other thread's.
-    nodes[0]->end.threadCreated(rt::kMainThreadId);
-    nodes[0]->end.threadCreated(2);
-    nodes[2]->end.threadEnded({rt::kMainThreadId, 0, false, ""});
-    for (int i = int(wire.random() % 12); i > 0; --i) wire.deliverOne();
-    wire.deliveries.push_back([&] {
-      wire.gone = 2;
-      for (uint32_t i = 0; i < 2; ++i) nodes[i]->end.membersChanged(nodes[2]->end.created(), nodes[2]->end.ended());
+void leaveInTheMiddleOfACensus(uint32_t leaver, uint32_t seed) {
+  Wire wire;
+  wire.random.seed(seed);
+  std::vector<WireNet*> all;
+  int ends = 0;
+  int32_t code = -1;
+  bool mayEnd = false;
+  std::vector<std::unique_ptr<Node>> nodes;
+  for (uint32_t i = 0; i < 3; ++i)
+    nodes.push_back(std::make_unique<Node>(wire, all, i,
+                                           ProgramEnd::Callbacks{[&](int32_t exitCode) {
+                                                                   EXPECT_TRUE(mayEnd) << "seed " << seed;
+                                                                   code = exitCode;
+                                                                   ++ends;
+                                                                 },
+                                                                 nullptr}));
+  // Two threads begin on the first node; one ends on the one that leaves. Counted twice, that end would stand for the
+  // other thread's.
+  nodes[0]->end.threadCreated(rt::kMainThreadId);
+  nodes[0]->end.threadCreated(2);
+  nodes[leaver]->end.threadEnded({rt::kMainThreadId, 7, false, ""});
+  for (int i = int(wire.random() % 12); i > 0; --i) wire.deliverOne();
+  // The others learn of it one after the other.
+  const EndBequest left = nodes[leaver]->end.bequeath();
+  for (uint32_t i = 0; i < 3; ++i) {
+    if (i == leaver) continue;
+    wire.deliveries.push_back([&, i] {
+      nodes[i]->net.gone = leaver;
+      nodes[i]->end.membersChanged(left);
     });
-    while (wire.deliverOne()) {
-    }
-    mayEnd = true;
-    nodes[1]->end.threadEnded({2, 0, false, ""});
-    while (wire.deliverOne()) {
-    }
-    EXPECT_EQ(ends, 1) << "seed " << seed;
   }
+  // The other thread ends, on a node that may not know yet.
+  for (int i = int(wire.random() % 12); i > 0; --i) wire.deliverOne();
+  mayEnd = true;
+  nodes[1]->end.threadEnded({2, 0, false, ""});
+  while (wire.deliverOne()) {
+  }
+  EXPECT_EQ(ends, 1) << "seed " << seed;
+  EXPECT_EQ(code, 7) << "seed " << seed;
+}
+
+TEST(ProgramEnd, CountsThoseOfANodeThatLeavesInTheMiddleOfACensusOnce) {
+  for (uint32_t seed = 1; seed <= 300; ++seed) leaveInTheMiddleOfACensus(2, seed);
+}
+
+TEST(ProgramEnd, ComesAlsoWhenTheOneThatCountsLeaves) {
+  for (uint32_t seed = 1; seed <= 300; ++seed) leaveInTheMiddleOfACensus(0, seed);
 }
 
 TEST(ProgramEnd, ReportsUncaughtExceptionsWhereTheyHappen) {

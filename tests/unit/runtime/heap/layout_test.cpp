@@ -14,11 +14,11 @@ using ir::kI64;
 using ir::kI8;
 using ::testing::ElementsAre;
 
-ir::FieldDecl field(const char* name, ir::TypeId type) {
+ir::FieldDecl field(const std::string& name, ir::TypeId type) {
   return {name, type, false, false, {}};
 }
 
-ir::ClassId addClass(ir::Module& m, const char* name, std::vector<ir::FieldDecl> fields,
+ir::ClassId addClass(ir::Module& m, const std::string& name, std::vector<ir::FieldDecl> fields,
                      ir::ClassId super = ir::builtin::kObject) {
   ir::ClassDecl decl;
   decl.name = name;
@@ -84,6 +84,27 @@ TEST(ModuleLayout, StaticsObjectsFollowEachOtherInRegionZero) {
   EXPECT_THAT(layout[c].staticsRefOffsets, ElementsAre(16));
   EXPECT_EQ(layout[c].statics[0].offset, 24u);
   EXPECT_EQ(layout.staticsEnd(), layout[c].staticsAddress + 32);
+}
+
+TEST(ModuleLayout, NoStaticsObjectCrossesABlockUnlessItIsLarger) {
+  ir::Module m;
+  const auto withStatics = [&](const std::string& name, int count) {
+    const ir::ClassId c = addClass(m, name, {});
+    for (int i = 0; i < count; ++i) m.classes[c.index()].statics.push_back(field("f" + std::to_string(i), kI64));
+    return c;
+  };
+  const ir::ClassId half = withStatics("Half", 5000), other = withStatics("Other", 5000);
+  const ir::ClassId huge = withStatics("Huge", 10000), last = withStatics("Last", 1);
+  const AddressPlan plan;
+  const ModuleLayout layout(m, plan);
+  const uint64_t first = plan.base + kStaticsOffset;
+  EXPECT_LT(layout[half].staticsAddress, first + kBlockBytes);
+  EXPECT_EQ(layout[other].staticsAddress, first + kBlockBytes);
+  EXPECT_EQ(layout[huge].staticsAddress, first + 2 * kBlockBytes);
+  EXPECT_EQ(layout[last].staticsAddress, first + 4 * kBlockBytes);
+  EXPECT_TRUE(layout.isInStaticsBlock(layout.staticsEnd()));
+  EXPECT_FALSE(layout.isInStaticsBlock(first + 5 * kBlockBytes));
+  EXPECT_FALSE(layout.isInStaticsBlock(first - 1));
 }
 
 TEST(ModuleLayout, ClassIndexesNumberClassesThenArraysThenStatics) {
