@@ -12,21 +12,7 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr double kCpuWindowNanos = 100e6;  // of ThreadSnapshot::cpuNanosRecent
 constexpr std::array<const char*, kChannels> kChannelNames = {"objects", "threads", "control"};
-
-NodeLoad sampleLoad(rt::Vm& vm) {
-  NodeLoad load;
-  load.occupied = vm.scheduler().occupiedWorkers();
-  load.node = vm.options().node;
-  load.workers = vm.options().workers;
-  for (const rt::ThreadSnapshot& thread : vm.scheduler().snapshot()) {
-    const bool runnable = thread.state == rt::ThreadState::Running || thread.state == rt::ThreadState::Ready;
-    load.threads.push_back(
-        {thread.ref, double(thread.cpuNanosRecent) / kCpuWindowNanos, runnable, thread.pinned, thread.frameBytes});
-  }
-  return load;
-}
 
 }  // namespace
 
@@ -73,14 +59,10 @@ struct NodeServices::Parts {
           router(host, control.net(), homes),
           migrator(host, control.net(), router),
           keeper(control, host, space, vm, !options.space.noCache),
-          balancer(
-              control, router, options.balance,
-              [this, &vm] {
-                NodeLoad load = sampleLoad(vm);
-                load.memory = keeper.load();
-                return load;
-              },
-              [this](NodeId to, uint64_t bytes) { keeper.give(to, bytes); }),
+          meter({vm.options().node, vm.options().workers, options.balance.policy == BalancePolicy::Rotate},
+                vm.scheduler(), space.remoteUse(), [this] { return keeper.load(); }),
+          balancer(control, router, options.balance, meter,
+                   [this](NodeId to, uint64_t bytes) { keeper.give(to, bytes); }),
           shaker(control.net(), space.mover(), vm.options().zeal.blocksEvery),
           staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
       host.router = &router;
@@ -113,6 +95,7 @@ struct NodeServices::Parts {
     ThreadRouter router;
     ThreadMigrator migrator;
     MemoryKeeper keeper;
+    LoadMeter meter;
     Balancer balancer;
     BlockShaker shaker;
     StalenessBound staleness;
@@ -180,6 +163,14 @@ std::vector<std::string> NodeServices::threadsInTransit() const {
 
 const Balancer& NodeServices::balancer() const {
   return parts_->attached->balancer;
+}
+
+NodeLoad NodeServices::load() const {
+  return parts_->attached->meter.latest();
+}
+
+std::vector<HomeUse> NodeServices::usesOf(rt::ThreadId thread) const {
+  return parts_->attached->space.remoteUse().of(thread);
 }
 
 BlockMover& NodeServices::mover() {

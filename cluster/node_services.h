@@ -52,6 +52,10 @@ class NodeServices {
   std::vector<rt::ThreadId> threadsLastSeenAt(NodeId node) const;
   std::vector<std::string> threadsInTransit() const;
   const Balancer& balancer() const;
+  /// This node's load as of the balancer's last sample.
+  NodeLoad load() const;
+  /// What a thread here uses of other nodes' objects.
+  std::vector<HomeUse> usesOf(rt::ThreadId thread) const;
   BlockMover& mover();
   HomeMap& homes();
   size_t threadsOnTheirWay() const;

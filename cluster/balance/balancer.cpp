@@ -6,9 +6,22 @@
 
 namespace jvmc::cluster {
 
-Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options,
-                   std::function<NodeLoad()> sample, std::function<void(NodeId to, uint64_t bytes)> giveBlocks)
-    : control_(control), post_(post), options_(options), sample_(std::move(sample)) {
+namespace {
+
+/// Nobody waits for reports that are only looked at, and rounds of `rotate` are what they are for tests.
+ReportPaceOptions paceFor(const BalanceOptions& options) {
+  ReportPaceOptions pace;
+  pace.normalNanos = options.reportNanos;
+  if (options.policy == BalancePolicy::Off) pace.fastNanos = pace.normalNanos = pace.quietNanos;
+  if (options.policy == BalancePolicy::Rotate) pace.fastNanos = pace.quietNanos = pace.normalNanos;
+  return pace;
+}
+
+}  // namespace
+
+Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, LoadMeter& meter,
+                   std::function<void(NodeId to, uint64_t bytes)> giveBlocks)
+    : control_(control), post_(post), options_(options), meter_(meter), pace_(paceFor(options)) {
   control_.setHandler(ControlKind::Balance, [this, give = std::move(giveBlocks)](NodeId from, Bytes payload,
                                                                                  std::shared_ptr<Responder>) {
     ByteReader in(payload);
@@ -24,34 +37,39 @@ Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions
 }
 
 void Balancer::start() {
-  if (options_.policy == BalancePolicy::Off) return;
-  control_.net().postAfter(options_.reportNanos, [this] { tick(); });
+  control_.net().postAfter(kLookNanos, [this] { tick(); });
 }
 
 void Balancer::tick() {
   if (stopped_) return;
   const int64_t begun = steadyNanos();
-  NodeLoad load = sample_();
-  occupied_ += (load.occupied - occupied_) / kOccupiedSamples;
-  load.occupied = occupied_;
-  const int64_t spent = steadyNanos() - begun;
-  sampleNanos_ += uint64_t(spent);
-  if (control_.net().isLeader()) {
-    take(std::move(load));
-    decideNow();
-  } else {
-    control_.notify(control_.net().leader(), ControlKind::LoadReport, encodeLoad(load));
+  if (pace_.isDue(begun, meter_.hasChanged())) {
+    NodeLoad load = meter_.sample(begun);
+    const int64_t spent = steadyNanos() - begun;
+    sampleNanos_ += uint64_t(spent);
+    samples_++;
+    pace_.reported(begun, load, spent);
+    if (options_.policy == BalancePolicy::Off) {
+      // Only for those who look.
+    } else if (control_.net().isLeader()) {
+      take(std::move(load));
+    } else {
+      control_.notify(control_.net().leader(), ControlKind::LoadReport, encodeLoad(load));
+    }
   }
-  control_.net().postAfter(std::max(options_.reportNanos, spent * kTickShareMax), [this] { tick(); });
+  if (hasNews_) decideNow();
+  control_.net().postAfter(kLookNanos, [this] { tick(); });
 }
 
 void Balancer::take(NodeLoad load) {
+  hasNews_ = true;
   std::lock_guard lock(mutex_);
   const NodeId node = load.node;
   reports_[node] = {std::move(load), steadyNanos()};
 }
 
 void Balancer::decideNow() {
+  hasNews_ = false;
   LoadSnapshot snapshot;
   snapshot.nowNanos = steadyNanos();
   const std::vector<NodeId> members = control_.net().nodes();
@@ -108,6 +126,7 @@ void Balancer::report(const StatSink& sink) const {
   sink("balance.rounds", rounds_);
   sink("balance.moves", moves_);
   sink("balance.block_moves", blockMoves_);
+  sink("balance.samples", samples_);
   sink("balance.sample_nanos", sampleNanos_);
 }
 

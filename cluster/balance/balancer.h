@@ -14,7 +14,9 @@
 #include <mutex>
 #include <variant>
 
+#include "cluster/balance/load_meter.h"
 #include "cluster/balance/policy.h"
+#include "cluster/balance/report_pace.h"
 #include "cluster/membership/control_channel.h"
 #include "cluster/objects/space_stats.h"
 #include "runtime/object_space.h"
@@ -30,9 +32,9 @@ struct DecisionRecord {
 /// Thread-safe. Timers and reports run on the I/O thread.
 class Balancer {
  public:
-  /// `sample` gives this node's load now; called on the I/O thread. `post` carries the requests to threads to move.
-  /// `giveBlocks` is called on the I/O thread of the node that is to give `bytes` to another.
-  Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, std::function<NodeLoad()> sample,
+  /// `meter` is asked on the I/O thread. `post` carries the requests to threads to move. `giveBlocks` is called on the
+  /// I/O thread of the node that is to give `bytes` to another.
+  Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, LoadMeter& meter,
            std::function<void(NodeId to, uint64_t bytes)> giveBlocks);
 
   void start();
@@ -46,9 +48,8 @@ class Balancer {
 
  private:
   static constexpr size_t kLogMax = 1000;
-  static constexpr int64_t kReportNanosMax = 2'000'000'000;  ///< an older report is not believed
-  static constexpr int kOccupiedSamples = 6;                 ///< a moment says little: averaged over about so many
-  static constexpr int64_t kTickShareMax = 50;               ///< sampling takes at most 1/50 of the time
+  static constexpr int64_t kReportNanosMax = 5'000'000'000;  ///< an older report is not believed
+  static constexpr int64_t kLookNanos = 10'000'000;          ///< between looks at whether a report is due
 
   struct Report {
     NodeLoad load;
@@ -63,14 +64,16 @@ class Balancer {
   ControlChannel& control_;
   rt::ThreadPost& post_;
   const BalanceOptions options_;
-  std::function<NodeLoad()> sample_;
+  LoadMeter& meter_;
   std::atomic<bool> stopped_{false};
-  BalanceHistory history_;  // I/O thread only
-  double occupied_ = 0;     // moving average; I/O thread only
+  // I/O thread only.
+  ReportPace pace_;
+  BalanceHistory history_;
+  bool hasNews_ = false;  ///< a report has come since the last decision
   mutable std::mutex mutex_;
   std::map<NodeId, Report> reports_;
   std::deque<DecisionRecord> log_;
-  Counter rounds_{0}, moves_{0}, blockMoves_{0}, sampleNanos_{0};
+  Counter rounds_{0}, moves_{0}, blockMoves_{0}, samples_{0}, sampleNanos_{0};
 };
 
 }  // namespace jvmc::cluster

@@ -6,9 +6,31 @@
 namespace jvmc::cluster {
 namespace {
 
-constexpr size_t kThreadBytes = 23;
-constexpr double kCpuScale = 65535, kOccupiedScale = 1000;
+constexpr size_t kThreadBytes = 26;
+constexpr double kShareScale = 65535, kThousand = 1000;
 constexpr uint8_t kRunnable = 1, kPinned = 2;
+
+void putShare(ByteWriter& out, double share) {
+  out.put(uint16_t(std::lround(std::clamp(share, 0.0, 1.0) * kShareScale)));
+}
+double getShare(ByteReader& in) {
+  return in.get<uint16_t>() / kShareScale;
+}
+
+void putRate(ByteWriter& out, const HomeRate& rate) {
+  out.put(rate.home.value);
+  out.put(uint32_t(std::clamp(rate.requests, 0.0, 4e9)));
+  out.put(uint64_t(std::clamp(rate.bytes, 0.0, 1e15)));
+  out.put(uint32_t(std::lround(std::clamp(rate.wait, 0.0, 1e6) * kThousand)));
+}
+HomeRate getRate(ByteReader& in) {
+  HomeRate rate;
+  rate.home = NodeId(in.get<uint32_t>());
+  rate.requests = in.get<uint32_t>();
+  rate.bytes = double(in.get<uint64_t>());
+  rate.wait = in.get<uint32_t>() / kThousand;
+  return rate;
+}
 
 }  // namespace
 
@@ -26,17 +48,25 @@ std::vector<uint8_t> encodeLoad(const NodeLoad& load) {
   ByteWriter out;
   out.put(load.node.value);
   out.put(load.workers);
-  out.put(uint32_t(std::lround(std::clamp(load.occupied, 0.0, double(load.workers)) * kOccupiedScale)));
+  out.put(uint32_t(std::lround(std::clamp(load.occupied, 0.0, double(load.workers)) * kThousand)));
+  out.put(load.queued);
+  out.put(uint32_t(load.workerCpu.size()));
+  for (double cpu : load.workerCpu) putShare(out, cpu);
+  putRate(out, load.remote);
   for (uint64_t bytes : {load.memory.live, load.memory.used, load.memory.limit, load.memory.copies, load.memory.rss})
     out.put(bytes);
   out.put(load.memory.moving);
+  out.put(load.idleThreads);
   out.put(uint32_t(load.threads.size()));
   for (const ThreadLoad& thread : load.threads) {
     out.put(thread.thread.id);
     out.put(thread.thread.object);
-    out.put(uint16_t(std::lround(std::clamp(thread.cpu, 0.0, 1.0) * kCpuScale)));
+    putShare(out, thread.cpu);
+    putShare(out, thread.wanted);
     out.put(uint8_t((thread.runnable ? kRunnable : 0) | (thread.pinned ? kPinned : 0)));
     out.put(uint32_t(std::min<uint64_t>(thread.frameBytes, UINT32_MAX)));
+    out.put(uint8_t(std::min(thread.uses.size(), ThreadLoad::kUsesMax)));
+    for (size_t i = 0; i < std::min(thread.uses.size(), ThreadLoad::kUsesMax); ++i) putRate(out, thread.uses[i]);
   }
   return out.take();
 }
@@ -46,23 +76,28 @@ Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes) {
   NodeLoad load;
   load.node = NodeId(in.get<uint32_t>());
   load.workers = in.get<uint32_t>();
-  load.occupied = std::min(in.get<uint32_t>() / kOccupiedScale, double(load.workers));
+  load.occupied = std::min(in.get<uint32_t>() / kThousand, double(load.workers));
+  load.queued = in.get<uint32_t>();
+  for (uint32_t left = in.getCount(2); left > 0; --left) load.workerCpu.push_back(getShare(in));
+  load.remote = getRate(in);
   for (uint64_t* bytes :
        {&load.memory.live, &load.memory.used, &load.memory.limit, &load.memory.copies, &load.memory.rss})
     *bytes = in.get<uint64_t>();
   load.memory.moving = in.getBool();
+  load.idleThreads = in.get<uint32_t>();
   const uint32_t count = in.getCount(kThreadBytes);
   load.threads.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
-    ThreadLoad thread;
+    ThreadLoad& thread = load.threads.emplace_back();
     thread.thread.id = in.get<uint64_t>();
     thread.thread.object = in.get<uint64_t>();
-    thread.cpu = in.get<uint16_t>() / kCpuScale;
+    thread.cpu = getShare(in);
+    thread.wanted = getShare(in);
     const uint8_t flags = in.get<uint8_t>();
     thread.runnable = flags & kRunnable;
     thread.pinned = flags & kPinned;
     thread.frameBytes = in.get<uint32_t>();
-    load.threads.push_back(thread);
+    for (uint8_t left = in.get<uint8_t>(); left > 0 && in.ok(); --left) thread.uses.push_back(getRate(in));
   }
   if (!in.finished() || load.workers == 0) return Error{ErrorCode::kCorrupt, "malformed load report"};
   return load;

@@ -13,12 +13,24 @@ namespace jvmc::cluster {
 
 using rt::NodeId;
 
+/// What a thread asks of another node's objects, or one node of another's.
+struct HomeRate {
+  NodeId home;
+  double requests = 0;  ///< a second
+  double bytes = 0;     ///< a second
+  double wait = 0;      ///< share of its time that the thread waits for the answers
+};
+
 struct ThreadLoad {
   rt::ThreadRef thread;
-  double cpu = 0;         ///< share of one core in the last window, 0 to 1
+  double cpu = 0;     ///< share of one core in the last window, 0 to 1
+  double wanted = 0;  ///< share of one core that it would have used since the last sample, if it was seen to; else 0
   bool runnable = false;  ///< running, or ready and waiting for a worker
   bool pinned = false;
   uint64_t frameBytes = 0;
+  std::vector<HomeRate> uses{};  ///< the homes it asks most, first; at most kUsesMax
+
+  static constexpr size_t kUsesMax = 4;
 };
 
 /// Of a node's heap, in bytes.
@@ -40,7 +52,11 @@ struct NodeLoad {
   /// Workers that had something to run, averaged over the last samples. More than cpuUsed() where other processes take
   /// part of the machine.
   double occupied = 0;
+  uint32_t queued = 0;              ///< ready threads without a worker, at this moment
+  std::vector<double> workerCpu{};  ///< share of a core that each worker has used since the last sample
+  HomeRate remote{};                ///< of all threads and homes together; no home, wait: threads that wait
   MemoryLoad memory;
+  uint32_t idleThreads = 0;  ///< that are not listed, because they want nothing
   std::vector<ThreadLoad> threads;
 
   uint32_t runnable() const;
@@ -53,8 +69,10 @@ struct LoadSnapshot {
   std::vector<NodeLoad> nodes;
 };
 
-/// u32 node | u32 workers | u32 occupied (1/1000) | memory: u64 live, used, limit, copies, rss, u8 moving | u32 threads
-/// | each: id u64, object u64, cpu u16 (1/65535), flags u8 (1 runnable, 2 pinned), frame bytes u32.
+/// u32 node | u32 workers | u32 occupied (1/1000) | u32 queued | u32 n, n times u16 CPU of a worker (1/65535) | remote
+/// | memory: u64 live, used, limit, copies, rss, u8 moving | u32 idle threads | u32 threads | each: id u64, object u64,
+/// cpu u16, wanted u16 (1/65535), flags u8 (1 runnable, 2 pinned), frame bytes u32, u8 n, n times a rate.
+/// Rate: u32 home | u32 requests | u64 bytes | u32 wait (1/1000).
 std::vector<uint8_t> encodeLoad(const NodeLoad& load);
 Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes);
 

@@ -17,6 +17,13 @@ struct ThreadView {
   uint64_t moves = 0;
   uint64_t cpuNanos = 0;
   bool pinned = false;
+  double cpuShare = 0;  ///< of one core, lately
+  struct Use {
+    uint32_t home = 0;
+    uint64_t requests = 0, bytes = 0;  ///< since the thread came to its node
+    double requestsPerSecond = 0;      ///< lately
+  };
+  std::vector<Use> uses{};  ///< other nodes' objects, by home, most requests first
 };
 
 struct NodeView {
@@ -28,6 +35,12 @@ struct NodeView {
   uint64_t heapBytes = 0;  ///< allocated since the start minus collected, as last known
   uint64_t rssBytes = 0;
   std::string state;
+  uint32_t workers = 0;
+  uint32_t queued = 0;              ///< ready threads without a worker
+  std::vector<double> workerCpu{};  ///< share of a core that each worker uses, lately
+  uint64_t heapLimitBytes = 0;
+  uint64_t copyBytes = 0;                      ///< of other nodes' objects
+  double remoteRequests = 0, remoteBytes = 0;  ///< a second, of all its threads, lately
 };
 
 struct ProgramView {

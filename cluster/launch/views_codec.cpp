@@ -11,6 +11,14 @@ void encode(const ThreadView& view, schema::ThreadInfo::Builder out) {
   out.setMoves(view.moves);
   out.setCpuNanos(view.cpuNanos);
   out.setPinned(view.pinned);
+  out.setCpuShare(view.cpuShare);
+  auto uses = out.initUses(uint32_t(view.uses.size()));
+  for (uint32_t i = 0; i < uses.size(); ++i) {
+    uses[i].setHome(view.uses[i].home);
+    uses[i].setRequests(view.uses[i].requests);
+    uses[i].setBytes(view.uses[i].bytes);
+    uses[i].setRequestsPerSecond(view.uses[i].requestsPerSecond);
+  }
 }
 
 void encode(const NodeView& view, schema::NodeInfo::Builder out) {
@@ -22,6 +30,14 @@ void encode(const NodeView& view, schema::NodeInfo::Builder out) {
   out.setHeapBytes(view.heapBytes);
   out.setRssBytes(view.rssBytes);
   out.setState(view.state);
+  out.setWorkers(view.workers);
+  out.setQueued(view.queued);
+  auto workerCpu = out.initWorkerCpu(uint32_t(view.workerCpu.size()));
+  for (uint32_t i = 0; i < workerCpu.size(); ++i) workerCpu.set(i, view.workerCpu[i]);
+  out.setHeapLimitBytes(view.heapLimitBytes);
+  out.setCopyBytes(view.copyBytes);
+  out.setRemoteRequests(view.remoteRequests);
+  out.setRemoteBytes(view.remoteBytes);
 }
 
 void encode(const ProgramView& view, schema::ProgramInfo::Builder out) {
@@ -74,13 +90,22 @@ DrainView decode(schema::DrainInfo::Reader in) {
 }
 
 ThreadView decode(schema::ThreadInfo::Reader in) {
-  return {in.getId(),          in.getName().cStr(), in.getNode(),     in.getState().cStr(),
-          in.getWait().cStr(), in.getMoves(),       in.getCpuNanos(), in.getPinned()};
+  ThreadView view{in.getId(),    in.getName().cStr(), in.getNode(),   in.getState().cStr(), in.getWait().cStr(),
+                  in.getMoves(), in.getCpuNanos(),    in.getPinned(), in.getCpuShare()};
+  for (auto use : in.getUses())
+    view.uses.push_back({use.getHome(), use.getRequests(), use.getBytes(), use.getRequestsPerSecond()});
+  return view;
 }
 
 NodeView decode(schema::NodeInfo::Reader in) {
-  return {in.getNode(),     in.getPid(),       in.getAddress().cStr(), in.getThreads(),
-          in.getCpuNanos(), in.getHeapBytes(), in.getRssBytes(),       in.getState().cStr()};
+  NodeView view{in.getNode(),      in.getPid(),      in.getAddress().cStr(), in.getThreads(), in.getCpuNanos(),
+                in.getHeapBytes(), in.getRssBytes(), in.getState().cStr(),   in.getWorkers(), in.getQueued()};
+  for (double cpu : in.getWorkerCpu()) view.workerCpu.push_back(cpu);
+  view.heapLimitBytes = in.getHeapLimitBytes();
+  view.copyBytes = in.getCopyBytes();
+  view.remoteRequests = in.getRemoteRequests();
+  view.remoteBytes = in.getRemoteBytes();
+  return view;
 }
 
 ProgramView decode(schema::ProgramInfo::Reader in) {

@@ -22,6 +22,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr double kCpuWindowNanos = 100e6;  // of ThreadSnapshot::cpuNanosRecent
+
 const char* stateName(rt::ThreadState state) {
   switch (state) {
     case rt::ThreadState::New:
@@ -76,6 +78,7 @@ ThreadView viewOf(const rt::ThreadSnapshot& snapshot, NodeId node) {
   view.moves = snapshot.incarnation;
   view.cpuNanos = snapshot.stats.cpuNanosInterpreter + snapshot.stats.cpuNanosCompiled + snapshot.cpuNanosRunning;
   view.pinned = snapshot.pinned;
+  view.cpuShare = double(snapshot.cpuNanosRecent) / kCpuWindowNanos;
   return view;
 }
 
@@ -258,7 +261,13 @@ class VmProgramNode final : public ProgramNode {
 
   std::vector<ThreadView> threads() override {
     std::vector<ThreadView> views;
-    for (auto& snapshot : vm_->scheduler().snapshot()) views.push_back(viewOf(snapshot, self_));
+    NodeServices* services = surroundings_->services();
+    for (auto& snapshot : vm_->scheduler().snapshot()) {
+      ThreadView& view = views.emplace_back(viewOf(snapshot, self_));
+      if (!services) continue;
+      for (const HomeUse& use : services->usesOf(snapshot.ref.id))
+        view.uses.push_back({use.home.value, use.requests, use.bytes, use.requestsPerSecond});
+    }
     return views;
   }
 
@@ -266,6 +275,16 @@ class VmProgramNode final : public ProgramNode {
     auto heap = vm_->heap().stats();
     view.threads = uint32_t(vm_->scheduler().threadCount());
     view.heapBytes = heap.collections ? heap.liveBytesAfterLast : heap.allocatedBytes;
+    view.heapLimitBytes = vm_->heap().use().limit;
+    view.workers = vm_->options().workers;
+    view.queued = vm_->scheduler().queuedThreads();
+    NodeServices* services = surroundings_->services();
+    if (!services) return;
+    const NodeLoad load = services->load();
+    view.workerCpu = load.workerCpu;
+    view.copyBytes = load.memory.copies;
+    view.remoteRequests = load.remote.requests;
+    view.remoteBytes = load.remote.bytes;
   }
 
   bool migrate(uint64_t thread, NodeId target) override {

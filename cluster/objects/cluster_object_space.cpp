@@ -125,7 +125,7 @@ void ClusterObjectSpace::ask(const ThreadContext& ctx, ObjectRef object, uint64_
     std::lock_guard lock(shard.mutex);
     shard.entries[object].waiters.push_back([this, token] { core_.host.wake(token); });
   }
-  refresher_.refresh(object, stamp, ctx.epoch, group, together);
+  refresher_.refresh({ctx.thread->ref.id, object, stamp}, ctx.epoch, group, together);
 }
 
 void ClusterObjectSpace::sendFetch(const Fetch& fetch) {
@@ -134,7 +134,9 @@ void ClusterObjectSpace::sendFetch(const Fetch& fetch) {
   const int64_t sent = steadyNanos();
   core_.net.request(home.node, Channel::Objects, encodeFetch(fetch.object, !core_.options.noCache),
                     [this, fetch, home, now, sent](Result<Bytes> reply) {
-                      core_.stats.fetchNanos.add(steadyNanos() - sent);
+                      const int64_t waited = steadyNanos() - sent;
+                      core_.stats.fetchNanos.add(waited);
+                      core_.remoteUse.note(fetch.thread, home.node, reply.ok() ? reply->size() : 0, waited);
                       onFetched(fetch, home, now, std::move(reply));
                     });
 }
@@ -299,6 +301,7 @@ void ClusterObjectSpace::submitDetached(const SyncRequest& request) {
 
 std::optional<Resumption> ClusterObjectSpace::carryOutHere(const SyncRequest& request) {
   core_.stats.syncLocal++;
+  if (request.op == rt::SyncOp::ThreadEnd) core_.remoteUse.forget(request.thread.id);
   std::optional<Resumption> answer = core_.host.carryOut(request, core_.self);
   if (answer && request.isAcquire()) answer->acquire = true;
   return answer;
@@ -319,7 +322,12 @@ void ClusterObjectSpace::sendToHome(const SyncRequest& request) {
   const int64_t sent = steadyNanos();
   const BlockHome home = core_.homes.at(request.object);
   core_.net.request(home.node, Channel::Objects, encodeSync(request), [this, request, home, sent](Result<Bytes> reply) {
-    core_.stats.syncNanos.add(steadyNanos() - sent);
+    const int64_t waited = steadyNanos() - sent;
+    core_.stats.syncNanos.add(waited);
+    if (request.op == rt::SyncOp::ThreadEnd)
+      core_.remoteUse.forget(request.thread.id);
+    else
+      core_.remoteUse.note(request.thread.id, home.node, reply.ok() ? reply->size() : 0, waited);
     onHomeReply(request, home, std::move(reply));
   });
 }
@@ -365,6 +373,7 @@ void ClusterObjectSpace::answerByMail(const SyncRequest& request, const Resumpti
 void ClusterObjectSpace::leave(rt::ThreadId thread, std::function<void()> action) {
   core_.traffic.whenQuiet(thread, [this, thread, action = std::move(action)] {
     const std::vector<ObjectRef> fetched = core_.fetched.take(thread);
+    core_.remoteUse.forget(thread);
     if (!fetched.empty() && core_.options.fault != Fault::CopiesStayBehind)
       core_.host.accessGuest([&] {
         for (ObjectRef object : fetched) copies_.giveUp(object);

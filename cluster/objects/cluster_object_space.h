@@ -46,6 +46,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   Evictor& evictor() { return evictor_; }
   CopyMap& copyMap() { return core_.copyMap; }
   const SpaceStats& stats() const { return core_.stats; }
+  /// What threads here use of other nodes' objects.
+  RemoteUse& remoteUse() { return core_.remoteUse; }
   /// One line for `inspect`.
   std::string describe();
 

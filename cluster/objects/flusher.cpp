@@ -161,7 +161,9 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch) {
   const auto shared = std::make_shared<Batch>(std::move(batch));
   core_.net.request(home, Channel::Objects, message.take(),
                     [this, job, shared, home, sent, early](Result<Bytes> reply) {
-                      core_.stats.flushNanos.add(steadyNanos() - sent);
+                      const int64_t waited = steadyNanos() - sent;
+                      core_.stats.flushNanos.add(waited);
+                      core_.remoteUse.note(job->thread, home, shared->bytes, waited);
                       if (!early) onReply(job, home, *shared, std::move(reply));
                     });
   if (early) acknowledged(job, shared->objects);

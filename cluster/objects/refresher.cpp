@@ -20,10 +20,12 @@ constexpr size_t kAnswerHeadBytes = 18;
 Refresher::Refresher(SpaceCore& core, Copies& copies)
     : core_(core), copies_(copies), secret_(uint64_t(std::random_device{}()) << 32 | std::random_device{}()) {}
 
-void Refresher::refresh(ObjectRef object, uint64_t stamp, uint64_t epoch, ReadGroups::Number group,
+void Refresher::refresh(const Wanted& wanted, uint64_t epoch, ReadGroups::Number group,
                         std::span<const ObjectRef> others) {
+  const ObjectRef object = wanted.object;
   // A new seed each time: contents that collide once do not collide for ever.
-  const Question question{stamp, secret_ ^ stamp ^ (object * 0x9E37'79B9'7F4A'7C15ull), object};
+  const Question question{wanted.stamp, secret_ ^ wanted.stamp ^ (object * 0x9E37'79B9'7F4A'7C15ull), object,
+                          wanted.thread};
   std::map<NodeId, Batch> batches;
   const auto enqueue = [&](ObjectRef each) {
     const NodeId home = core_.homes.homeOf(each);
@@ -90,7 +92,10 @@ void Refresher::send(NodeId home, Batch&& batch, const Question& question) {
   core_.net.request(
       home, Channel::Objects, batch.asked.take(),
       [this, home, question, sent, objects = std::move(batch.objects)](Result<Bytes> reply) {
-        if (objects.front() == question.wanted) core_.stats.fetchNanos.add(steadyNanos() - sent);
+        const bool awaited = objects.front() == question.wanted;
+        const int64_t waited = awaited ? steadyNanos() - sent : 0;
+        if (awaited) core_.stats.fetchNanos.add(waited);
+        core_.remoteUse.note(question.thread, home, reply.ok() ? reply->size() : 0, waited);
         if (!reply.ok())
           return core_.host.fatal(
               std::move(reply).error().withContext(fmt::format("reading from node {}", home.value)));

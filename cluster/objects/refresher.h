@@ -24,11 +24,16 @@ class Refresher {
  public:
   Refresher(SpaceCore& core, Copies& copies);
 
-  /// Asks for `object`, which the caller has made busy at `stamp` and waits for, and for those of `others` that are in
-  /// the group still, idle, and too old for `epoch`. Returns when the questions are on their way. Caller: a thread in
-  /// guest code.
-  void refresh(ObjectRef object, uint64_t stamp, uint64_t epoch, ReadGroups::Number group,
-               std::span<const ObjectRef> others);
+  /// The copy that a thread waits for.
+  struct Wanted {
+    rt::ThreadId thread;
+    ObjectRef object;
+    uint64_t stamp;
+  };
+  /// Asks for `wanted.object`, which the caller has made busy at `wanted.stamp` and waits for, and for those of
+  /// `others` that are in the group still, idle, and too old for `epoch`. Returns when the questions are on their way.
+  /// Caller: a thread in guest code.
+  void refresh(const Wanted& wanted, uint64_t epoch, ReadGroups::Number group, std::span<const ObjectRef> others);
 
  private:
   struct Batch {
@@ -39,7 +44,8 @@ class Refresher {
   struct Question {
     uint64_t stamp;
     uint64_t seed;
-    ObjectRef wanted;  ///< a thread waits for it
+    ObjectRef wanted;  ///< `thread` waits for it
+    rt::ThreadId thread;
   };
 
   bool begin(ObjectRef object, uint64_t epoch, ReadGroups::Number group);

@@ -13,6 +13,7 @@
 #include "cluster/objects/fetched_copies.h"
 #include "cluster/objects/home_map.h"
 #include "cluster/objects/recent_flushes.h"
+#include "cluster/objects/remote_use.h"
 #include "cluster/objects/space_host.h"
 #include "cluster/objects/space_stats.h"
 #include "cluster/objects/thread_traffic.h"
@@ -40,6 +41,7 @@ struct SpaceCore {
   FetchedCopies fetched;
   SlotPool slots;
   ThreadTraffic traffic;
+  RemoteUse remoteUse;
   SpaceStats stats;
 
   SpaceCore(SpaceHost& host, NodeNet& net, HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)

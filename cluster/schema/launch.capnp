@@ -83,6 +83,16 @@ struct ThreadInfo {
   moves @5 :UInt64;
   cpuNanos @6 :UInt64;
   pinned @7 :Bool;
+  cpuShare @8 :Float64;  # of one core, lately
+  uses @9 :List(HomeUse);
+}
+
+# What a thread uses of other nodes' objects, since it came to its node, and lately.
+struct HomeUse {
+  home @0 :UInt32;
+  requests @1 :UInt64;
+  bytes @2 :UInt64;
+  requestsPerSecond @3 :Float64;
 }
 
 struct NodeInfo {
@@ -94,6 +104,13 @@ struct NodeInfo {
   heapBytes @5 :UInt64;  # live after the last collection plus allocated since
   rssBytes @6 :UInt64;
   state @7 :Text;
+  workers @8 :UInt32;
+  queued @9 :UInt32;               # ready threads without a worker
+  workerCpu @10 :List(Float64);    # share of a core that each worker uses, lately
+  heapLimitBytes @11 :UInt64;
+  copyBytes @12 :UInt64;           # of other nodes' objects
+  remoteRequests @13 :Float64;     # a second, lately
+  remoteBytes @14 :Float64;
 }
 
 struct BlocksMoved {

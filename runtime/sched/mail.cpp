@@ -177,6 +177,7 @@ bool NodeScheduler::parkLocked(ThreadEntry& entry, Effects& effects) {
   } else {
     interruptLocked(entry, effects);
   }
+  entry.parks += thread.state == ThreadState::Parked;
   return thread.state == ThreadState::Ready;
 }
 

@@ -338,7 +338,7 @@ std::vector<ThreadSnapshot> NodeScheduler::snapshot() const {
     // Frames of a running thread change under our eyes.
     size_t frameBytes = thread.state == ThreadState::Running ? 0 : thread.frames.bytes();
     all.push_back({thread.ref, thread.name, thread.state, wait, thread.incarnation, entry.stats, running,
-                   cpu.recent(now), frameBytes, thread.pinned || entry.moving});
+                   cpu.recent(now), frameBytes, thread.pinned, entry.moving, entry.suspension != nullptr, entry.parks});
   });
   return all;
 }

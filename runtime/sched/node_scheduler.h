@@ -56,6 +56,8 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   std::vector<ThreadSnapshot> snapshot() const override;
   size_t threadCount() const override { return table_.size(); }
   uint32_t occupiedWorkers() const override { return workers_.occupied(); }
+  uint32_t queuedThreads() const override { return workers_.queued(); }
+  std::vector<uint64_t> workerCpuNanos() const override { return workers_.cpuNanos(); }
   void waitIdle() override;
   void stopAll() override;
   void visitRoots(const std::function<void(ObjectRef)>& visit) override;

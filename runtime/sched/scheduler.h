@@ -31,7 +31,10 @@ struct ThreadSnapshot {
   uint64_t cpuNanosRunning;  ///< CPU since then, if it runs
   uint64_t cpuNanosRecent;   ///< CPU in the last 100 ms window, for the balancer
   size_t frameBytes;
-  bool pinned;
+  bool pinned;     ///< by the program or by a command
+  bool moving;     ///< about to be shipped
+  bool suspended;  ///< Running, but its fiber waits for a remote object or for memory
+  uint32_t parks;  ///< how often it has parked here: the same twice means that it has been runnable all the time
 };
 
 class Scheduler : public ThreadPost {
@@ -70,6 +73,10 @@ class Scheduler : public ThreadPost {
   virtual size_t threadCount() const = 0;
   /// Workers that have threads to run at this moment, whether the machine gives them a core or not.
   virtual uint32_t occupiedWorkers() const = 0;
+  /// Threads that are ready and wait for a worker.
+  virtual uint32_t queuedThreads() const = 0;
+  /// CPU time of each worker since the start, spent on threads.
+  virtual std::vector<uint64_t> workerCpuNanos() const = 0;
   /// Waits until no thread is left on this node or stopAll was called.
   virtual void waitIdle() = 0;
   /// Every thread unwinds and is discarded; returns when no guest code runs any more and no alarm goes off any more.

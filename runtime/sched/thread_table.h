@@ -42,6 +42,7 @@ struct ThreadEntry {
   Timers::Id timer = 0;      ///< of the present wait
   int64_t deadline = 0;      ///< same
   CpuMeter cpu;
+  uint32_t parks = 0;
   ThreadStats stats;                            ///< as of its last dispatch
   Scheduler::Suspension* suspension = nullptr;  ///< while its fiber is suspended
 

@@ -56,6 +56,7 @@ struct alignas(64) Workers::Worker {
   GuestThread* current = nullptr;
   int64_t sliceStart = 0;
   uint64_t cpuStart = 0;
+  uint64_t cpuTotal = 0;  ///< of dispatches that are over
   clockid_t cpuClock = 0;
 };
 
@@ -208,6 +209,7 @@ ThreadEntry* Workers::dispatch(Worker& worker, ThreadEntry& entry) {
     std::scoped_lock lock(worker.mutex);
     worker.current = nullptr;
     used = now - std::exchange(worker.cpuStart, now);
+    worker.cpuTotal += used;
   }
   return dispatcher_.settle(entry, used);
 }
@@ -219,6 +221,16 @@ std::vector<Workers::Running> Workers::running() {
     if (!worker->current) continue;
     uint64_t now = readClock(worker->cpuClock);
     all.push_back({worker->current->ref.id, now > worker->cpuStart ? now - worker->cpuStart : 0});
+  }
+  return all;
+}
+
+std::vector<uint64_t> Workers::cpuNanos() {
+  std::vector<uint64_t> all;
+  for (auto& worker : workers_) {
+    std::scoped_lock lock(worker->mutex);
+    const uint64_t now = worker->current ? readClock(worker->cpuClock) : 0;
+    all.push_back(worker->cpuTotal + (now > worker->cpuStart ? now - worker->cpuStart : 0));
   }
   return all;
 }

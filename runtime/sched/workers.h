@@ -53,6 +53,10 @@ class Workers final : private Timers::Sink {
   std::vector<Running> running();
   /// Workers that have something to do now, on a core or waiting for one.
   uint32_t occupied() const { return busy_; }
+  /// Threads in the queue; those in slots are about to run.
+  uint32_t queued() const { return queued_; }
+  /// CPU time that each worker has spent on threads.
+  std::vector<uint64_t> cpuNanos();
 
  private:
   struct Worker;

@@ -1,4 +1,5 @@
 // jvmcluster ps, threads, nodes: what runs, and where.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -20,14 +21,55 @@ struct LookOptions : ClusterOptions {
 };
 
 Json toJson(const cluster::ThreadView& thread) {
-  return {{"id", thread.id},     {"name", thread.name},   {"node", thread.node},         {"state", thread.state},
-          {"wait", thread.wait}, {"moves", thread.moves}, {"cpuNanos", thread.cpuNanos}, {"pinned", thread.pinned}};
+  Json remote = Json::array();
+  for (auto& use : thread.uses)
+    remote.push_back({{"node", use.home},
+                      {"requests", use.requests},
+                      {"bytes", use.bytes},
+                      {"requestsPerSecond", use.requestsPerSecond}});
+  return {{"id", thread.id},
+          {"name", thread.name},
+          {"node", thread.node},
+          {"state", thread.state},
+          {"wait", thread.wait},
+          {"moves", thread.moves},
+          {"cpuNanos", thread.cpuNanos},
+          {"pinned", thread.pinned},
+          {"cpuShare", thread.cpuShare},
+          {"remote", remote}};
 }
 
 Json toJson(const cluster::NodeView& node) {
-  return {{"node", node.node},           {"state", node.state},      {"pid", node.pid},
-          {"address", node.address},     {"threads", node.threads},  {"cpuNanos", node.cpuNanos},
-          {"heapBytes", node.heapBytes}, {"rssBytes", node.rssBytes}};
+  return {{"node", node.node},
+          {"state", node.state},
+          {"pid", node.pid},
+          {"address", node.address},
+          {"threads", node.threads},
+          {"cpuNanos", node.cpuNanos},
+          {"heapBytes", node.heapBytes},
+          {"rssBytes", node.rssBytes},
+          {"workers", node.workers},
+          {"workerCpu", node.workerCpu},
+          {"queued", node.queued},
+          {"heapLimitBytes", node.heapLimitBytes},
+          {"copyBytes", node.copyBytes},
+          {"remoteRequestsPerSecond", node.remoteRequests},
+          {"remoteBytesPerSecond", node.remoteBytes}};
+}
+
+/// "1:1200 2:35": requests to other nodes, by home.
+std::string usesText(const cluster::ThreadView& thread) {
+  std::string text;
+  for (auto& use : thread.uses) text += fmt::format("{}{}:{}", text.empty() ? "" : ",", use.home, use.requests);
+  return text;
+}
+
+/// "1.7/2": cores in use, and workers.
+std::string busyText(const cluster::NodeView& node) {
+  if (node.workerCpu.empty()) return fmt::format("-/{}", node.workers);  // a node alone is not measured
+  double used = 0;
+  for (double cpu : node.workerCpu) used += cpu;
+  return fmt::format("{:.1f}/{}", used, node.workers);
 }
 
 Json toJson(const cluster::ProgramView& program) {
@@ -100,12 +142,13 @@ int showThreads(const CommonOptions& common, const LookOptions& options) {
   if (!threads.ok()) return fail(common, threads.error());
   if (options.output == "json") return printJson({{"program", program->view.id}, {"threads", toJson(*threads)}}), kOk;
   bool wide = options.output == "wide";
-  Table table(wide ? std::vector<std::string>{"NAME", "ID", "NODE", "STATE", "WAITS-FOR", "MOVES", "PINNED", "CPU"}
-                   : std::vector<std::string>{"NAME", "ID", "NODE", "STATE", "WAITS-FOR", "CPU"});
+  Table table(
+      wide ? std::vector<std::string>{"NAME", "ID", "NODE", "STATE", "WAITS-FOR", "MOVES", "PINNED", "REMOTE", "CPU"}
+           : std::vector<std::string>{"NAME", "ID", "NODE", "STATE", "WAITS-FOR", "CPU"});
   for (auto& t : *threads) {
     if (options.output == "name") std::printf("%s\n", std::to_string(t.id).c_str());
     std::vector<std::string> row{t.name, std::to_string(t.id), std::to_string(t.node), t.state, t.wait};
-    if (wide) row.insert(row.end(), {std::to_string(t.moves), t.pinned ? "yes" : "no"});
+    if (wide) row.insert(row.end(), {std::to_string(t.moves), t.pinned ? "yes" : "no", usesText(t)});
     row.push_back(formatNanos(t.cpuNanos));
     table.add(std::move(row));
   }
@@ -156,13 +199,21 @@ int showNodes(const CommonOptions& common, const LookOptions& options) {
   }
   if (!showsProgram) return kOk;
   bool wide = options.output == "wide";
-  Table table(wide ? std::vector<std::string>{"NODE", "STATE", "PID", "THREADS", "HEAP", "RSS", "CPU", "ADDRESS"}
-                   : std::vector<std::string>{"NODE", "STATE", "PID", "THREADS", "HEAP", "RSS", "CPU"});
+  Table table(wide ? std::vector<std::string>{"NODE", "STATE", "PID", "THREADS", "BUSY", "QUEUE", "REMOTE/S", "HEAP",
+                                              "LIMIT", "RSS", "CPU", "ADDRESS"}
+                   : std::vector<std::string>{"NODE", "STATE", "PID", "THREADS", "BUSY", "QUEUE", "REMOTE/S", "HEAP",
+                                              "RSS", "CPU"});
   for (auto& n : nodes) {
-    std::vector<std::string> row{std::to_string(n.node),   n.state,
-                                 std::to_string(n.pid),    std::to_string(n.threads),
-                                 formatBytes(n.heapBytes), formatBytes(n.rssBytes),
-                                 formatNanos(n.cpuNanos)};
+    std::vector<std::string> row{std::to_string(n.node),
+                                 n.state,
+                                 std::to_string(n.pid),
+                                 std::to_string(n.threads),
+                                 busyText(n),
+                                 std::to_string(n.queued),
+                                 fmt::format("{:.0f}", n.remoteRequests),
+                                 formatBytes(n.heapBytes)};
+    if (wide) row.push_back(formatBytes(n.heapLimitBytes));
+    row.insert(row.end(), {formatBytes(n.rssBytes), formatNanos(n.cpuNanos)});
     if (wide) row.push_back(n.address);
     table.add(std::move(row));
   }

@@ -1,0 +1,126 @@
+#include "cluster/balance/load_meter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace jvmc::cluster {
+
+namespace {
+
+constexpr double kCpuWindowNanos = 100e6;  // of ThreadSnapshot::cpuNanosRecent
+constexpr double kIdleCpu = 0.005;         // a thread that has used less of a core wants nothing
+
+// A thread that has been ready or running for some time without parking wants a core: unless it is one that runs
+// briefly and only waits for its turn, in a queue of others. Three time slices may well be a turn.
+constexpr int64_t kLiveNanos = 25'000'000;
+constexpr uint64_t kLongCpuNanos = 5'000'000;    // it has used so much since: no brief one
+constexpr uint64_t kLongBurstNanos = 2'000'000;  // or it usually does between two waits
+constexpr uint32_t kParksKnown = 3;              // fewer waits tell nothing about it
+
+}  // namespace
+
+LoadMeter::LoadMeter(LoadMeterOptions options, const rt::Scheduler& scheduler, RemoteUse& remoteUse,
+                     std::function<MemoryLoad()> memory)
+    : options_(options), scheduler_(scheduler), remoteUse_(remoteUse), memory_(std::move(memory)) {
+  latest_.node = options_.node;
+  latest_.workers = options_.workers;
+}
+
+LoadMeter::Moment LoadMeter::moment() const {
+  return {scheduler_.threadCount(), scheduler_.occupiedWorkers(), scheduler_.queuedThreads() > 0};
+}
+
+bool LoadMeter::hasChanged() const {
+  return moment() != sampledMoment_;
+}
+
+std::vector<double> LoadMeter::workerCpu(double nanos) {
+  const std::vector<uint64_t> now = scheduler_.workerCpuNanos();
+  workerNanos_.resize(now.size());
+  std::vector<double> shares;
+  for (size_t i = 0; i < now.size(); ++i) {
+    const uint64_t used = now[i] - std::min(now[i], workerNanos_[i]);
+    shares.push_back(std::min(1.0, double(used) / nanos));
+  }
+  workerNanos_ = now;
+  return shares;
+}
+
+/// The share of a core that the thread would use, if that can be told from how it has run since it last waited; else 0.
+double LoadMeter::wanted(const rt::ThreadSnapshot& thread, bool live, double waits, int64_t nowNanos, Seen& seen) {
+  const uint64_t cpu = thread.stats.cpuNanosInterpreter + thread.stats.cpuNanosCompiled + thread.cpuNanosRunning;
+  const auto before = seen_.find(thread.ref.id);
+  seen = {live, thread.parks, nowNanos, cpu, cpu};
+  if (before == seen_.end()) return 0;
+  seen.cpuFirst = before->second.cpuFirst;
+  if (!live || !before->second.live || before->second.parks != thread.parks) return 0;
+  seen.liveSince = before->second.liveSince;
+  seen.cpuThen = before->second.cpuThen;
+  if (nowNanos - seen.liveSince < kLiveNanos) return 0;
+  const bool isLong = thread.parks < kParksKnown || cpu - std::min(cpu, seen.cpuThen) >= kLongCpuNanos ||
+                      cpu - std::min(cpu, seen.cpuFirst) >= kLongBurstNanos * thread.parks;
+  return isLong ? std::max(0.0, 1 - waits) : 0;
+}
+
+bool LoadMeter::isWorthListing(const ThreadLoad& thread) const {
+  return options_.listIdle || thread.runnable || thread.cpu >= kIdleCpu || !thread.uses.empty();
+}
+
+NodeLoad LoadMeter::sample(int64_t nowNanos) {
+  const double nanos = double(std::max<int64_t>(nowNanos - std::exchange(sampledNanos_, nowNanos), 1));
+  sampledMoment_ = moment();
+  remoteUse_.sample(nowNanos);
+  const auto uses = remoteUse_.all();
+
+  NodeLoad load;
+  load.node = options_.node;
+  load.workers = options_.workers;
+  occupied_ += (sampledMoment_.occupied - occupied_) * (1 - std::exp(-nanos / kOccupiedNanos));
+  load.occupied = occupied_;
+  load.queued = scheduler_.queuedThreads();
+  load.workerCpu = workerCpu(nanos);
+  load.memory = memory_();
+
+  std::unordered_map<rt::ThreadId, Seen> seen;
+  for (const rt::ThreadSnapshot& thread : scheduler_.snapshot()) {
+    ThreadLoad one;
+    one.thread = thread.ref;
+    one.cpu = double(thread.cpuNanosRecent) / kCpuWindowNanos;
+    const bool live = thread.state == rt::ThreadState::Running || thread.state == rt::ThreadState::Ready;
+    one.runnable = live && !thread.suspended;
+    one.pinned = thread.pinned || thread.moving;
+    one.frameBytes = thread.frameBytes;
+    double waits = 0;
+    if (const auto found = uses.find(thread.ref.id); found != uses.end()) {
+      for (const HomeUse& use : found->second) {
+        waits += use.waitShare;
+        load.remote.requests += use.requestsPerSecond;
+        load.remote.bytes += use.bytesPerSecond;
+        if (use.requestsPerSecond >= 1 && one.uses.size() < ThreadLoad::kUsesMax)
+          one.uses.push_back({use.home, use.requestsPerSecond, use.bytesPerSecond, std::min(use.waitShare, 1.0)});
+      }
+    }
+    load.remote.wait += std::min(waits, 1.0);
+    one.wanted = wanted(thread, live, waits, nowNanos, seen[thread.ref.id]);
+    if (isWorthListing(one))
+      load.threads.push_back(std::move(one));
+    else
+      ++load.idleThreads;
+  }
+  seen_ = std::move(seen);
+  std::vector<ThreadLoad> threads = std::exchange(load.threads, {});
+  {
+    std::lock_guard lock(mutex_);
+    latest_ = load;
+  }
+  load.threads = std::move(threads);
+  return load;
+}
+
+NodeLoad LoadMeter::latest() const {
+  std::lock_guard lock(mutex_);
+  return latest_;
+}
+
+}  // namespace jvmc::cluster
