@@ -93,6 +93,9 @@ class ObjectSpace {
   /// Answer mail (value ignored) comes with `ticket`. Used by fence, sleep, park, yield and before a move.
   virtual bool release(ThreadContext&, uint64_t ticket) = 0;
 
+  /// The thread stands in a poll: it relies on no check. May suspend the fiber, as the slow paths of markers may.
+  virtual void standsInPoll(ThreadContext&) = 0;
+
   /// True if this node is the home of `object` now (only a hint unless the caller stops moves).
   virtual bool isHome(ObjectRef object) const = 0;
   /// Called for every reference that leaves the node in any message.

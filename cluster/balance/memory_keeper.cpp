@@ -236,14 +236,20 @@ void MemoryKeeper::keepCopiesInBounds() {
     const uint64_t all = part(kResidentShare, use.limit);
     return std::max(all - std::min(all, use.resident), part(kCopyShareMin, use.limit));
   };
-  if (copies.bytes() > budget()) {
+  // Half of what threads have written are twins, which lie outside of the copies' pages.
+  const auto present = [&] { return copies.bytes() + space_.writtenBytes() / 2; };
+  if (present() > budget()) {
     vm_.heap().trim();
-    const uint64_t present = copies.bytes(), allowed = budget();
-    if (present > allowed) {
-      space_.evictor().evict(present - allowed / 4 * 3);
+    const uint64_t taken = present(), allowed = budget();
+    if (taken > allowed) {
+      space_.evictor().evict(taken - allowed / 4 * 3);
       std::this_thread::sleep_for(kPause);
     }
   }
+  // What has been written must go home before it can be evicted.
+  const bool isShort = present() > budget();
+  space_.releaseEarly(isShort);
+  if (isShort) vm_.world().pollAll();
   copies.setBudget(budget(), [this] {
     std::lock_guard lock(mutex_);
     pressed_ = true;
@@ -272,6 +278,7 @@ void MemoryKeeper::report(const StatSink& sink) const {
   sink("memory.out_of_memory", failures_);
   sink("memory.gives", gives_);
   sink("memory.copy_bytes", space_.copyMap().bytes());
+  sink("memory.written_bytes", space_.writtenBytes());
 }
 
 }  // namespace jvmc::cluster

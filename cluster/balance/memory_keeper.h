@@ -4,7 +4,7 @@
 //     keeper thread    asks all nodes for room, moves blocks to those that have it   -> tries again
 //                      nobody has any                                                -> OutOfMemoryError
 //     balancer         "give so many bytes to that node": collects, then moves them
-//     every 50 ms      heap and copies together beyond the limit: copies are evicted
+//     every 50 ms      heap and copies together beyond the limit: copies are evicted, written ones released first
 //
 // Blocks that move take all their objects along as exported, and exported garbage is not collected; so a collection
 // always comes first.

@@ -229,6 +229,9 @@ bool ClusterObjectSpace::join(ThreadContext& ctx, ObjectRef object) {
   if (!entry.hasWriter(&set)) {
     entry.writers.push_back(&set);
     set.objects.push_back(object);
+    const uint64_t bytes = 2 * core_.shapeOf(object).end();
+    set.bytes += bytes;
+    core_.writtenBytes += bytes;
     core_.stats.joins++;
   }
   if (set.slot != kNoSlot) epochWord.store((word & ~rt::kWriterMask) | set.slot, std::memory_order_release);
@@ -265,6 +268,14 @@ bool ClusterObjectSpace::release(ThreadContext& ctx, uint64_t ticket) {
     mail.ticket = ticket;
     core_.host.post(to, mail);
   });
+}
+
+/// A release that the program has not asked for. It is always allowed: what it writes home, others see a little sooner.
+void ClusterObjectSpace::standsInPoll(ThreadContext& ctx) {
+  if (!releaseEarly_.load(std::memory_order_relaxed) || !ctx.thread->writeSet) return;
+  core_.stats.earlyReleases++;
+  WaitToken token = core_.host.prepareWait(ctx);
+  if (!flusher_.release(ctx, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
 }
 
 void ClusterObjectSpace::publish(ThreadContext& ctx) {

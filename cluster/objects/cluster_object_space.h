@@ -28,6 +28,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void post(const rt::SyncRequest& request) override;
   void acquire(rt::ThreadContext& ctx, bool remote) override;
   bool release(rt::ThreadContext& ctx, uint64_t ticket) override;
+  void standsInPoll(rt::ThreadContext& ctx) override;
   bool isHome(ObjectRef object) const override;
   void exportReference(ObjectRef object) override;
   void visitRoots(const std::function<void(ObjectRef)>& visit) override;
@@ -45,6 +46,10 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   /// Gives the memory of copies back.
   Evictor& evictor() { return evictor_; }
   CopyMap& copyMap() { return core_.copyMap; }
+  /// Of copies that threads have written and not released yet, and as much again for their twins. An upper bound.
+  uint64_t writtenBytes() const { return core_.writtenBytes; }
+  /// While memory is short: threads release what they have written at their next poll, so that it can be evicted.
+  void releaseEarly(bool wanted) { releaseEarly_ = wanted; }
   const SpaceStats& stats() const { return core_.stats; }
   /// What threads here use of other nodes' objects.
   RemoteUse& remoteUse() { return core_.remoteUse; }
@@ -88,6 +93,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
   void submitDetached(const rt::SyncRequest& request);
 
+  std::atomic<bool> releaseEarly_{false};
   SpaceCore core_;
   Copies copies_;
   Refresher refresher_;

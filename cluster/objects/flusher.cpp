@@ -55,7 +55,7 @@ bool Flusher::release(rt::ThreadContext& ctx, std::function<void()> done) {
 bool Flusher::publish(rt::ThreadContext& ctx, std::function<void()> done) {
   const auto* own = static_cast<const WriteSet*>(ctx.thread->writeSet);
   // The job's set is no writer and has no slot: taking it from the writers changes nothing.
-  auto set = own ? std::make_unique<WriteSet>(WriteSet{own->objects}) : nullptr;
+  auto set = own ? std::make_unique<WriteSet>(WriteSet{.objects = own->objects}) : nullptr;
   return carryOut(ctx.thread->ref.id, std::move(set), std::move(done));
 }
 
@@ -234,6 +234,7 @@ void Flusher::finish(const JobPtr& job) {
     successors = std::move(job->successors);
   }
   core_.slots.giveBack(job->set->slot);
+  core_.writtenBytes -= job->set->bytes;
   for (const JobPtr& successor : successors) step(successor);
   core_.traffic.end(job->thread);
 }

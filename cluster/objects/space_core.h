@@ -43,6 +43,7 @@ struct SpaceCore {
   ThreadTraffic traffic;
   RemoteUse remoteUse;
   SpaceStats stats;
+  std::atomic<uint64_t> writtenBytes{0};  ///< sum of WriteSet::bytes
 
   SpaceCore(SpaceHost& host, NodeNet& net, HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)
       : host(host),

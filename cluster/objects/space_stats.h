@@ -52,6 +52,7 @@ struct SpaceStats {
   Counter joins{0}, twinBytes{0};                   ///< first writes to a copy
   Counter givenUp{0};                               ///< copies of threads that have left
   Counter releases{0};                              ///< that had something to flush
+  Counter earlyReleases{0};                         ///< of these: because memory was short
   Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale

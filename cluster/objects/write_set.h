@@ -23,6 +23,7 @@ inline constexpr uint64_t kDirtyWithoutSlot = rt::kWriterMask + 1;
 struct WriteSet {
   std::vector<rt::ObjectRef> objects;
   WriterSlot slot = kNoSlot;  ///< kNoSlot if all were taken: then each write goes through the slow path
+  uint64_t bytes = 0;         ///< of the objects and their twins
 };
 
 /// Thread-safe.

@@ -10,6 +10,7 @@ extern "C" void jvmc_poll(JvmcContext* ctx) {
   // Sequentially consistent: the read of the bits must not move above it.
   ctx->pollLimit.store(ctx->stackLimit, std::memory_order_seq_cst);
   ctx->quiescent = true;
+  ctx->vm->space().standsInPoll(*ctx);
   ctx->vm->world().safepoint(*ctx);
   ctx->quiescent = false;
   // What a thread sees without synchronising is never older than the node's last tick before a poll.

@@ -22,6 +22,7 @@ class LocalObjectSpace final : public ObjectSpace {
   void post(const SyncRequest& request) override { home_.handle(request, false); }
   void acquire(ThreadContext& ctx, bool remote) override;
   bool release(ThreadContext&, uint64_t) override { return true; }
+  void standsInPoll(ThreadContext&) override {}
   bool isHome(ObjectRef) const override { return true; }
   void exportReference(ObjectRef) override {}
   /// What monitors and waits refer to (there are no cached copies).

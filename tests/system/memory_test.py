@@ -116,6 +116,19 @@ class KeepsMuch(unittest.TestCase):
         self.keeps(4, "--mode", "auto", "--balance", "rotate")
 
 
+class WritesMuch(unittest.TestCase):
+    """A thread writes more than its node can hold before it releases anything: copies go home early."""
+
+    def test_written_copies_are_evicted(self):
+        for mode in ("interp", "jit"):
+            with self.subTest(mode=mode):
+                out, nodes, kib = run("--nodes", NODES, "--heap", f"{HEAP_MIB}M", "--balance", "off", "--mode", mode,
+                                      PROGRAMS / "writes_much.ir", CHUNKS)
+                self.assertEqual(out, "0")
+                self.assertLess(max(kib.values()), 1.3 * (HEAP_MIB << 10) + 4096, f"a node outgrew its limit: {kib}")
+                self.assertGreater(sum(node["objects"]["early_releases"] for node in nodes), 0)
+
+
 class FillsTheCluster(unittest.TestCase):
     def test_only_a_full_cluster_gives_out_of_memory_and_the_program_goes_on(self):
         for mode in ("interp", "jit"):

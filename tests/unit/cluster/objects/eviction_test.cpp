@@ -24,6 +24,28 @@ TEST(EvictionTest, WritesToCopiesAreNotLost) {
 TEST(EvictionTest, CountersUnderALockStayEqual) {
   runs({.nodes = 3, .space = {}}, [](TestCluster& c) { lockedCounters(c, 2); });
 }
+/// Without it nothing that a thread writes goes before its release.
+TEST(EvictionTest, WhatIsReleasedEarlyGoesToo) {
+  TestCluster cluster({.nodes = 2, .evicting = true, .releasing = true, .space = {}});
+  std::vector<ObjectRef> arrays;
+  for (int i = 0; i < 200; ++i) arrays.push_back(cluster.object(0, kLongs, 512));
+  cluster.run(1, [&](Mutator& me) {
+    for (uint64_t round = 1; round <= 30; ++round) {
+      me.barrier();
+      if (me.nodeId == 1)
+        for (ObjectRef array : arrays) me.write<uint64_t>(array, kFirstElement + 8 * (round % 512), round);
+      me.release();
+      me.barrier();
+      me.acquire();
+      for (ObjectRef array : arrays)
+        if (me.read<uint64_t>(array, kFirstElement + 8 * (round % 512)) != round) me.error("a write was lost");
+      me.countOperations(1);
+    }
+  });
+  EXPECT_EQ(cluster.errors(), 0u) << cluster.firstError();
+  EXPECT_GT(cluster.shared().operations, 0u);
+  EXPECT_GT(cluster.shared().earlyReleases, 0u);
+}
 TEST(EvictionTest, BlocksMayMoveMeanwhile) {
   runs({.nodes = 3, .moving = true, .space = {}}, [](TestCluster& c) { hoistedReads(c, 2); });
 }

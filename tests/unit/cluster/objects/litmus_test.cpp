@@ -12,6 +12,7 @@ struct Mode {
   uint32_t delayOneIn;
   bool noCache;
   bool moving = false;
+  bool releasing = false;
 };
 
 class LitmusTest : public testing::TestWithParam<Mode> {
@@ -21,6 +22,7 @@ class LitmusTest : public testing::TestWithParam<Mode> {
                                                          .seconds = seconds,
                                                          .delayOneIn = GetParam().delayOneIn,
                                                          .moving = GetParam().moving,
+                                                         .releasing = GetParam().releasing,
                                                          .space = {.noCache = GetParam().noCache}});
     return *cluster_;
   }
@@ -40,8 +42,8 @@ class LitmusTest : public testing::TestWithParam<Mode> {
 
 INSTANTIATE_TEST_SUITE_P(Modes, LitmusTest,
                          testing::Values(Mode{"Quick", 0, false}, Mode{"Delayed", 8, false}, Mode{"NoCache", 0, true},
-                                         Mode{"Moving", 0, false, true}, Mode{"MovingDelayed", 8, false, true},
-                                         Mode{"MovingNoCache", 0, true, true}),
+                                         Mode{"ReleasingEarly", 8, false, false, true}, Mode{"Moving", 0, false, true},
+                                         Mode{"MovingDelayed", 8, false, true}, Mode{"MovingNoCache", 0, true, true}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(LitmusTest, DataIsVisibleToWhoeverSawTheFlagOnTwoNodes) {

@@ -71,6 +71,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
             {.post = *this, .timers = timers_, .clock = clock, .threadStateOffset = kFirstField, .storeBarrier = {}}) {
     mapMemory();
     space = std::make_unique<ClusterObjectSpace>(*this, *this, net_, homes_, clock, cluster.options().space);
+    space->releaseEarly(cluster.options().releasing);
     net_.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder>) {
       ByteReader in(payload);
       const uint64_t thread = in.get<uint64_t>();
@@ -268,6 +269,9 @@ Mutator::Mutator(TestNode& node, uint32_t index)
   context.quiescent = true;
 }
 
+void Mutator::standInPoll() {
+  node.space->standsInPoll(context);
+}
 void Mutator::checkRead(ObjectRef object) {
   node.space->checkRead(context, object);
 }
@@ -384,8 +388,11 @@ TestCluster::~TestCluster() {
 ObjectRef TestCluster::object(uint32_t node, TestClass type, uint32_t length) {
   const TestClasses classes;
   const ObjectShape shape(*classes.at(type), length);
-  const ObjectRef address = kPlan.regionBase(node) + nextFree_[node];
-  nextFree_[node] += (shape.end() + 15) & ~uint64_t(15);
+  // As in a heap, none crosses a block.
+  uint64_t& next = nextFree_[node];
+  if (next % rt::kBlockBytes + shape.end() > rt::kBlockBytes) next = (next / rt::kBlockBytes + 1) * rt::kBlockBytes;
+  const ObjectRef address = kPlan.regionBase(node) + next;
+  next += (shape.end() + 15) & ~uint64_t(15);
   if (shape.isArray()) arrays_.insert(address);
   planned_.push_back({address, type, length});
   return address;
@@ -435,6 +442,7 @@ void TestCluster::runNode(uint32_t node, std::vector<int> sockets, const std::fu
   if (evicting.joinable()) evicting.join();
   shared_->fetches += self.space->stats().fetches;
   shared_->flushes += self.space->stats().flushMessages;
+  shared_->earlyReleases += self.space->stats().earlyReleases;
   shared_->finished++;
   while (shared_->finished < options_.nodes) usleep(500);  // others may still need this home
   usleep(2000);

@@ -39,15 +39,16 @@ struct TestOptions {
   double seconds = 0.5;
   uint32_t delayOneIn = 0;
   uint64_t seed = 1;
-  bool moving = false;    ///< each node hands blocks to others all the time
-  bool evicting = false;  ///< each node takes copies out of memory all the time
+  bool moving = false;     ///< each node hands blocks to others all the time
+  bool evicting = false;   ///< each node takes copies out of memory all the time
+  bool releasing = false;  ///< each poll writes home what the thread has written
   SpaceOptions space;
 };
 
 /// Memory that all processes share.
 struct Shared {
   std::atomic<uint64_t> errors{0}, operations{0}, barrier{0}, finished{0};
-  std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0}, evictedBytes{0};
+  std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0}, evictedBytes{0}, earlyReleases{0};
   std::atomic<bool> over{false};
   char firstError[256] = {};
   /// What no correct run does: a wrong value, a node that dies or hangs.
@@ -140,6 +141,7 @@ class Mutator {
       while (me_.stopWanted_) std::this_thread::yield();
       me_.guest_.lock();
       me_.held_.clear();
+      me_.standInPoll();
       me_.context.quiescent = false;
     }
     ~InGuest() {
@@ -162,6 +164,7 @@ class Mutator {
         word >= rt::kEpochHome || (word >= context.epoch && (word & rt::kWriterMask) == context.writerSlot);
     if (!writable) checkWrite(object);
   }
+  void standInPoll();
   void checkRead(ObjectRef object);
   void checkWrite(ObjectRef object);
   void allocateBetween(ObjectRef before, ObjectRef after) {

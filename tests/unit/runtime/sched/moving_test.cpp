@@ -111,6 +111,7 @@ class SlowFlushSpace final : public ObjectSpace {
     network_.send(ctx.thread->ref, {ThreadMail::Kind::Answer, ticket, {}, {}, {}});
     return false;
   }
+  void standsInPoll(ThreadContext&) override {}
   bool isHome(ObjectRef) const override { return true; }
   void exportReference(ObjectRef) override {}
   void visitRoots(const std::function<void(ObjectRef)>&) override {}
@@ -250,6 +251,7 @@ class HeldFlushSpace final : public ObjectSpace {
     ticket = t;
     return false;
   }
+  void standsInPoll(ThreadContext&) override {}
   bool isHome(ObjectRef) const override { return true; }
   void exportReference(ObjectRef) override {}
   void visitRoots(const std::function<void(ObjectRef)>&) override {}
