@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "tools/common/command_line.h"
+#include "tools/common/manual/manual_commands.h"
 #include "tools/irc/commands.h"
 
 namespace {
@@ -25,6 +26,10 @@ int runMain(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(
+      "Examples:\n"
+      "  irc check program.ir\n"
+      "  irc build program.ir -o program.irm\n"
+      "  irc run program.irm 100\n\n"
       "Exit codes: 0 success, 1 the program is not valid, 2 wrong usage, 3 a file cannot be read or written,\n"
       "70 internal error. 'irc SUBCOMMAND --help' shows examples.");
   CommonOptions common;
@@ -37,8 +42,9 @@ int runMain(int argc, char** argv) {
   addDis(app, common, action);
   addRun(app, common, action);
   addEmit(app, common, action);
+  tools::addManualCommands(app, action);
   for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    command->footer(command->get_footer() + "\nAll commands take --color, --json and --error-limit (irc --help).");
+    command->footer(command->get_footer() + "\n\nAll commands take --color, --json and --error-limit (irc --help).");
 
   if (auto code = tools::parse(app, argc, argv, [&] { return tools::useColor(common.color, STDERR_FILENO); }))
     return *code;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "tools/common/command_line.h"
+#include "tools/common/manual/manual_commands.h"
 #include "tools/jvmcluster/commands.h"
 
 namespace {
@@ -35,6 +36,11 @@ int runMain(int argc, char** argv) {
   addGrow(app, common, action);
   addDrain(app, common, action);
   addStop(app, common, action);
+  jvmc::tools::addManualCommands(app, action,
+                                 {{"PROGRAM", "jvmcluster ps -o name"},
+                                  {"--program", "jvmcluster ps -o name"},
+                                  {"THREAD", "jvmcluster threads -o name"},
+                                  {"NODE", "jvmcluster nodes -o name"}});
 
   if (auto code = jvmc::tools::parse(app, argc, argv, [&] { return useColor(common, STDERR_FILENO); })) return *code;
   return action();
