@@ -15,6 +15,7 @@
 #include "cluster/launch/views_codec.h"
 #include "cluster/net/error_bridge.h"
 #include "cluster/net/rpc_connection.h"
+#include "cluster/net/tls_stream.h"
 #include "schema/agent.capnp.h"
 
 namespace jvmc::cluster {
@@ -48,8 +49,8 @@ struct Program {
 
 class Agent {
  public:
-  Agent(IoLoop& loop, const AgentOptions& options, ClusterKey key, RuntimeDir dir)
-      : loop_(loop), options_(options), key_(key), dir_(std::move(dir)) {}
+  Agent(IoLoop& loop, const AgentOptions& options, Credentials credentials, RuntimeDir dir)
+      : loop_(loop), options_(options), credentials_(std::move(credentials)), dir_(std::move(dir)) {}
 
   Status listen();
   kj::Promise<void> join();
@@ -67,6 +68,8 @@ class Agent {
   void addPeer(const std::string& address, kj::Own<RpcConnection> connection);
   kj::Promise<void> joinAt(std::string text);
   AgentView describe() const;
+  /// Where this agent and its VM processes may listen.
+  Reach reach() const { return credentials_.identity ? Reach::Network : Reach::ThisMachine; }
   kj::Promise<bool> drain(Vm vm);
   kj::Promise<bool> awaitDrain(schema::Control::Client control, Vm vm, bool begin);
 
@@ -78,7 +81,7 @@ class Agent {
 
   IoLoop& loop_;
   const AgentOptions& options_;
-  ClusterKey key_;
+  Credentials credentials_;
   RuntimeDir dir_;
   std::string address_, host_;
   const std::shared_ptr<std::set<const Handle*>> vms_ = std::make_shared<std::set<const Handle*>>();
@@ -149,7 +152,7 @@ class Agent::Server final : public schema::Agent::Server {
     auto params = context.getParams();
     Address address;
     address.host = agent_.host_;
-    auto fd = listenOn(address);
+    auto fd = listenOn(address, agent_.reach());
     if (!fd.ok()) return toException(fd.error());
     auto bound = boundAddress(*fd);
     VmArguments arguments{params.getProgram().cStr(), params.getNode(), agent_.options_.keyFile,
@@ -305,15 +308,19 @@ class Agent::Server final : public schema::Agent::Server {
 Status Agent::listen() {
   auto address = Address::parse(options_.listen);
   if (!address.ok()) return address.error();
-  auto fd = listenOn(*address);
+  auto fd = listenOn(*address, reach());
   if (!fd.ok()) return fd.error();
+  if (reach() == Reach::Network && !credentials_.identity->own().isNode && !staysOnMachine(*fd, true))
+    return Error{ErrorCode::kRefused,
+                 fmt::format("the certificate beside {} is the user '{}''s: it may not be an agent", options_.keyFile,
+                             credentials_.identity->own().name)};
   auto bound = boundAddress(*fd);
   if (!bound.ok()) return bound.error();
   address_ = bound->text();
   host_ = bound->host;
   if (auto published = publishEndpoint(dir_, {address_, options_.keyFile}); !published.ok()) return published.error();
   listener_ = kj::heap<Listener>(
-      loop_, *fd, key_,
+      loop_, *fd, credentials_,
       [](const HelloInfo& caller) -> kj::Promise<std::string> {
         bool served = caller.role == Role::Command || caller.role == Role::Agent;
         return served ? std::string() : fmt::format("an agent does not serve the role {}", roleName(caller.role));
@@ -365,24 +372,25 @@ kj::Promise<void> Agent::joinAt(std::string text) {
   if (!address.ok()) return toException(address.error());
   HelloInfo self;
   self.role = Role::Agent;
-  return callPeer(loop_, *address, key_, self, newServer(nullptr)).then([this](kj::Own<RpcConnection> connection) {
-    auto request = connection->peer().castAs<schema::Agent>().joinRequest();
-    request.setAddress(address_);
-    return request.send().then([this, connection = kj::mv(connection)](auto response) mutable {
-      auto list = response.getAgents();
-      addPeer(list[0].cStr(), kj::mv(connection));
-      kj::Promise<void> others = kj::READY_NOW;
-      for (auto text : list) {
-        std::string other = text.cStr();
-        if (other == address_ || peers_.count(other)) continue;
-        others = others.then([this, other]() -> kj::Promise<void> {
-          if (peers_.count(other)) return kj::READY_NOW;
-          return joinAt(other);
+  return callPeer(loop_, *address, credentials_, self, newServer(nullptr))
+      .then([this](kj::Own<RpcConnection> connection) {
+        auto request = connection->peer().castAs<schema::Agent>().joinRequest();
+        request.setAddress(address_);
+        return request.send().then([this, connection = kj::mv(connection)](auto response) mutable {
+          auto list = response.getAgents();
+          addPeer(list[0].cStr(), kj::mv(connection));
+          kj::Promise<void> others = kj::READY_NOW;
+          for (auto text : list) {
+            std::string other = text.cStr();
+            if (other == address_ || peers_.count(other)) continue;
+            others = others.then([this, other]() -> kj::Promise<void> {
+              if (peers_.count(other)) return kj::READY_NOW;
+              return joinAt(other);
+            });
+          }
+          return others;
         });
-      }
-      return others;
-    });
-  });
+      });
 }
 
 AgentView Agent::describe() const {
@@ -505,8 +513,8 @@ kj::Promise<schema::Control::Client> Agent::controlOf(std::string prefix) {
 Result<int> runAgent(const AgentOptions& options) {
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) kj::UnixEventPort::captureSignal(signal);
   kj::UnixEventPort::captureChildExit();
-  auto key = ClusterKey::readOrCreate(options.keyFile);
-  if (!key.ok()) return key.error();
+  auto credentials = Credentials::readOrCreateKey(options.keyFile);
+  if (!credentials.ok()) return credentials.error();
   auto dir = RuntimeDir::create("agent");
   if (!dir.ok()) return dir.error();
 
@@ -520,7 +528,7 @@ Result<int> runAgent(const AgentOptions& options) {
     loop.stop();
   };
   loop.post([&] {
-    agent.emplace(loop, options, *key, std::move(*dir));
+    agent.emplace(loop, options, *credentials, std::move(*dir));
     for (int signal : {SIGINT, SIGHUP})
       loop.detach(loop.io().unixEventPort.onSignal(signal).then([&](siginfo_t) { loop.stop(); }));
     loop.detach(loop.io().unixEventPort.onSignal(SIGTERM).then([&](siginfo_t) {

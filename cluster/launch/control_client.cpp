@@ -22,11 +22,11 @@ class RpcControlClient final : public ControlClient {
     });
   }
 
-  Status open(const Address& address, const ClusterKey& key) {
+  Status open(const Address& address, const Credentials& credentials) {
     return wait<Unit>([&] {
       HelloInfo self;
       self.role = Role::Command;
-      return callPeer(loop_, address, key, self, nullptr).then([this](kj::Own<RpcConnection> connection) {
+      return callPeer(loop_, address, credentials, self, nullptr).then([this](kj::Own<RpcConnection> connection) {
         control_ = connection->peer().castAs<schema::Control>();
         connection_ = kj::mv(connection);
         return Unit{};
@@ -152,10 +152,10 @@ class RpcControlClient final : public ControlClient {
 Result<std::unique_ptr<ControlClient>> ControlClient::connect(const Endpoint& endpoint) {
   auto address = Address::parse(endpoint.address);
   if (!address.ok()) return address.error();
-  auto key = ClusterKey::read(endpoint.keyFile);
-  if (!key.ok()) return key.error();
+  auto credentials = Credentials::read(endpoint.keyFile);
+  if (!credentials.ok()) return credentials.error();
   auto client = std::make_unique<RpcControlClient>();
-  if (auto opened = client->open(*address, *key); !opened.ok()) return opened.error();
+  if (auto opened = client->open(*address, *credentials); !opened.ok()) return opened.error();
   return std::unique_ptr<ControlClient>(std::move(client));
 }
 

@@ -92,7 +92,7 @@ class Launch {
   OutsideService outside_;
   std::string program_ = newProgramId();
   uint32_t nodes_ = 0;
-  ClusterKey key_;
+  Credentials credentials_;
   EarlyEnd early_;  // wanted before the program ran
 
   std::optional<RuntimeDir> dir_;
@@ -116,7 +116,7 @@ class Launch {
 kj::Promise<RunOutcome> Launch::runOn(std::vector<RunTarget> targets) {
   const bool followsAgents = !dir_ && options_.nodes == 0;
   RunRequest request{program_, options_.name, options_.plan, std::move(targets), followsAgents};
-  run_ = kj::heap<ProgramRun>(loop_, key_, std::move(request), outside_,
+  run_ = kj::heap<ProgramRun>(loop_, credentials_, std::move(request), outside_,
                               [this](uint32_t node, std::string agent) { return startLater(node, std::move(agent)); });
   if (dir_) {
     serveCommands();
@@ -136,8 +136,8 @@ kj::Promise<std::vector<RunTarget>> Launch::startHere() {
   auto dir = RuntimeDir::create("run");
   if (!dir.ok()) return toException(dir.error());
   dir_.emplace(std::move(*dir));
-  key_ = ClusterKey::random();
-  if (auto written = key_.write(dir_->file("key")); !written.ok()) return toException(written.error());
+  credentials_.key = ClusterKey::random();
+  if (auto written = credentials_.key.write(dir_->file("key")); !written.ok()) return toException(written.error());
 
   std::vector<RunTarget> targets;
   for (uint32_t i = 0; i < nodes_; ++i) {
@@ -194,7 +194,7 @@ void Launch::serveCommands() {
   auto published = fd.ok() ? publishEndpoint(*dir_, {address.text(), dir_->file("key")}) : Status(fd.error());
   if (!published.ok()) return spdlog::warn("commands will not find this program: {}", published.error().message);
   commandListener_ = kj::heap<Listener>(
-      loop_, *fd, key_,
+      loop_, *fd, credentials_,
       [](const HelloInfo& caller) -> kj::Promise<std::string> {
         return std::string(caller.role == Role::Command ? "" : "only commands are served here");
       },
@@ -221,7 +221,7 @@ kj::Promise<Launch::Agent*> Launch::agentAt(std::string text) {
   if (!address.ok()) return toException(address.error());
   HelloInfo self;
   self.role = Role::Command;
-  return callPeer(loop_, *address, key_, self, nullptr).then([this, text](kj::Own<RpcConnection> connection) {
+  return callPeer(loop_, *address, credentials_, self, nullptr).then([this, text](kj::Own<RpcConnection> connection) {
     auto agent = connection->peer().castAs<schema::Agent>();
     auto& slot = agents_[text];
     slot = kj::heap<Agent>(Agent{kj::mv(connection), kj::mv(agent)});
@@ -241,9 +241,9 @@ void Launch::agentLost(const std::string& agent) {
 }
 
 kj::Promise<std::vector<RunTarget>> Launch::startOnAgents() {
-  auto key = ClusterKey::read(options_.keyFile);
-  if (!key.ok()) return toException(key.error());
-  key_ = *key;
+  auto credentials = Credentials::read(options_.keyFile);
+  if (!credentials.ok()) return toException(credentials.error());
+  credentials_ = std::move(*credentials);
   return agents()
       .then([this](std::vector<AgentView> agents) {
         nodes_ = options_.nodes ? options_.nodes : uint32_t(agents.size());

@@ -104,9 +104,10 @@ class ProgramRun::LauncherServer final : public schema::Launcher::Server {
 
 // ---------------------------------------------------------------- start
 
-ProgramRun::ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside, StartNode startNode)
+ProgramRun::ProgramRun(IoLoop& loop, Credentials credentials, RunRequest request, OutsideService& outside,
+                       StartNode startNode)
     : loop_(loop),
-      key_(key),
+      credentials_(std::move(credentials)),
       request_(std::move(request)),
       outside_(outside),
       startNode_(std::move(startNode)),
@@ -130,7 +131,7 @@ kj::Promise<void> ProgramRun::connect(uint32_t node) {
   HelloInfo self;
   self.role = Role::Launcher;
   self.program = request_.program;
-  return callPeer(loop_, *address, key_, self, kj::heap<LauncherServer>(*this, node))
+  return callPeer(loop_, *address, credentials_, self, kj::heap<LauncherServer>(*this, node))
       .then([this, node](kj::Own<RpcConnection> connection) {
         nodes_[node].vm = connection->peer().castAs<schema::VmProcess>();
         nodes_[node].connection = kj::mv(connection);

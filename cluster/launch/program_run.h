@@ -61,7 +61,7 @@ using StartNode = std::function<kj::Promise<RunTarget>(uint32_t node, std::strin
 /// Lives on the loop.
 class ProgramRun final {
  public:
-  ProgramRun(IoLoop& loop, ClusterKey key, RunRequest request, OutsideService& outside, StartNode startNode);
+  ProgramRun(IoLoop& loop, Credentials credentials, RunRequest request, OutsideService& outside, StartNode startNode);
   ~ProgramRun() noexcept(false);
 
   /// Runs the program to its end. Once.
@@ -125,7 +125,7 @@ class ProgramRun final {
   schema::VmProcess::Client& vm(uint32_t node) { return KJ_ASSERT_NONNULL(nodes_[node].vm); }
 
   IoLoop& loop_;
-  ClusterKey key_;
+  Credentials credentials_;
   RunRequest request_;
   OutsideService& outside_;
   StartNode startNode_;

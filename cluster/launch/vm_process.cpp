@@ -66,10 +66,10 @@ uint64_t residentBytes() {
 
 class VmProcess {
  public:
-  VmProcess(const VmProcessOptions& options, const MakeProgramNode& makeNode, ClusterKey key)
+  VmProcess(const VmProcessOptions& options, const MakeProgramNode& makeNode, Credentials credentials)
       : options_(options),
         makeNode_(makeNode),
-        key_(key),
+        credentials_(std::move(credentials)),
         loop_({}),
         main_(loop_),
         messageLoop_(messageLoopOptions()) {}
@@ -117,7 +117,7 @@ class VmProcess {
 
   const VmProcessOptions& options_;
   const MakeProgramNode& makeNode_;
-  ClusterKey key_;
+  Credentials credentials_;
   IdleCores idleCores_;  // message loop only
   IoLoop loop_;
   MainThread main_;
@@ -270,7 +270,7 @@ class VmProcess::Server final : public schema::VmProcess::Server {
 
 void VmProcess::listen() {
   listener_ = kj::heap<Listener>(
-      loop_, options_.listenFd, key_, [this](const HelloInfo& caller) { return admit(caller); },
+      loop_, options_.listenFd, credentials_, [this](const HelloInfo& caller) { return admit(caller); },
       [this](HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) { takeCaller(std::move(caller), kj::mv(stream)); });
   loop_.postAfter(kLauncherNanos, [this] {
     if (launcherConnection_.get()) return;
@@ -351,14 +351,14 @@ kj::Promise<void> VmProcess::callPeers() {
 
 /// One connection after the other: the acceptor lets only so many callers greet at a time.
 kj::Promise<void> VmProcess::callPeer(NodeId peer, const Address& address) {
-  return cluster::callPeer(loop_, address, key_, introduction(LinkRole::Control), peers_->ownLink())
+  return cluster::callPeer(loop_, address, credentials_, introduction(LinkRole::Control), peers_->ownLink())
       .then([this, peer](kj::Own<RpcConnection> connection) { peers_->addControl(peer, kj::mv(connection)); })
       .then([this, peer, address] { return callData(peer, address, LinkRole::Small); })
       .then([this, peer, address] { return callData(peer, address, LinkRole::Bulk); });
 }
 
 kj::Promise<void> VmProcess::callData(NodeId peer, const Address& address, LinkRole role) {
-  return callStream(loop_, address, key_, introduction(role))
+  return callStream(loop_, address, credentials_, introduction(role))
       .then([this, peer, role](kj::Own<kj::AsyncIoStream> stream) {
         peers_->addData(peer, role == LinkRole::Small ? DataLink::Small : DataLink::Bulk, kj::mv(stream));
       });
@@ -541,12 +541,12 @@ NodeView VmProcess::describe() {
 }  // namespace
 
 int runVmProcess(const VmProcessOptions& options, const MakeProgramNode& makeNode) {
-  auto key = ClusterKey::read(options.keyFile);
-  if (!key.ok()) {
-    spdlog::error("{}", key.error().message);
+  auto credentials = Credentials::read(options.keyFile);
+  if (!credentials.ok()) {
+    spdlog::error("{}", credentials.error().message);
     return kOwnFailure;
   }
-  VmProcess process(options, makeNode, *key);
+  VmProcess process(options, makeNode, std::move(*credentials));
   process.run();
   leave(0);
 }

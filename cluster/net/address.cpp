@@ -21,12 +21,10 @@ Error systemError(const std::string& what, int error) {
   return {ErrorCode::kIo, fmt::format("{}: {}", what, std::strerror(error))};
 }
 
-bool isLoopback(const sockaddr* address) {
+bool isWildcard(const sockaddr* address) {
   if (address->sa_family == AF_INET)
-    return (ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr) >> 24) == 127;
-  if (address->sa_family == AF_INET6)
-    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
-  return false;
+    return reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr == htonl(INADDR_ANY);
+  return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
 }
 
 Result<int> bindAndListen(int family, const sockaddr* address, socklen_t length, const std::string& text) {
@@ -51,7 +49,7 @@ Result<int> listenOnUnix(const Address& address) {
   return bindAndListen(AF_UNIX, reinterpret_cast<sockaddr*>(&name), sizeof name, address.text());
 }
 
-Result<int> listenOnTcp(const Address& address) {
+Result<int> listenOnTcp(const Address& address, Reach reach) {
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -59,10 +57,14 @@ Result<int> listenOnTcp(const Address& address) {
   if (int error = getaddrinfo(address.host.c_str(), port.c_str(), &hints, &found))
     return Error{ErrorCode::kNotFound, fmt::format("unknown host '{}': {}", address.host, gai_strerror(error))};
   std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
-  if (!isLoopback(found->ai_addr))
+  if (isWildcard(found->ai_addr))
     return Error{ErrorCode::kRefused,
-                 fmt::format("refusing to listen on {}: connections are not encrypted yet, so only loopback addresses "
-                             "(127.0.0.1, [::1], localhost) are allowed",
+                 fmt::format("refusing to listen on {}: name the address of this machine that others are to call",
+                             address.text())};
+  if (reach == Reach::ThisMachine && !isLoopback(found->ai_addr))
+    return Error{ErrorCode::kRefused,
+                 fmt::format("refusing to listen on {}: it can be reached from other machines, so connections must be "
+                             "encrypted, and there is no certificate (see `jvmcluster keygen`)",
                              address.text())};
   return bindAndListen(found->ai_family, found->ai_addr, found->ai_addrlen, address.text());
 }
@@ -99,30 +101,42 @@ std::string Address::text() const {
   return fmt::format("{}:{}", host, port);
 }
 
-Result<int> listenOn(const Address& address) {
-  return address.isUnix ? listenOnUnix(address) : listenOnTcp(address);
+bool isLoopback(const sockaddr* address) {
+  if (address->sa_family == AF_INET)
+    return (ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr) >> 24) == 127;
+  if (address->sa_family == AF_INET6)
+    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
+  return false;
+}
+
+Result<int> listenOn(const Address& address, Reach reach) {
+  return address.isUnix ? listenOnUnix(address) : listenOnTcp(address, reach);
+}
+
+Address addressOf(const sockaddr* name) {
+  Address address;
+  char host[INET6_ADDRSTRLEN] = "";
+  if (name->sa_family == AF_INET) {
+    auto* in = reinterpret_cast<const sockaddr_in*>(name);
+    inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+    address.port = ntohs(in->sin_port);
+  } else if (name->sa_family == AF_INET6) {
+    auto* in = reinterpret_cast<const sockaddr_in6*>(name);
+    inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+    address.port = ntohs(in->sin6_port);
+  } else if (name->sa_family == AF_UNIX) {
+    address.isUnix = true;
+    address.path = reinterpret_cast<const sockaddr_un*>(name)->sun_path;
+  }
+  address.host = host;
+  return address;
 }
 
 Result<Address> boundAddress(int fd) {
   sockaddr_storage name{};
   socklen_t length = sizeof name;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) return systemError("getsockname", errno);
-  Address address;
-  char host[INET6_ADDRSTRLEN] = "";
-  if (name.ss_family == AF_INET) {
-    auto& in = reinterpret_cast<sockaddr_in&>(name);
-    inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
-    address.port = ntohs(in.sin_port);
-  } else if (name.ss_family == AF_INET6) {
-    auto& in = reinterpret_cast<sockaddr_in6&>(name);
-    inet_ntop(AF_INET6, &in.sin6_addr, host, sizeof host);
-    address.port = ntohs(in.sin6_port);
-  } else if (name.ss_family == AF_UNIX) {
-    address.isUnix = true;
-    address.path = reinterpret_cast<sockaddr_un&>(name).sun_path;
-  }
-  address.host = host;
-  return address;
+  return addressOf(reinterpret_cast<const sockaddr*>(&name));
 }
 
 }  // namespace jvmc::cluster

@@ -6,6 +6,8 @@
 
 #include "ir/support/result.h"
 
+struct sockaddr;
+
 namespace jvmc::cluster {
 
 struct Address {
@@ -19,9 +21,18 @@ struct Address {
   std::string text() const;
 };
 
-/// A listening, non-blocking, close-on-exec socket. Port 0: any free one (see boundAddress). A TCP host must be a
-/// loopback address: other hosts are refused until connections are encrypted. A port in use is an error that says so.
-Result<int> listenOn(const Address& address);
+/// What may be listened on.
+enum class Reach : uint8_t {
+  ThisMachine,  ///< Unix sockets and loopback addresses
+  Network,      ///< any address of this machine that others can call: callers are encrypted there (tls.h)
+};
+
+/// A listening, non-blocking, close-on-exec socket. Port 0: any free one (see boundAddress). An address beyond `reach`
+/// is refused, and so is the wildcard, which tells nobody where to call. A port in use is an error that says so.
+Result<int> listenOn(const Address& address, Reach reach = Reach::ThisMachine);
+bool isLoopback(const sockaddr* address);
+/// Of a TCP or Unix socket's name.
+Address addressOf(const sockaddr* name);
 /// The address a listening TCP socket got.
 Result<Address> boundAddress(int fd);
 

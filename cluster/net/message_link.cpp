@@ -23,9 +23,35 @@ constexpr uint32_t kReadingAndWriting = EPOLLIN | EPOLLOUT;
 
 }  // namespace
 
-MessageLink::MessageLink(MessageLoop& loop, int fd, size_t payloadBytesMax, LinkOwner& owner)
-    : loop_(loop), fd_(fd), owner_(owner), reader_(payloadBytesMax), alive_(std::make_shared<bool>(true)) {
+MessageLink::MessageLink(MessageLoop& loop, Transport transport, size_t payloadBytesMax, LinkOwner& owner)
+    : loop_(loop),
+      fd_(transport.fd),
+      tls_(std::move(transport.tls)),
+      owner_(owner),
+      reader_(payloadBytesMax),
+      alive_(std::make_shared<bool>(true)) {
   loop_.watch(fd_, kReading, *this);
+}
+
+MessageLink::Transfer MessageLink::transferOf(ssize_t count) {
+  if (count >= 0) return {size_t(count)};
+  if (errno == EAGAIN) return {.notReady = true};
+  return {.problem = std::strerror(errno)};
+}
+
+MessageLink::Transfer MessageLink::transferOf(TlsSession::Progress progress) {
+  switch (progress.state) {
+    case TlsSession::State::Done:
+      return {progress.bytes};
+    case TlsSession::State::WantsRead:
+    case TlsSession::State::WantsWrite:
+      return {.notReady = true};
+    case TlsSession::State::Closed:
+      return {};
+    case TlsSession::State::Failed:
+      break;
+  }
+  return {.problem = std::move(progress.why)};
 }
 
 MessageLink::~MessageLink() {
@@ -90,7 +116,7 @@ void MessageLink::write(std::unique_lock<std::mutex>& lock) {
     return;
   }
   blocked_ = progress != Progress::Done;
-  if (progress == Progress::Failed) return failSoon(fmt::format("cannot write to it: {}", std::strerror(writeError_)));
+  if (progress == Progress::Failed) return failSoon("cannot write to it: " + writeProblem_);
   if (blocked_ != watchesWriting_) {
     watchesWriting_ = blocked_;
     loop_.change(fd_, blocked_ ? kReadingAndWriting : kReading, *this);
@@ -103,21 +129,35 @@ MessageLink::Progress MessageLink::writeTurn() {
   size_t turn = 0;
   while (!sending_.empty()) {
     if (turn >= kTurnBytes) return Progress::Full;  // let the loop look at other sockets
-    iovec pieces[kPiecesMax];
-    msghdr message{};
-    message.msg_iov = pieces;
-    message.msg_iovlen = size_t(sending_.gather(pieces, kPiecesMax));
-    const ssize_t taken = sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (taken < 0) {
-      writeError_ = errno;
-      if (errno == EINTR) continue;
-      return errno == EAGAIN ? Progress::Full : Progress::Failed;
+    Transfer taken = put();
+    if (taken.notReady) return Progress::Full;
+    if (taken.bytes == 0) {
+      writeProblem_ = taken.problem.empty() ? "the connection was closed" : std::move(taken.problem);
+      return Progress::Failed;
     }
-    turn += size_t(taken);
-    sending_.drop(size_t(taken));
-    queuedBytes_.fetch_sub(size_t(taken));
+    turn += taken.bytes;
+    sending_.drop(taken.bytes);
+    queuedBytes_.fetch_sub(taken.bytes);
   }
   return Progress::Done;
+}
+
+/// Gives the socket as much of `sending_` as it takes at once.
+MessageLink::Transfer MessageLink::put() {
+  iovec pieces[kPiecesMax];
+  const int count = sending_.gather(pieces, tls_ ? 1 : kPiecesMax);
+  if (tls_) {
+    auto progress = tls_->write({static_cast<const uint8_t*>(pieces[0].iov_base), pieces[0].iov_len});
+    return transferOf(std::move(progress));
+  }
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = size_t(count);
+  ssize_t taken;
+  do {
+    taken = sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (taken < 0 && errno == EINTR);
+  return transferOf(taken);
 }
 
 void MessageLink::whenDrainedTo(size_t bytes) {
@@ -145,22 +185,31 @@ void MessageLink::onReady(uint32_t events) {
   write(lock);
 }
 
+MessageLink::Transfer MessageLink::get(std::span<uint8_t> into) {
+  if (tls_) return transferOf(tls_->read(into));
+  ssize_t count;
+  do {
+    count = recv(fd_, into.data(), into.size(), MSG_DONTWAIT);
+  } while (count < 0 && errno == EINTR);
+  return transferOf(count);
+}
+
 void MessageLink::read() {
-  for (size_t turn = 0; turn < kTurnBytes;) {
+  // What has been decrypted already no readiness of the socket announces: it is read in this turn.
+  for (size_t turn = 0; turn < kTurnBytes || (tls_ && tls_->holdsBytes());) {
     const std::span<uint8_t> room = reader_.room();
-    const ssize_t count = recv(fd_, room.data(), room.size(), MSG_DONTWAIT);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EAGAIN) return;
-    if (count < 0) return fail(fmt::format("cannot read from it: {}", std::strerror(errno)));
-    if (count == 0) return fail("the connection was closed");
-    turn += size_t(count);
-    reader_.filled(size_t(count));
+    Transfer taken = get(room);
+    if (taken.notReady) return;
+    if (taken.bytes == 0)
+      return fail(taken.problem.empty() ? "the connection was closed" : "cannot read from it: " + taken.problem);
+    turn += taken.bytes;
+    reader_.filled(taken.bytes);
     while (std::optional<Frame> frame = reader_.next()) {
       owner_.onFrame(std::move(*frame));
       if (!*alive_) return;
     }
     if (!reader_.problem().empty()) return fail("it sent " + reader_.problem());
-    if (size_t(count) < room.size()) return;  // there was no more
+    if (!tls_ && taken.bytes < room.size()) return;  // there was no more
   }
 }
 

@@ -1,4 +1,4 @@
-// One socket that carries frames both ways.
+// One socket that carries frames both ways, encrypted if it leaves the machine.
 //
 // Sending. Whoever has a frame puts it into the queue. If nobody is writing, he writes: everything that is queued, with
 // one system call, until the queue is empty; frames that others queue meanwhile go out in his next call. On the loop
@@ -18,6 +18,7 @@
 #include "cluster/net/message_frame.h"
 #include "cluster/net/message_loop.h"
 #include "cluster/net/send_queue.h"
+#include "cluster/net/tls.h"
 
 namespace jvmc::cluster {
 
@@ -37,8 +38,8 @@ class MessageLink final : public Watched {
   static constexpr size_t kTurnBytes = 256 << 10;
   static constexpr size_t kCollectedBytes = 64 << 10;  ///< on the loop: so much is not held back
 
-  /// Takes `fd`, a connected non-blocking socket. `owner` must outlive close(). On the loop.
-  MessageLink(MessageLoop& loop, int fd, size_t payloadBytesMax, LinkOwner& owner);
+  /// Takes the connection, a non-blocking socket. `owner` must outlive close(). On the loop.
+  MessageLink(MessageLoop& loop, Transport transport, size_t payloadBytesMax, LinkOwner& owner);
   /// After close().
   ~MessageLink() override;
   MessageLink(const MessageLink&) = delete;
@@ -58,7 +59,17 @@ class MessageLink final : public Watched {
 
  private:
   enum class Progress { Done, Full, Failed };
+  /// What one call has done: so many bytes, or nothing because the socket is not ready, or nothing ever again.
+  struct Transfer {
+    size_t bytes = 0;
+    bool notReady = false;
+    std::string problem{};  // empty: the other side has closed the connection
+  };
 
+  static Transfer transferOf(ssize_t count);
+  static Transfer transferOf(TlsSession::Progress progress);
+  Transfer put();
+  Transfer get(std::span<uint8_t> into);
   void write(std::unique_lock<std::mutex>& lock);
   Progress writeTurn();
   void read();
@@ -68,12 +79,13 @@ class MessageLink final : public Watched {
 
   MessageLoop& loop_;
   const int fd_;
+  const std::shared_ptr<TlsSession> tls_;  // null: in the clear
   LinkOwner& owner_;
 
   std::mutex mutex_;
   SendQueue queue_;              // guarded by mutex_
   SendQueue sending_;            // of the writer
-  int writeError_ = 0;           // of the writer
+  std::string writeProblem_;     // of the writer
   bool writing_ = false;         // guarded by mutex_: somebody is the writer
   bool blocked_ = false;         // guarded by mutex_: the loop writes next, when the socket has room
   bool closed_ = false;          // guarded by mutex_; written on the loop

@@ -1,11 +1,9 @@
 #include "cluster/net/peer_connections.h"
 
-#include <fcntl.h>
-#include <kj/debug.h>
-
 #include <algorithm>
 
 #include "cluster/net/error_bridge.h"
+#include "cluster/net/tls_stream.h"
 
 namespace jvmc::cluster {
 
@@ -67,10 +65,9 @@ void PeerConnections::addControl(NodeId peer, kj::Own<RpcConnection> connection)
 void PeerConnections::addData(NodeId peer, DataLink kind, kj::Own<kj::AsyncIoStream> stream) {
   const LinkRole role = kind == DataLink::Small ? LinkRole::Small : LinkRole::Bulk;
   if (!expects(peer) || has(peer, role)) return;
-  const int own = fcntl(KJ_ASSERT_NONNULL(stream->getFd()), F_DUPFD_CLOEXEC, 0);  // KJ closes its own with the stream
-  if (own < 0) return net_.losePeer(peer, "no file descriptor is left");
-  stream = nullptr;
-  net_.addLink(peer, kind, own);
+  Transport transport = takeTransport(kj::mv(stream));
+  if (transport.fd < 0) return net_.losePeer(peer, "no file descriptor is left");
+  net_.addLink(peer, kind, std::move(transport));
   noteLink(peer, role);
 }
 

@@ -28,14 +28,15 @@ PeerExchange::~PeerExchange() {
   JVMC_CHECK(ended_.has_value(), peer_.value);
 }
 
-bool PeerExchange::addLink(DataLink kind, int fd) {
+bool PeerExchange::addLink(DataLink kind, Transport transport) {
   const size_t at = size_t(kind);
   std::lock_guard lock(mutex_);
   if (ended_ || ownedLinks_[at]) {
-    close(fd);
+    close(transport.fd);
     return false;
   }
-  ownedLinks_[at] = std::make_unique<MessageLink>(loop_, fd, kPayloadMax[at], static_cast<LinkOwner&>(*this));
+  ownedLinks_[at] =
+      std::make_unique<MessageLink>(loop_, std::move(transport), kPayloadMax[at], static_cast<LinkOwner&>(*this));
   links_[at] = ownedLinks_[at].get();
   return true;
 }

@@ -52,8 +52,8 @@ class PeerExchange final : private LinkOwner {
   bool answered(uint64_t count) const;
 
   // -- on the loop
-  /// Takes `fd`. False (and the socket is closed) if there is such a link already or the exchange has ended.
-  bool addLink(DataLink kind, int fd);
+  /// Takes the connection. False (and the socket is closed) if there is such a link already or the exchange has ended.
+  bool addLink(DataLink kind, Transport transport);
   /// Closes the links and fails what has no answer, now and in future, with `why`. Once; false if it has ended already.
   bool end(Error why);
 

@@ -1,6 +1,7 @@
 #include "cluster/net/rpc_connection.h"
 
 #include <fmt/format.h>
+#include <kj/debug.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
@@ -11,6 +12,7 @@
 #include "cluster/net/buffered_stream.h"
 #include "cluster/net/error_bridge.h"
 #include "cluster/net/limits.h"
+#include "cluster/net/tls_stream.h"
 
 namespace jvmc::cluster {
 
@@ -30,6 +32,22 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> connectTo(IoLoop& loop, const Address& a
     auto connected = parsed->connect();
     return connected.attach(kj::mv(parsed));
   });
+}
+
+/// Encrypts what leaves the machine. Whoever is called must be a node.
+kj::Promise<kj::Own<kj::AsyncIoStream>> secureCall(IoLoop& loop, kj::Own<kj::AsyncIoStream> stream,
+                                                   const Credentials& credentials) {
+  if (staysOnMachine(KJ_ASSERT_NONNULL(stream->getFd()), /*accepted=*/false)) return kj::mv(stream);
+  if (!credentials.identity)
+    return toException({ErrorCode::kRefused,
+                        "it is on another machine, so the connection must be encrypted, and there is no certificate "
+                        "beside the key (see `jvmcluster keygen`)"});
+  return TlsStream::open(loop, kj::mv(stream), credentials.identity, TlsSession::Side::Caller)
+      .then([](kj::Own<TlsStream> secured) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
+        const PeerCertificate peer = secured->peer();
+        if (peer.isNode) return kj::Own<kj::AsyncIoStream>(kj::mv(secured));
+        return toException({ErrorCode::kRefused, fmt::format("its certificate, of '{}', is not a node's", peer.name)});
+      });
 }
 
 }  // namespace
@@ -56,13 +74,18 @@ capnp::Capability::Client RpcConnection::peer() {
   return rpc_.bootstrap(vat);
 }
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> callStream(IoLoop& loop, Address address, ClusterKey key, HelloInfo self) {
-  return connectTo(loop, address)
-      .then([&loop, key, self = std::move(self)](kj::Own<kj::AsyncIoStream> raw) mutable {
-        auto stream = tuned(kj::mv(raw));
-        auto greeted = loop.timer().timeoutAfter(kHelloNanos * kj::NANOSECONDS, greet(*stream, key, std::move(self)));
-        return greeted.then([stream = kj::mv(stream)]() mutable { return kj::mv(stream); });
-      })
+kj::Promise<kj::Own<kj::AsyncIoStream>> callStream(IoLoop& loop, Address address, Credentials credentials,
+                                                   HelloInfo self) {
+  auto greeted = connectTo(loop, address)
+                     .then([&loop, credentials](kj::Own<kj::AsyncIoStream> raw) {
+                       return secureCall(loop, tuned(kj::mv(raw)), credentials);
+                     })
+                     .then([key = credentials.key, self = std::move(self)](kj::Own<kj::AsyncIoStream> stream) mutable {
+                       auto done = greet(*stream, key, std::move(self));
+                       return done.then([stream = kj::mv(stream)]() mutable { return kj::mv(stream); });
+                     });
+  return loop.timer()
+      .timeoutAfter(kHelloNanos * kj::NANOSECONDS, kj::mv(greeted))
       .catch_([address](kj::Exception&& exception) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
         Error error = toError(exception);
         if (error.code == ErrorCode::kInternal) error.code = ErrorCode::kUnavailable;
@@ -70,9 +93,9 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> callStream(IoLoop& loop, Address address
       });
 }
 
-kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, ClusterKey key, HelloInfo self,
+kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, Credentials credentials, HelloInfo self,
                                              capnp::Capability::Client own) {
-  return callStream(loop, std::move(address), key, std::move(self))
+  return callStream(loop, std::move(address), std::move(credentials), std::move(self))
       .then([own = kj::mv(own)](kj::Own<kj::AsyncIoStream> stream) mutable {
         return kj::heap<RpcConnection>(kj::mv(stream), Side::CLIENT, kj::mv(own));
       });
@@ -80,9 +103,9 @@ kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, Clus
 
 // ---------------------------------------------------------------- accepting
 
-Listener::Listener(IoLoop& loop, int fd, ClusterKey key, AdmitCaller admit, OnCaller onCaller)
+Listener::Listener(IoLoop& loop, int fd, Credentials credentials, AdmitCaller admit, OnCaller onCaller)
     : loop_(loop),
-      key_(key),
+      credentials_(std::move(credentials)),
       admit_(std::move(admit)),
       onCaller_(std::move(onCaller)),
       receiver_(loop.io().lowLevelProvider->wrapListenSocketFd(fd, kj::LowLevelAsyncIoProvider::TAKE_OWNERSHIP)),
@@ -103,15 +126,42 @@ kj::Promise<void> Listener::acceptNext() {
 
 kj::Promise<void> Listener::greetCaller(kj::Own<kj::AsyncIoStream> stream) {
   ++pendingHellos_;
-  auto received = loop_.timer().timeoutAfter(kHelloNanos * kj::NANOSECONDS, receiveGreeting(*stream, key_, admit_));
-  return received
-      .then(
-          [this, stream = kj::mv(stream)](HelloInfo info) mutable {
-            spdlog::debug("a {} has connected", roleName(info.role));
-            onCaller_(std::move(info), kj::mv(stream));
-          },
-          [](kj::Exception&& exception) { spdlog::warn("refused a connection: {}", plainText(exception)); })
+  const int fd = KJ_ASSERT_NONNULL(stream->getFd());
+  const std::string who = peerText(fd);
+  auto received = [&]() -> kj::Promise<void> {
+    if (staysOnMachine(fd, /*accepted=*/true)) return receive(kj::mv(stream), {"", true});
+    if (!credentials_.identity) return toException({ErrorCode::kRefused, "there is no certificate to encrypt with"});
+    return TlsStream::open(loop_, kj::mv(stream), credentials_.identity, TlsSession::Side::Acceptor)
+        .then([this](kj::Own<TlsStream> secured) {
+          PeerCertificate certificate = secured->peer();
+          return receive(kj::mv(secured), std::move(certificate));
+        });
+  }();
+  return loop_.timer()
+      .timeoutAfter(kHelloNanos * kj::NANOSECONDS, kj::mv(received))
+      .catch_([who](kj::Exception&& exception) {
+        spdlog::warn("refused a connection from {}: {}", who, plainText(exception));
+      })
       .attach(kj::defer([this] { --pendingHellos_; }));
+}
+
+/// `certificate` is the caller's; one that stays on the machine needs none.
+kj::Promise<void> Listener::receive(kj::Own<kj::AsyncIoStream> stream, PeerCertificate certificate) {
+  auto admit = kj::heap<AdmitCaller>([this, certificate](const HelloInfo& caller) -> kj::Promise<std::string> {
+    const bool mustBeNode = caller.role == Role::Node || caller.role == Role::Agent;
+    if (mustBeNode && !certificate.isNode)
+      return fmt::format("the certificate of '{}' is a user's: it may not be {}", certificate.name,
+                         caller.role == Role::Node ? "a node" : "an agent");
+    return admit_(caller);
+  });
+  auto received = receiveGreeting(*stream, credentials_.key, *admit);
+  return received.attach(kj::mv(admit)).then([this, stream = kj::mv(stream), certificate](HelloInfo info) mutable {
+    if (certificate.name.empty())
+      spdlog::debug("a {} has connected", roleName(info.role));
+    else
+      spdlog::info("'{}' has connected as {}", certificate.name, roleName(info.role));
+    onCaller_(std::move(info), kj::mv(stream));
+  });
 }
 
 void Listener::taskFailed(kj::Exception&& exception) {

@@ -10,6 +10,7 @@
 #include "cluster/net/address.h"
 #include "cluster/net/handshake.h"
 #include "cluster/net/io_loop.h"
+#include "cluster/net/tls.h"
 
 namespace jvmc::cluster {
 
@@ -32,11 +33,12 @@ class RpcConnection {
   kj::ForkedPromise<void> disconnected_;
 };
 
-/// Connects and greets. Fails with words that name the address.
-kj::Promise<kj::Own<kj::AsyncIoStream>> callStream(IoLoop& loop, Address address, ClusterKey key, HelloInfo self);
+/// Connects, encrypts if the connection leaves the machine, and greets. Fails with words that name the address.
+kj::Promise<kj::Own<kj::AsyncIoStream>> callStream(IoLoop& loop, Address address, Credentials credentials,
+                                                   HelloInfo self);
 
 /// As callStream, and starts RPC.
-kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, ClusterKey key, HelloInfo self,
+kj::Promise<kj::Own<RpcConnection>> callPeer(IoLoop& loop, Address address, Credentials credentials, HelloInfo self,
                                              capnp::Capability::Client own);
 
 /// Accepts and greets until it is dropped. Every caller that fails to greet costs one log line and nothing else.
@@ -46,15 +48,16 @@ class Listener final : private kj::TaskSet::ErrorHandler {
   using OnCaller = std::function<void(HelloInfo, kj::Own<kj::AsyncIoStream>)>;
 
   /// Takes `fd`, a listening socket.
-  Listener(IoLoop& loop, int fd, ClusterKey key, AdmitCaller admit, OnCaller onCaller);
+  Listener(IoLoop& loop, int fd, Credentials credentials, AdmitCaller admit, OnCaller onCaller);
 
  private:
   kj::Promise<void> acceptNext();
   kj::Promise<void> greetCaller(kj::Own<kj::AsyncIoStream> stream);
+  kj::Promise<void> receive(kj::Own<kj::AsyncIoStream> stream, PeerCertificate certificate);
   void taskFailed(kj::Exception&& exception) override;
 
   IoLoop& loop_;
-  ClusterKey key_;
+  Credentials credentials_;
   AdmitCaller admit_;
   OnCaller onCaller_;
   size_t pendingHellos_ = 0;

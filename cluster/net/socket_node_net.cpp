@@ -142,13 +142,13 @@ NetStats SocketNodeNet::stats() const {
   return sum;
 }
 
-void SocketNodeNet::addLink(NodeId peer, DataLink kind, int fd) {
+void SocketNodeNet::addLink(NodeId peer, DataLink kind, Transport transport) {
   PeerExchange* exchange = peerOf(peer);
   if (!exchange) {
-    ::close(fd);
+    ::close(transport.fd);
     return;
   }
-  loop_.runSync([&] { exchange->addLink(kind, fd); });
+  loop_.runSync([&] { exchange->addLink(kind, std::move(transport)); });
 }
 
 void SocketNodeNet::losePeer(NodeId peer, std::string reason) {

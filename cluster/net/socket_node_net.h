@@ -50,8 +50,8 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   NetStats stats() const override;
 
   // -- any thread but one that holds what a handler waits for
-  /// Takes `fd`, a greeted connection to `peer`. It is closed if there is one already or the peer is lost.
-  void addLink(NodeId peer, DataLink kind, int fd);
+  /// Takes a greeted connection to `peer`. It is closed if there is one already or the peer is lost.
+  void addLink(NodeId peer, DataLink kind, Transport transport);
   /// Does nothing if the peer is lost already.
   void losePeer(NodeId peer, std::string reason);
   /// The members from now on, and those of them to which threads and blocks may go, both ascending. To nodes that are

@@ -13,7 +13,8 @@ void addNode(CLI::App& app, CommonOptions& common, Action& action) {
   options->keyFile = cluster::defaultKeyPath();
   CLI::App* command = app.add_subcommand("node", "Offer this machine to a cluster (an agent that starts VM processes)");
   command
-      ->add_option("--listen", options->listen, "HOST:PORT to listen on; loopback only until connections are encrypted")
+      ->add_option("--listen", options->listen,
+                   "HOST:PORT to listen on; beyond loopback certificates are needed (see keygen)")
       ->envname("JVMC_LISTEN")
       ->check(tools::parsesWith(cluster::Address::parse))
       ->required();

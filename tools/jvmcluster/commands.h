@@ -27,6 +27,7 @@ void addCommon(CLI::App& app, CommonOptions& common);
 using Action = std::function<int()>;
 
 void addRun(CLI::App& app, CommonOptions& common, Action& action);
+void addKeygen(CLI::App& app, CommonOptions& common, Action& action);
 void addNode(CLI::App& app, CommonOptions& common, Action& action);
 void addPs(CLI::App& app, CommonOptions& common, Action& action);
 void addThreads(CLI::App& app, CommonOptions& common, Action& action);

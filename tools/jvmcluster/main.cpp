@@ -28,6 +28,7 @@ int runMain(int argc, char** argv) {
   Action action;
   addRun(app, common, action);
   addNode(app, common, action);
+  addKeygen(app, common, action);
   addPs(app, common, action);
   addThreads(app, common, action);
   addNodes(app, common, action);

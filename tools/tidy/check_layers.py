@@ -26,6 +26,7 @@ VENDORS = {
     "capnp/": ("cluster/", "ir/binary/"),
     "kj/": ("cluster/", "ir/binary/"),
     "CLI/": ("tools/",),
+    "openssl/": ("cluster/net/",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 LAYERS = ("ir/", "runtime/", "jit/", "cluster/", "tools/")

@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Agents on several machines: network namespaces, joined by a bridge, or by a network that delays and loses packets.
+Usage: network_test.py JVMCLUSTER [unittest arguments]
+
+Each host has an address that is not loopback, so everything between hosts is encrypted. Needs to be root, or a machine
+that lets users make namespaces.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+JVMCLUSTER = None
+HERE = pathlib.Path(__file__).resolve().parent
+EXAMPLES = HERE.parent.parent / "examples"
+PROGRAMS = HERE / "programs"
+PATIENCE = 120 * float(os.environ.get("JVMC_TEST_PATIENCE", "1"))  # seconds; the machine may be busy
+TEXT = "/usr/share/common-licenses/LGPL-3"  # of base-files
+HOSTS = 4
+INSIDE = "JVMC_NETWORK_TEST_INSIDE"
+
+
+def sh(*words, check=True):
+    return subprocess.run([str(word) for word in words], check=check, text=True, capture_output=True)
+
+
+class Host:
+    """A network namespace with one address, and a home folder."""
+
+    def __init__(self, number, root):
+        self.number, self.name, self.address = number, f"jvmc{number}", f"10.77.0.{number + 1}"
+        self.home = pathlib.Path(root) / self.name
+        (self.home / "run").mkdir(parents=True)
+        sh("ip", "netns", "add", self.name)
+        self.inside("ip", "link", "set", "lo", "up")
+
+    def plug_in(self):
+        """Into the bridge."""
+        sh("ip", "link", "add", f"v{self.number}", "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        sh("ip", "link", "set", f"v{self.number}", "master", "bridge", "up")
+
+    def configure(self):
+        self.inside("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
+        self.inside("ip", "link", "set", "eth0", "up")
+
+    def inside(self, *words):
+        return sh("ip", "netns", "exec", self.name, *words)
+
+    def env(self):
+        env = {name: value for name, value in os.environ.items() if not name.startswith("JVMC_")}
+        return env | {"XDG_RUNTIME_DIR": str(self.home / "run"), "XDG_CONFIG_HOME": str(self.home), "HOME": str(self.home)}
+
+    def words(self, *words):
+        return ["ip", "netns", "exec", self.name, JVMCLUSTER, *map(str, words)]
+
+    def command(self, *words):
+        return subprocess.run(self.words(*words), env=self.env(), text=True, capture_output=True, timeout=PATIENCE)
+
+    def start(self, *words):
+        return subprocess.Popen(self.words(*words), env=self.env(), text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+class Network(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="jvmc-network-")
+        self.addCleanup(self.folder.cleanup)
+        self.hosts = []
+        for number in range(HOSTS):
+            self.hosts.append(Host(number, self.folder.name))
+            self.addCleanup(sh, "ip", "netns", "del", self.hosts[-1].name)
+        self.join_hosts()
+        for host in self.hosts:
+            host.configure()
+        self.make_certificates()
+
+    def join_hosts(self):
+        sh("ip", "link", "add", "bridge", "type", "bridge")
+        self.addCleanup(sh, "ip", "link", "del", "bridge")
+        sh("ip", "link", "set", "bridge", "up")
+        for host in self.hosts:
+            host.plug_in()
+            self.addCleanup(sh, "ip", "link", "del", f"v{host.number}")  # namespaces go later than they are deleted
+
+    def make_certificates(self):
+        first = self.hosts[0]
+        for host in self.hosts:
+            where = [] if host is first else ["--out", host.home / "jvmcluster"]
+            made = first.command("keygen", "--name", host.name, *where)
+            self.assertEqual(made.returncode, 0, made.stderr)
+
+    def agent(self, host, join=None):
+        agent = host.start("node", "--listen", f"{host.address}:7000", "--drain", 60,
+                           *(["--join", f"{join.address}:7000"] if join else []))
+        log = open(host.home / "log", "a+")
+        self.addCleanup(log.close)
+        self.addCleanup(agent.stdout.close)
+        self.addCleanup(agent.stderr.close)
+        self.addCleanup(agent.wait)
+        self.addCleanup(agent.kill)
+        for line in agent.stderr:
+            log.write(line)
+            if "listening on " in line:
+                return agent
+        raise AssertionError(f"the agent on {host.name} has ended: " + pathlib.Path(log.name).read_text())
+
+
+class Certificates(Network):
+    def test_who_has_no_certificate_of_the_cluster_stays_outside(self):
+        first, second, third, fourth = self.hosts
+        agent = self.agent(first)
+        at = f"{first.address}:7000"
+        self.assertEqual(second.command("nodes", "--cluster", at).returncode, 0)
+
+        for name in ("identity.key", "identity.crt", "ca.crt"):
+            (third.home / "jvmcluster" / name).unlink()
+        refused = third.command("nodes", "--cluster", at)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("keygen", refused.stderr)
+        refused = third.command("node", "--listen", f"{third.address}:7000")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("there is no certificate", refused.stderr)
+
+        # The right key, but a certificate of another cluster.
+        (fourth.home / "jvmcluster" / "ca.crt").unlink()
+        self.assertEqual(fourth.command("keygen", "--name", "mallory").returncode, 0)
+        refused = fourth.command("nodes", "--cluster", at)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("certificate", refused.stderr)
+
+        # A user may look, but not be an agent.
+        made = first.command("keygen", "--user", "--name", "ann", "--out", third.home / "jvmcluster")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(third.command("nodes", "--cluster", at).returncode, 0)
+        refused = third.command("node", "--listen", f"{third.address}:7000", "--join", at)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("'ann'", refused.stderr)
+
+        # What does not encrypt is told apart.
+        stranger = ["ip", "netns", "exec", second.name, sys.executable, "-c",
+                    f"import socket; s = socket.create_connection(('{first.address}', 7000)); s.sendall(b'GET / HTTP/1.0');"
+                    "s.settimeout(10); s.recv(100)"]
+        subprocess.run(stranger, capture_output=True, timeout=PATIENCE)
+        agent.terminate()
+        log = agent.stderr.read()
+        self.assertEqual(agent.wait(PATIENCE), 0)
+        self.assertIn("'jvmc1' has connected as command", log)
+        self.assertIn(f"refused a connection from {fourth.address}:", log)
+        self.assertIn("does not encrypt", log)
+
+    def test_the_wildcard_is_refused(self):
+        refused = self.hosts[0].command("node", "--listen", "0.0.0.0:7000")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("name the address", refused.stderr)
+
+
+class Programs(Network):
+    def expected(self, *arguments):
+        done = self.hosts[0].command("run", *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def cluster(self):
+        agents = [self.agent(self.hosts[0])]
+        for host in self.hosts[1:3]:
+            agents.append(self.agent(host, self.hosts[0]))
+        return agents
+
+    def await_nodes(self, host, wanted):
+        end = time.monotonic() + PATIENCE
+        while True:
+            done = host.command("nodes", "--cluster", f"{host.address}:7000", "--json")
+            found = [node["node"] for node in json.loads(done.stdout)["nodes"]] if done.returncode == 0 else []
+            if found == wanted:
+                return
+            self.assertLess(time.monotonic(), end, f"{found} instead of {wanted}: {done.stderr}")
+            time.sleep(0.05)
+
+    def test_programs_print_the_same(self):
+        self.cluster()
+        for arguments in (EXAMPLES / "nbody.ir", 100, 4), (EXAMPLES / "tsp.ir", EXAMPLES / "data" / "cities.txt", 9, 4), \
+                (EXAMPLES / "wordcount.ir", 4, TEXT):
+            with self.subTest(arguments=arguments):
+                expected = self.expected(*arguments)
+                done = self.hosts[3].command("run", "--cluster", f"{self.hosts[0].address}:7000", "--balance", "rotate",
+                                             *arguments)
+                self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
+
+    def test_machines_come_and_go(self):
+        agents = self.cluster()
+        program = self.hosts[3].start("run", "--cluster", f"{self.hosts[0].address}:7000", "--balance", "rotate",
+                                      PROGRAMS / "forever.ir")
+        self.addCleanup(program.communicate)
+        self.addCleanup(program.kill)
+        self.await_nodes(self.hosts[0], [0, 1, 2])
+        agents.append(self.agent(self.hosts[3], self.hosts[1]))
+        self.await_nodes(self.hosts[0], [0, 1, 2, 3])
+        agents[0].terminate()  # the one that began the cluster, with the program's first node
+        self.assertEqual(agents[0].wait(PATIENCE), 0, "its node did not get empty")
+        self.await_nodes(self.hosts[1], [1, 2, 3])
+        self.assertIsNone(program.poll(), "the program is over")
+
+    def test_a_killed_machine_ends_the_program_with_words(self):
+        agents = self.cluster()
+        program = self.hosts[3].start("run", "--cluster", f"{self.hosts[0].address}:7000", PROGRAMS / "forever.ir")
+        self.addCleanup(program.kill)
+        self.await_nodes(self.hosts[0], [0, 1, 2])
+        agents[2].kill()
+        _, err = program.communicate(timeout=PATIENCE)
+        self.assertNotEqual(program.returncode, 0)
+        self.assertIn("node 2", err)
+
+
+class SlowNetwork(Programs):
+    """The same with 1 ms of delay each way, and one packet of a hundred lost."""
+
+    def join_hosts(self):
+        network = subprocess.Popen([sys.executable, HERE / "slow_network.py", "1", "0.01", "1",
+                                    *(f"{host.name}={host.address}" for host in self.hosts)],
+                                   text=True, stdout=subprocess.PIPE)
+        self.addCleanup(network.stdout.close)
+        self.addCleanup(network.wait)
+        self.addCleanup(network.kill)
+        self.assertEqual(network.stdout.readline(), "ready\n")
+
+
+def inside_own_namespaces():
+    """Runs the whole test in namespaces of its own, so that nothing of it can stay behind."""
+    flags = ["--net", "--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--net", "--mount"]
+    script = "mount -t tmpfs none /run/netns 2>/dev/null || { mkdir -p /run/netns && mount -t tmpfs none /run/netns; }; exec \"$@\""
+    return subprocess.run(["unshare", *flags, "sh", "-c", script, "sh", sys.executable, __file__, *sys.argv[1:]],
+                          env=os.environ | {INSIDE: "1"}).returncode
+
+
+if __name__ == "__main__":
+    if INSIDE not in os.environ:
+        sys.exit(inside_own_namespaces())
+    JVMCLUSTER = sys.argv[1]
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
