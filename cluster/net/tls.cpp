@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +64,7 @@ Result<std::shared_ptr<const TlsIdentity>> TlsIdentity::read(const std::string& 
   if (info.st_uid != geteuid() || (info.st_mode & 077) != 0)
     return refused(fmt::format("{} must belong to you and be readable by you only (chmod 600)", files.key));
 
+  signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without the flag against it
   std::shared_ptr<TlsIdentity> identity(new TlsIdentity(SSL_CTX_new(TLS_method())));
   SSL_CTX* context = identity->context_;
   JVMC_CHECK(context != nullptr);

@@ -472,7 +472,7 @@ class Agents(ClusterTest):
             self.assertIn("in use", result.stderr)
         result = self.jvmcluster("node", "--listen", "0.0.0.0:0")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("only loopback", result.stderr)
+        self.assertIn("name the address", result.stderr)
 
     def test_garbage_at_the_port_is_logged_and_harmless(self):
         agent, address = self.start_agent()
