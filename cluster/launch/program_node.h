@@ -42,6 +42,8 @@ class ProgramNode {
   /// Any thread: where the blocks are that have moved, as this node knows (HomeMap::beliefs); and believes another's.
   virtual std::vector<uint8_t> homes() = 0;
   virtual bool takeOverHomes(std::span<const uint8_t> homes) = 0;
+  /// Any thread: all guest threads stand still, or go on.
+  virtual void freeze(bool frozen) = 0;
   /// I/O loop: the launcher's answer to a thread's outside call.
   virtual void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) = 0;
 };

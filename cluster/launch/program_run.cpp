@@ -16,11 +16,13 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr auto kFinishTime = 5 * kj::SECONDS;        // for a node to stop its threads and report
-constexpr auto kCommandTime = 5 * kj::SECONDS;       // for a node to answer a question
-constexpr auto kInspectTime = 12 * kj::SECONDS;      // for one that counts its objects, or collects first
-constexpr uint64_t kDrainBytes = 64 << 20;           // moved to one node before it is the next one's turn
-constexpr auto kDrainPause = 2 * kj::MILLISECONDS;   // between two looks at a node that is to leave
+constexpr auto kFinishTime = 5 * kj::SECONDS;       // for a node to stop its threads and report
+constexpr auto kCommandTime = 5 * kj::SECONDS;      // for a node to answer a question
+constexpr auto kInspectTime = 12 * kj::SECONDS;     // for one that counts its objects, or collects first
+constexpr uint64_t kDrainBytes = 64 << 20;          // moved to one node before it is the next one's turn
+constexpr auto kDrainPause = 2 * kj::MILLISECONDS;  // between two looks at a node that is to leave
+constexpr auto kLeaseCheck = 1 * kj::SECONDS;
+constexpr auto kSilence = 20 * kj::SECONDS;          // of a node on another machine: then it is lost
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 
 /// The promise, or nothing if it fails or takes too long.
@@ -89,6 +91,11 @@ class ProgramRun::LauncherServer final : public schema::Launcher::Server {
     node.threads = params.getThreads();
     node.threadNames.clear();
     for (auto name : params.getNames()) node.threadNames.emplace_back(name.cStr());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> renewLease(RenewLeaseContext) override {
+    run_.nodes_[node_].lastWord = run_.loop_.timer().now();
     return kj::READY_NOW;
   }
 
@@ -166,6 +173,7 @@ kj::Promise<void> ProgramRun::startAll() {
         state_ = "running";
         for (Node& node : nodes_) node.state = Node::State::Member;
         begunAt_ = loop_.timer().now();
+        watchLeases();
         return vm(0).beginRequest().send().ignoreResult();
       });
 }
@@ -229,6 +237,19 @@ void ProgramRun::connectionLost(uint32_t node) {
   if (ended_ == nullptr) return;
   loop_.detach(
       loop_.timer().afterDelay(kExitGrace).then([this, node] { loseNode(node, "cannot be reached any more"); }));
+}
+
+/// A machine that is gone closes no connection. Long before it counts as lost here it stands still (vm_process.cpp).
+void ProgramRun::watchLeases() {
+  if (ended_ == nullptr) return;
+  const kj::TimePoint now = loop_.timer().now();
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    const bool remote =
+        !request_.targets[i].agent.empty() && isMember(i) && nodes_[i].lastWord > kj::origin<kj::TimePoint>();
+    if (remote && now - nodes_[i].lastWord > kSilence)
+      loseNode(i, fmt::format("has been silent for {} s", kSilence / kj::SECONDS));
+  }
+  loop_.detach(loop_.timer().afterDelay(kLeaseCheck).then([this] { watchLeases(); }));
 }
 
 void ProgramRun::nodeEnded(uint32_t node, const std::string& how) {
@@ -355,9 +376,11 @@ kj::Promise<void> ProgramRun::tellMembers(kj::Maybe<schema::Bequest::Reader> lea
     for (uint32_t i = 0; i < from.size(); ++i) to.set(i, from[i]);
   };
   const std::vector<uint32_t> all = members(), places = placeIds();
+  ++view_;
   kj::Vector<kj::Promise<void>> told;
   for (uint32_t node : all) {
     auto request = vm(node).setMembersRequest();
+    request.setView(view_);
     put(all, request.initNodes(uint32_t(all.size())));
     put(places, request.initPlaces(uint32_t(places.size())));
     put(joining, request.initJoining(uint32_t(joining.size())));

@@ -93,6 +93,7 @@ class ProgramRun final {
       Gone
     } state = State::Joining;
     bool lost = false;
+    kj::TimePoint lastWord = kj::origin<kj::TimePoint>();  ///< it has renewed its lease
   };
 
   kj::Promise<void> connect(uint32_t node);
@@ -101,6 +102,7 @@ class ProgramRun final {
   kj::Promise<RunOutcome> finishAll();
   kj::Promise<void> finish(uint32_t node);
   void connectionLost(uint32_t node);
+  void watchLeases();
   void loseNode(uint32_t node, const std::string& how);
   kj::Promise<std::vector<NodeView>> nodeViews();
   kj::Promise<std::vector<ThreadView>> threadViews();
@@ -137,6 +139,7 @@ class ProgramRun final {
   };
   std::map<uint32_t, Drain> drains_;           // by node
   kj::ForkedPromise<void> changes_ = nullptr;  // done when the membership changes so far are
+  uint64_t view_ = 0;  // counts what tellMembers tells
   std::string state_ = "starting";
   int64_t startedUnixMillis_;
   kj::TimePoint begunAt_;

@@ -14,6 +14,7 @@
 #include "cluster/membership/program_end.h"
 #include "cluster/net/idle_cores.h"
 #include "cluster/net/peer_connections.h"
+#include "cluster/net/tls_stream.h"
 
 namespace jvmc::cluster {
 
@@ -22,6 +23,9 @@ namespace {
 constexpr uint64_t kFirstView = 1;
 constexpr int64_t kAliveNanos = 500'000'000;
 constexpr int64_t kLauncherNanos = 30'000'000'000;  ///< time for the launcher to call
+constexpr int64_t kLeaseRenewalNanos = 500'000'000;
+constexpr int64_t kLeaseNanos = 5'000'000'000;    ///< without a word from the launcher: then the node stands still
+constexpr int64_t kOrphanNanos = 60'000'000'000;  ///< then it ends
 constexpr auto kSettlePause = 500 * kj::MICROSECONDS;
 constexpr size_t kNamesReported = 8;
 constexpr uint32_t kThreadsListed = 1000;
@@ -37,6 +41,7 @@ std::vector<NodeId> decodeNodes(capnp::List<uint32_t>::Reader list) {
 
 struct Members {
   std::vector<NodeId> nodes, places, joining{};
+  uint64_t view = 0;
   NodeId leaver{};    ///< who is no member any more, if somebody
   EndBequest left{};  ///< by it
 };
@@ -112,6 +117,8 @@ class VmProcess {
   kj::Promise<void> pingAll();
   void onPeerLost(NodeId peer, const std::string& reason);
   void reportAlive();
+  void renewLease();
+  void checkLease();
   void reportFatal(Error error);
   NodeView describe();  // main thread
 
@@ -127,6 +134,10 @@ class VmProcess {
   kj::Own<Listener> listener_;
   kj::Own<RpcConnection> launcherConnection_;
   kj::Maybe<schema::Launcher::Client> launcher_;
+  uint64_t membersView_ = 0;  // number of the latest setMembers
+  bool hasLease_ = false;  // the launcher is on another machine, and may be there without our hearing of it
+  kj::TimePoint lastWord_ = kj::origin<kj::TimePoint>();  // of the launcher
+  bool frozen_ = false;
   StartPlan plan_;
   std::vector<uint8_t> moduleHash_;
   bool hasPlan_ = false;
@@ -195,6 +206,7 @@ class VmProcess::Server final : public schema::VmProcess::Server {
   kj::Promise<void> setMembers(SetMembersContext context) override {
     auto params = context.getParams();
     Members members{decodeNodes(params.getNodes()), decodeNodes(params.getPlaces()), decodeNodes(params.getJoining())};
+    members.view = params.getView();
     if (params.hasLeaver()) {
       auto bequest = params.getLeaver();
       if (!process_.node_ || !process_.node_->takeOverHomes({bequest.getHomes().begin(), bequest.getHomes().size()}))
@@ -315,6 +327,7 @@ void VmProcess::takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream) 
 }
 
 void VmProcess::takeLauncher(kj::Own<kj::AsyncIoStream> stream) {
+  KJ_IF_MAYBE (fd, stream->getFd()) hasLease_ = !staysOnMachine(*fd, /*accepted=*/true);
   launcherConnection_ =
       kj::heap<RpcConnection>(kj::mv(stream), capnp::rpc::twoparty::Side::SERVER, kj::heap<Server>(*this));
   launcher_ = launcherConnection_->peer().castAs<schema::Launcher>();
@@ -414,6 +427,9 @@ kj::Promise<void> VmProcess::prepare(StartPlan plan) {
       .then([this] {
         spdlog::info("ready, process {}", getpid());
         reportAlive();
+        lastWord_ = loop_.timer().now();
+        renewLease();
+        if (hasLease_) checkLease();
       });
 }
 
@@ -435,6 +451,11 @@ void VmProcess::openNet() {
 
 kj::Promise<void> VmProcess::setMembers(Members members) {
   if (!hasPlan_) return toException({ErrorCode::kUnavailable, "the program has not been prepared on this node"});
+  if (members.view <= membersView_)
+    return toException({ErrorCode::kRefused, fmt::format("view {} of the members is older than {}, which is known here",
+                                                         members.view, membersView_)});
+  membersView_ = members.view;
+  spdlog::debug("view {}: {} members, {} places", members.view, members.nodes.size(), members.places.size());
   std::vector<NodeId>& nodes = members.nodes;
   if (std::find(nodes.begin(), nodes.end(), NodeId(options_.node)) == nodes.end() ||
       nodes.back().value >= rt::kNodesMax)
@@ -514,6 +535,32 @@ void VmProcess::reportAlive() {
     return request.send().ignoreResult();
   }));
   loop_.postAfter(kAliveNanos, [this] { reportAlive(); });
+}
+
+void VmProcess::renewLease() {
+  loop_.detach(launcher().renewLeaseRequest().send().then([this](auto) {
+    lastWord_ = loop_.timer().now();
+    if (!frozen_) return;
+    frozen_ = false;
+    node_->freeze(false);
+    spdlog::warn("the launcher is there again: going on");
+  }));
+  loop_.postAfter(kLeaseRenewalNanos, [this] { renewLease(); });
+}
+
+/// A node that is cut off must not go on: the others may be told to go on without it, or have been.
+void VmProcess::checkLease() {
+  const int64_t silence = (loop_.timer().now() - lastWord_) / kj::NANOSECONDS;
+  if (silence > kLeaseNanos && !frozen_) {
+    frozen_ = true;
+    node_->freeze(true);
+    spdlog::warn("no word from the launcher for {} s: standing still", silence / 1'000'000'000);
+  }
+  if (silence > kOrphanNanos) {
+    spdlog::error("no word from the launcher for {} s: giving up", silence / 1'000'000'000);
+    leave(kOwnFailure);
+  }
+  loop_.postAfter(kLeaseRenewalNanos, [this] { checkLease(); });
 }
 
 void VmProcess::reportFatal(Error error) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cluster/launch/freezer.h"
 #include "cluster/node_services.h"
 #include "ir/binary/reader.h"
 #include "runtime/frames/capture_stats.h"
@@ -230,6 +231,7 @@ class VmProgramNode final : public ProgramNode {
       ports.events = &parts.events;
       return ports;
     });
+    freezer_.emplace(vm_->world());
   }
 
   /// What nodes that have gone have left behind. False if it makes no sense.
@@ -334,6 +336,8 @@ class VmProgramNode final : public ProgramNode {
     return services && services->homes().takeOver(homes);
   }
 
+  void freeze(bool frozen) override { freezer_->set(frozen); }
+
   void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) override {
     vm_->scheduler().completeOutside(thread, ticket, std::move(result));
   }
@@ -350,7 +354,8 @@ class VmProgramNode final : public ProgramNode {
   NodeId self_;
   std::unique_ptr<ir::Module> module_;
   std::unique_ptr<Surroundings> surroundings_;
-  std::unique_ptr<rt::Vm> vm_;  // first to go: it uses the rest
+  std::unique_ptr<rt::Vm> vm_;  // first to go but one: it uses the rest
+  std::optional<Freezer> freezer_;
 };
 
 }  // namespace

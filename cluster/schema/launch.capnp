@@ -159,8 +159,8 @@ interface VmProcess {
   inspect @7 (classes :UInt32, collect :Bool) -> (report :Text);
   # The members from now on, and those of them to which threads and blocks may go. `joining` may call, but are no members
   # yet. `leaver`: what is taken over from the one that is no member any more. Returns when the node has nothing more to
-  # say to it.
-  setMembers @8 (nodes :List(UInt32), places :List(UInt32), joining :List(UInt32), leaver :Bequest) -> ();
+  # say to it. Each change has a number, the view; an older one than the node knows of is refused.
+  setMembers @8 (nodes :List(UInt32), places :List(UInt32), joining :List(UInt32), leaver :Bequest, view :UInt64) -> ();
   # Returns when `node` has answered all that it was asked by the time of the call.
   settle @9 (node :UInt32) -> ();
   # Asks all threads on this node to move to other places.
@@ -183,4 +183,7 @@ interface Launcher {
   alive @4 (node :UInt32, threads :UInt32, names :List(Text)) -> ();
   # The program cannot go on on this node, for a reason other than a lost peer.
   fatal @5 (node :UInt32, reason :Text) -> ();
+  # Sent twice a second. Without an answer for some seconds a node on another machine stands still, and after a minute it
+  # ends; a launcher that is not asked for some more seconds than that counts the node as lost.
+  renewLease @6 () -> ();
 }

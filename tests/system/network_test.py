@@ -219,13 +219,46 @@ class SlowNetwork(Programs):
     """The same with 1 ms of delay each way, and one packet of a hundred lost."""
 
     def join_hosts(self):
-        network = subprocess.Popen([sys.executable, HERE / "slow_network.py", "1", "0.01", "1",
+        self.network = network = subprocess.Popen([sys.executable, HERE / "slow_network.py", "1", "0.01", "1",
                                     *(f"{host.name}={host.address}" for host in self.hosts)],
-                                   text=True, stdout=subprocess.PIPE)
+                                   text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(network.stdout.close)
+        self.addCleanup(network.stdin.close)
         self.addCleanup(network.wait)
         self.addCleanup(network.kill)
         self.assertEqual(network.stdout.readline(), "ready\n")
+
+    def tell(self, *words):
+        print(*words, file=self.network.stdin, flush=True)
+
+    def test_a_machine_that_is_cut_off_stands_still_and_goes_on_when_it_is_back(self):
+        agents = self.cluster()
+        arguments = (EXAMPLES / "philosophers.ir", 4, 400)
+        expected = self.expected(*arguments)
+        program = self.hosts[3].start("run", "--cluster", f"{self.hosts[0].address}:7000", "--balance", "rotate", *arguments)
+        self.addCleanup(program.kill)
+        self.await_nodes(self.hosts[0], [0, 1, 2])
+        self.tell("cut", self.hosts[2].name)
+        time.sleep(8)  # longer than a lease, shorter than the silence of somebody who is lost
+        self.assertIsNone(program.poll(), "the program is over")
+        self.tell("heal", self.hosts[2].name)
+        out, err = program.communicate(timeout=PATIENCE)
+        self.assertEqual((program.returncode, out), (0, expected), err)
+        agents[2].terminate()
+        log = agents[2].stderr.read()
+        self.assertIn("standing still", log)
+        self.assertIn("going on", log)
+
+    def test_a_machine_that_does_not_come_back_ends_the_program(self):
+        self.cluster()
+        program = self.hosts[3].start("run", "--cluster", f"{self.hosts[0].address}:7000", PROGRAMS / "forever.ir")
+        self.addCleanup(program.kill)
+        self.await_nodes(self.hosts[0], [0, 1, 2])
+        self.tell("cut", self.hosts[2].name)
+        _, err = program.communicate(timeout=PATIENCE)
+        self.assertNotEqual(program.returncode, 0)
+        self.assertIn("node 2", err)
+        self.assertIn("lost with it", err)
 
 
 def inside_own_namespaces():

@@ -4,7 +4,8 @@
 Usage: slow_network.py DELAY_MS LOSS SEED NAMESPACE=ADDRESS...
 
 Makes an interface eth0 (a tun) in each namespace, says "ready", and carries IPv4 packets between them until it is
-killed. LOSS is the share of packets that is lost, at random from SEED.
+killed. LOSS is the share of packets that is lost, at random from SEED. "cut NAMESPACE" and "heal NAMESPACE" on standard
+input take a namespace off the network and back.
 """
 import ctypes
 import fcntl
@@ -32,11 +33,12 @@ def open_interface(namespace):
 
 def main():
     delay, loss, rng = float(sys.argv[1]) / 1000, float(sys.argv[2]), random.Random(int(sys.argv[3]))
-    by_address = {}
+    by_address, by_name, cut = {}, {}, set()
     for word in sys.argv[4:]:
         namespace, address = word.split("=")
-        by_address[socket.inet_aton(address)] = open_interface(namespace)
+        by_name[namespace] = by_address[socket.inet_aton(address)] = open_interface(namespace)
     poll = select.epoll()
+    poll.register(sys.stdin, select.EPOLLIN)
     for tun in by_address.values():
         poll.register(tun, select.EPOLLIN)
     print("ready", flush=True)
@@ -44,6 +46,12 @@ def main():
     while True:
         wait = max(0.0, under_way[0][0] - time.monotonic()) if under_way else -1
         for tun, _ in poll.poll(wait):
+            if tun == sys.stdin.fileno():
+                words = sys.stdin.readline().split()
+                if not words:
+                    return
+                (cut.add if words[0] == "cut" else cut.discard)(by_name[words[1]])
+                continue
             for _ in range(64):
                 try:
                     packet = os.read(tun, PACKET_BYTES)
@@ -53,7 +61,7 @@ def main():
                     poll.unregister(tun)  # the interface is going
                     break
                 to = by_address.get(packet[16:20])  # the destination of an IPv4 header
-                if to is not None and packet[0] >> 4 == 4 and rng.random() >= loss:
+                if to is not None and not cut & {tun, to} and packet[0] >> 4 == 4 and rng.random() >= loss:
                     heapq.heappush(under_way, (time.monotonic() + delay, number, to, packet))
                     number += 1
         now = time.monotonic()
