@@ -16,6 +16,7 @@
 #include "cluster/net/error_bridge.h"
 #include "cluster/net/rpc_connection.h"
 #include "cluster/net/tls_stream.h"
+#include "cluster/registry/registry_watch.h"
 #include "schema/agent.capnp.h"
 
 namespace jvmc::cluster {
@@ -53,6 +54,8 @@ class Agent {
       : loop_(loop), options_(options), credentials_(std::move(credentials)), dir_(std::move(dir)) {}
 
   Status listen();
+  /// From now on the registry tells of other agents, and others of this one. Fails if it cannot be reached.
+  Status enterRegistry();
   kj::Promise<void> join();
   const std::string& address() const { return address_; }
   /// Has all nodes here drained, each until it has left or the time is up; true if all have left.
@@ -67,6 +70,7 @@ class Agent {
   void takeCaller(HelloInfo caller, kj::Own<kj::AsyncIoStream> stream);
   void addPeer(const std::string& address, kj::Own<RpcConnection> connection);
   kj::Promise<void> joinAt(std::string text);
+  void joinListed(const std::vector<std::string>& addresses);
   AgentView describe() const;
   /// Where this agent and its VM processes may listen.
   Reach reach() const { return credentials_.identity ? Reach::Network : Reach::ThisMachine; }
@@ -89,6 +93,8 @@ class Agent {
   std::map<std::string, kj::Own<Program>> programs_;  // by id
   std::vector<std::shared_ptr<kj::Own<RpcConnection>>> callers_;
   kj::Own<Listener> listener_;
+  std::set<std::string> joining_;                 // listed, being called
+  std::unique_ptr<RegistryWatch> registryWatch_;  // first to go: it posts to this object
 };
 
 // ---------------------------------------------------------------- capabilities given out
@@ -393,6 +399,31 @@ kj::Promise<void> Agent::joinAt(std::string text) {
       });
 }
 
+Status Agent::enterRegistry() {
+  if (options_.registry.empty()) return Unit{};
+  auto registry = Registry::open(options_.registry);
+  if (!registry.ok()) return registry.error();
+  // Once before it serves, so that a wrong key or address is told to the user.
+  if (auto listed = (*registry)->announce(address_, credentials_.key); !listed.ok()) return listed;
+  registryWatch_ = std::make_unique<RegistryWatch>(
+      std::move(*registry), address_, credentials_.key, [this](std::vector<std::string> addresses) {
+        loop_.post([this, addresses = std::move(addresses)] { joinListed(addresses); });
+      });
+  return Unit{};
+}
+
+/// Of two agents the one with the larger address calls. One that is gone stays listed for a while.
+void Agent::joinListed(const std::vector<std::string>& addresses) {
+  for (const std::string& other : addresses) {
+    if (other >= address_ || peers_.count(other) || !joining_.insert(other).second) continue;
+    loop_.detach(joinAt(other)
+                     .catch_([other](kj::Exception&& exception) {
+                       spdlog::debug("agent {} is listed, but {}", other, plainText(exception));
+                     })
+                     .then([this, other] { joining_.erase(other); }));
+  }
+}
+
 AgentView Agent::describe() const {
   const auto running = std::count_if(vms_->begin(), vms_->end(), [](const Handle* vm) { return vm->running(); });
   return {address_, uint32_t(getpid()), uint32_t(running)};
@@ -538,6 +569,7 @@ Result<int> runAgent(const AgentOptions& options) {
       });
     }));
     if (auto listening = agent->listen(); !listening.ok()) return fail(listening.error());
+    if (auto listed = agent->enterRegistry(); !listed.ok()) return fail(listed.error());
     loop.detach(agent->join().then([&] { spdlog::info("listening on {}", agent->address()); },
                                    [&](kj::Exception&& exception) { fail(toError(exception)); }));
   });

@@ -9,8 +9,9 @@
 namespace jvmc::cluster {
 
 struct AgentOptions {
-  std::string listen;  ///< HOST:PORT; port 0: any
-  std::string join;    ///< an agent of the cluster; empty: this one begins a cluster
+  std::string listen;    ///< HOST:PORT; port 0: any
+  std::string join;      ///< an agent of the cluster; empty: this one begins a cluster, or finds it in the registry
+  std::string registry;  ///< URL (cluster/registry/registry.h); empty: none
   std::string keyFile;
   std::string logLevel = "info";  ///< of the VM processes
   bool jsonLog = false;

@@ -5,6 +5,7 @@
 #include "cluster/launch/views_codec.h"
 #include "cluster/net/error_bridge.h"
 #include "cluster/net/rpc_connection.h"
+#include "cluster/registry/registry.h"
 
 namespace jvmc::cluster {
 
@@ -150,13 +151,20 @@ class RpcControlClient final : public ControlClient {
 }  // namespace
 
 Result<std::unique_ptr<ControlClient>> ControlClient::connect(const Endpoint& endpoint) {
-  auto address = Address::parse(endpoint.address);
-  if (!address.ok()) return address.error();
   auto credentials = Credentials::read(endpoint.keyFile);
   if (!credentials.ok()) return credentials.error();
-  auto client = std::make_unique<RpcControlClient>();
-  if (auto opened = client->open(*address, *credentials); !opened.ok()) return opened.error();
-  return std::unique_ptr<ControlClient>(std::move(client));
+  auto agents = agentsOf(endpoint.address);
+  if (!agents.ok()) return agents.error();
+  Error last;
+  for (const std::string& agent : *agents) {
+    auto address = Address::parse(agent);
+    if (!address.ok()) return address.error();
+    auto client = std::make_unique<RpcControlClient>();
+    auto opened = client->open(*address, *credentials);
+    if (opened.ok()) return std::unique_ptr<ControlClient>(std::move(client));
+    last = std::move(opened).error();
+  }
+  return last;
 }
 
 }  // namespace jvmc::cluster

@@ -12,6 +12,7 @@
 #include "cluster/launch/endpoint.h"
 #include "cluster/launch/views_codec.h"
 #include "cluster/net/error_bridge.h"
+#include "cluster/registry/registry.h"
 
 namespace jvmc::cluster {
 
@@ -77,6 +78,7 @@ class Launch {
   // -- on agents
   kj::Promise<std::vector<RunTarget>> startOnAgents();
   kj::Promise<Agent*> agentAt(std::string address);
+  kj::Promise<Agent*> anyAgent(size_t entry);
   kj::Promise<std::vector<AgentView>> agents();
   kj::Promise<RunTarget> startOn(std::string address, uint32_t node);
   /// For a program that grows.
@@ -99,6 +101,7 @@ class Launch {
   kj::Vector<kj::Own<VmChild>> children_;
   std::vector<uint32_t> childNodes_;  // whose they are
 
+  std::vector<std::string> entries_;  // addresses of agents to begin with
   std::map<std::string, kj::Own<Agent>> agents_;
   std::vector<RunTarget> remoteTargets_;
   kj::Vector<schema::VmHandle::Client> handles_;
@@ -121,7 +124,7 @@ kj::Promise<RunOutcome> Launch::runOn(std::vector<RunTarget> targets) {
   if (dir_) {
     serveCommands();
   } else {
-    registerProgram(options_.cluster);
+    registerProgram(agents_.begin()->first);
   }
   auto outcome = run_->run();
   for (auto& [node, how] : endedEarly_) run_->nodeEnded(node, how);
@@ -244,6 +247,9 @@ kj::Promise<std::vector<RunTarget>> Launch::startOnAgents() {
   auto credentials = Credentials::read(options_.keyFile);
   if (!credentials.ok()) return toException(credentials.error());
   credentials_ = std::move(*credentials);
+  auto entries = agentsOf(options_.cluster);
+  if (!entries.ok()) return toException(entries.error());
+  entries_ = std::move(*entries);
   return agents()
       .then([this](std::vector<AgentView> agents) {
         nodes_ = options_.nodes ? options_.nodes : uint32_t(agents.size());
@@ -256,8 +262,17 @@ kj::Promise<std::vector<RunTarget>> Launch::startOnAgents() {
       .then([this] { return std::move(remoteTargets_); });
 }
 
+/// One that we talk to already, or the first from `entry` on that answers.
+kj::Promise<Launch::Agent*> Launch::anyAgent(size_t entry) {
+  if (!agents_.empty()) return agents_.begin()->second.get();
+  return agentAt(entries_[entry]).catch_([this, entry](kj::Exception&& exception) -> kj::Promise<Agent*> {
+    if (entry + 1 < entries_.size()) return anyAgent(entry + 1);
+    return kj::mv(exception);
+  });
+}
+
 kj::Promise<std::vector<AgentView>> Launch::agents() {
-  return agentAt(agents_.empty() ? options_.cluster : agents_.begin()->first)
+  return anyAgent(0)
       .then([](Agent* agent) { return agent->agent.agentsRequest().send(); })
       .then([](auto response) -> kj::Promise<std::vector<AgentView>> {
         auto all = decodeList<AgentView>(response.getAgents());

@@ -13,7 +13,7 @@ struct LaunchOptions {
   std::string name;               ///< of the program, for people
   StartPlan plan;                 ///< without peers
   uint32_t nodes = 1;             ///< 0: one for each agent (with `cluster`), else 1
-  std::string cluster;            ///< address of an agent; empty: start VM processes here
+  std::string cluster;            ///< address of an agent, or URL of a registry; empty: start VM processes here
   std::string keyFile;            ///< of the cluster
   double timeoutSeconds = 0;      ///< 0: none
   std::string logLevel = "warn";  ///< of VM processes started here

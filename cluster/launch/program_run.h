@@ -139,7 +139,7 @@ class ProgramRun final {
   };
   std::map<uint32_t, Drain> drains_;           // by node
   kj::ForkedPromise<void> changes_ = nullptr;  // done when the membership changes so far are
-  uint64_t view_ = 0;  // counts what tellMembers tells
+  uint64_t view_ = 0;                          // counts what tellMembers tells
   std::string state_ = "starting";
   int64_t startedUnixMillis_;
   kj::TimePoint begunAt_;

@@ -135,7 +135,7 @@ class VmProcess {
   kj::Own<RpcConnection> launcherConnection_;
   kj::Maybe<schema::Launcher::Client> launcher_;
   uint64_t membersView_ = 0;  // number of the latest setMembers
-  bool hasLease_ = false;  // the launcher is on another machine, and may be there without our hearing of it
+  bool hasLease_ = false;     // the launcher is on another machine, and may be there without our hearing of it
   kj::TimePoint lastWord_ = kj::origin<kj::TimePoint>();  // of the launcher
   bool frozen_ = false;
   StartPlan plan_;

@@ -8,7 +8,9 @@ namespace jvmc::tool {
 
 void ClusterOptions::addTo(CLI::App& command) {
   keyFile = cluster::defaultKeyPath();
-  command.add_option("--cluster", cluster, "An agent's HOST:PORT (default: what runs on this machine for this user)")
+  command
+      .add_option("--cluster", cluster,
+                  "An agent's HOST:PORT, or a registry's URL (default: what runs on this machine for this user)")
       ->envname("JVMC_CLUSTER");
   command.add_option("--key-file", keyFile, "Key of the cluster at --cluster")
       ->envname("JVMC_KEY_FILE")

@@ -3,6 +3,7 @@
 #include "cluster/launch/log.h"
 #include "cluster/net/address.h"
 #include "cluster/net/key.h"
+#include "cluster/registry/registry.h"
 #include "tools/common/command_line.h"
 #include "tools/jvmcluster/commands.h"
 
@@ -21,6 +22,11 @@ void addNode(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--join", options->join, "HOST:PORT of any agent of the cluster; none: begin a new one")
       ->envname("JVMC_JOIN")
       ->check(tools::parsesWith(cluster::Address::parse));
+  command
+      ->add_option("--registry", options->registry,
+                   "etcd://HOST:PORT[,HOST:PORT...][/NAME]: agents find each other there, instead of by --join")
+      ->envname("JVMC_REGISTRY")
+      ->check(tools::parsesWith(cluster::Registry::open));
   command->add_option("--key-file", options->keyFile, "Key of the cluster; made if it is not there")
       ->envname("JVMC_KEY_FILE")
       ->capture_default_str();
@@ -32,6 +38,7 @@ void addNode(CLI::App& app, CommonOptions& common, Action& action) {
       "Examples:\n"
       "  jvmcluster node --listen 127.0.0.1:7000\n"
       "  jvmcluster node --listen 127.0.0.1:7001 --join 127.0.0.1:7000\n"
+      "  jvmcluster node --listen 127.0.0.1:7002 --registry etcd://127.0.0.1:2379\n"
       "On SIGTERM its nodes are drained first: running programs go on without them. A node that does not get empty in "
       "time\nis lost with the agent (exit code 1), and its program ends with an error. SIGINT ends it at once.");
   command->callback([&common, options, &action] {

@@ -157,7 +157,9 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--timeout", options->timeoutSeconds, "End the program after so many seconds (exit code 124)")
       ->envname("JVMC_TIMEOUT")
       ->check(isDuration);
-  command->add_option("--cluster", options->cluster, "Run on the agents of the cluster at HOST:PORT")
+  command
+      ->add_option("--cluster", options->cluster,
+                   "Run on the agents of the cluster at HOST:PORT, or listed at etcd://HOST:PORT")
       ->envname("JVMC_CLUSTER");
   command->add_option("--key-file", options->keyFile, "Key of the cluster")
       ->envname("JVMC_KEY_FILE")

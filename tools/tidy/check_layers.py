@@ -27,6 +27,7 @@ VENDORS = {
     "kj/": ("cluster/", "ir/binary/"),
     "CLI/": ("tools/",),
     "openssl/": ("cluster/net/",),
+    "curl/": ("cluster/registry/",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 LAYERS = ("ir/", "runtime/", "jit/", "cluster/", "tools/")
