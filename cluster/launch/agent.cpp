@@ -220,11 +220,12 @@ class Agent::Server final : public schema::Agent::Server {
   kj::Promise<void> inspect(InspectContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
-        .then([context, classes = params.getClasses(),
-               collect = params.getCollect()](schema::Control::Client control) mutable {
+        .then([context, classes = params.getClasses(), collect = params.getCollect(),
+               countersOnly = params.getCountersOnly()](schema::Control::Client control) mutable {
           auto request = control.inspectRequest();
           request.setClasses(classes);
           request.setCollect(collect);
+          request.setCountersOnly(countersOnly);
           return request.send().then(
               [context](auto response) mutable { context.getResults().setReports(response.getReports()); });
         });

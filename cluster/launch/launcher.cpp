@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cluster/dashboard/dashboard.h"
 #include "cluster/launch/children.h"
 #include "cluster/launch/endpoint.h"
 #include "cluster/launch/views_codec.h"
@@ -113,6 +114,7 @@ class Launch {
   kj::Own<ProgramRun> run_;
   std::map<uint64_t, kj::Own<RpcConnection>> commands_;
   uint64_t nextCommand_ = 0;
+  std::optional<Dashboard> dashboard_;
   kj::Own<Listener> commandListener_;  // before what it uses
 };
 
@@ -126,6 +128,7 @@ kj::Promise<RunOutcome> Launch::runOn(std::vector<RunTarget> targets) {
   } else {
     registerProgram(agents_.begin()->first);
   }
+  if (options_.dashboard) dashboard_.emplace(loop_, *options_.dashboard, run_->control(), program_);
   auto outcome = run_->run();
   for (auto& [node, how] : endedEarly_) run_->nodeEnded(node, how);
   if (early_.exitCode >= 0) run_->end(early_.exitCode, early_.error);

@@ -2,8 +2,10 @@
 // it ends. Owns stdio, signals and exit code.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "cluster/dashboard/http_server.h"
 #include "cluster/launch/outside_service.h"
 #include "cluster/launch/program_run.h"
 
@@ -18,7 +20,8 @@ struct LaunchOptions {
   double timeoutSeconds = 0;      ///< 0: none
   std::string logLevel = "warn";  ///< of VM processes started here
   bool jsonLog = false;
-  OutsideService::Execute execute;  ///< carries out outside calls
+  OutsideService::Execute execute;       ///< carries out outside calls
+  std::optional<HttpPlace> dashboard{};  ///< serve one there
 };
 
 /// Blocks until the program has ended and nothing of it is left. Call on the main thread before other threads exist: it

@@ -31,6 +31,8 @@ class ProgramNode {
   /// What lies on this node, and the statistics so far, as a JSON object. `classes`: how many to list. Takes about 20
   /// ns an object, while the program goes on; `collect` stops it for a collection first.
   virtual std::string inspect(uint32_t classes, bool collect) = 0;
+  /// The statistics so far alone, as a JSON object: cheap enough to be asked for every second.
+  virtual std::string counters() = 0;
   /// Asks a thread to move. False if it is not on this node.
   virtual bool migrate(uint64_t thread, NodeId target) = 0;
   /// Moves at most `bytes` of blocks homed here to `target`; `done` runs once, on any thread, unless the program ends

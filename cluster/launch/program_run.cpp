@@ -540,7 +540,7 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
   kj::Promise<void> inspect(InspectContext context) override {
     auto params = context.getParams();
     check(params.getProgram());
-    return run_.inspect(params.getClasses(), params.getCollect())
+    return run_.inspect(params.getClasses(), params.getCollect(), params.getCountersOnly())
         .then([context](std::vector<std::string> reports) mutable {
           auto out = context.getResults().initReports(uint32_t(reports.size()));
           for (uint32_t i = 0; i < reports.size(); ++i) out.set(i, reports[i]);
@@ -634,12 +634,13 @@ kj::Promise<std::vector<ThreadView>> ProgramRun::threadViews() {
   return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }
 
-kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool collect) {
+kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool collect, bool countersOnly) {
   kj::Vector<kj::Promise<kj::Maybe<std::vector<std::string>>>> asks;
   for (uint32_t i : members()) {
     auto request = vm(i).inspectRequest();
     request.setClasses(classes);
     request.setCollect(collect);
+    request.setCountersOnly(countersOnly);
     asks.add(orNothing(loop_.timer(), kInspectTime, request.send().then([](auto response) {
       return std::vector<std::string>{response.getReport().cStr()};
     })));

@@ -106,7 +106,7 @@ class ProgramRun final {
   void loseNode(uint32_t node, const std::string& how);
   kj::Promise<std::vector<NodeView>> nodeViews();
   kj::Promise<std::vector<ThreadView>> threadViews();
-  kj::Promise<std::vector<std::string>> inspect(uint32_t classes, bool collect);
+  kj::Promise<std::vector<std::string>> inspect(uint32_t classes, bool collect, bool countersOnly);
   kj::Promise<uint32_t> grow(std::string agent);
   void agentJoined(const std::string& agent);
   kj::Promise<uint32_t> addNode(std::string agent);

@@ -191,8 +191,10 @@ class VmProcess::Server final : public schema::VmProcess::Server {
 
   kj::Promise<void> inspect(InspectContext context) override {
     const uint32_t classes = context.getParams().getClasses();
-    const bool collect = context.getParams().getCollect();
-    return onNode([classes, collect](ProgramNode& node) { return Result<std::string>(node.inspect(classes, collect)); })
+    const bool collect = context.getParams().getCollect(), countersOnly = context.getParams().getCountersOnly();
+    return onNode([classes, collect, countersOnly](ProgramNode& node) {
+             return Result<std::string>(countersOnly ? node.counters() : node.inspect(classes, collect));
+           })
         .then([context](std::string report) mutable { context.getResults().setReport(report); });
   }
 

@@ -261,6 +261,12 @@ class VmProgramNode final : public ProgramNode {
     return report.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
+  std::string counters() override {
+    Json report = {{"node", self_.value}, {"pid", getpid()}};
+    addStats(report);
+    return report.dump();
+  }
+
   std::vector<ThreadView> threads() override {
     std::vector<ThreadView> views;
     NodeServices* services = surroundings_->services();

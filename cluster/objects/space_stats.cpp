@@ -19,6 +19,8 @@ void reportHistogram(const StatSink& sink, const std::string& name, const Latenc
   sink(name + ".nanos", histogram.totalNanos());
   sink(name + ".p50", histogram.quantileBelow(0.50));
   sink(name + ".p99", histogram.quantileBelow(0.99));
+  histogram.forEachBucket(
+      [&](uint64_t bound, uint64_t durations) { sink(name + ".buckets." + std::to_string(bound), durations); });
 }
 
 void SpaceStats::report(const StatSink& sink) const {

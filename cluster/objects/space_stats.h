@@ -26,6 +26,13 @@ class LatencyHistogram {
     return sum;
   }
   uint64_t totalNanos() const { return total_.load(std::memory_order_relaxed); }
+  /// Calls `visit(upper bound in nanoseconds, durations)` for each bucket that has some, lowest first.
+  template <class Visit>
+  void forEachBucket(Visit visit) const {
+    for (int i = 0; i < kBuckets; ++i)
+      if (const uint64_t durations = buckets_[size_t(i)].load(std::memory_order_relaxed))
+        visit(uint64_t(1) << i, durations);
+  }
   /// Upper bound in nanoseconds of the bucket in which the quantile (0 to 1) lies; 0 if empty.
   uint64_t quantileBelow(double quantile) const;
 
@@ -37,7 +44,8 @@ class LatencyHistogram {
 
 /// Receives a statistic: a name with dots ("objects.fetches") and a value. Durations are in nanoseconds.
 using StatSink = std::function<void(const std::string& name, uint64_t value)>;
-/// count, total, and bounds of median and 99th percentile, as name.count, name.nanos, name.p50, name.p99.
+/// count, total, and bounds of median and 99th percentile, as name.count, name.nanos, name.p50, name.p99; and of each
+/// bucket that has some, how many, as name.buckets.BOUND, BOUND being the upper one in nanoseconds.
 void reportHistogram(const StatSink& sink, const std::string& name, const LatencyHistogram& histogram);
 
 struct SpaceStats {

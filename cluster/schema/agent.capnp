@@ -52,7 +52,7 @@ interface Control {
   # Moves homes of blocks from one node to another; returns when they have moved.
   moveBlocks @6 (program :Text, source :UInt32, target :UInt32, bytes :UInt64) -> (moved :Launch.BlocksMoved);
   # A report of each node that answers (VmProcess.inspect).
-  inspect @7 (program :Text, classes :UInt32, collect :Bool) -> (reports :List(Text));
+  inspect @7 (program :Text, classes :UInt32, collect :Bool, countersOnly :Bool) -> (reports :List(Text));
   # Starts a node more for a running program; returns when it takes threads. `agent`: address of the one that is to start
   # it; empty: the launcher chooses.
   grow @8 (program :Text, agent :Text) -> (node :UInt32);

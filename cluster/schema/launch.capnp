@@ -155,8 +155,9 @@ interface VmProcess {
   # Moves homes of blocks; returns when they have moved.
   moveBlocks @6 (target :UInt32, bytes :UInt64) -> (moved :BlocksMoved);
   # What lies here and what it has cost so far: a JSON object, members as in --stats and `homed`. `classes`: how many of
-  # them to list, those with most bytes; `collect`: collect garbage first.
-  inspect @7 (classes :UInt32, collect :Bool) -> (report :Text);
+  # them to list, those with most bytes; `collect`: collect garbage first; `countersOnly`: no object is counted, there is
+  # no `homed`.
+  inspect @7 (classes :UInt32, collect :Bool, countersOnly :Bool) -> (report :Text);
   # The members from now on, and those of them to which threads and blocks may go. `joining` may call, but are no members
   # yet. `leaver`: what is taken over from the one that is no member any more. Returns when the node has nothing more to
   # say to it. Each change has a number, the view; an older one than the node knows of is refused.

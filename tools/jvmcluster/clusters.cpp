@@ -24,7 +24,8 @@ void ClusterOptions::addTo(CLI::App& command) {
 Result<Clusters> Clusters::open(const ClusterOptions& options) {
   Clusters clusters;
   if (!options.cluster.empty()) {
-    auto client = cluster::ControlClient::connect({options.cluster, options.keyFile});
+    clusters.endpoints.push_back({options.cluster, options.keyFile});
+    auto client = cluster::ControlClient::connect(clusters.endpoints.back());
     if (!client.ok()) return client.error();
     clusters.clients.push_back(std::move(*client));
     return clusters;
@@ -34,6 +35,7 @@ Result<Clusters> Clusters::open(const ClusterOptions& options) {
     auto client = cluster::ControlClient::connect(endpoint);
     if (client.ok()) {
       clusters.clients.push_back(std::move(*client));
+      clusters.endpoints.push_back(endpoint);
     } else {
       problem = client.error().message;
     }
@@ -44,14 +46,15 @@ Result<Clusters> Clusters::open(const ClusterOptions& options) {
 
 Result<std::vector<Clusters::Program>> Clusters::programs() {
   std::vector<Program> all;
-  for (auto& client : clients) {
+  for (size_t i = 0; i < clients.size(); ++i) {
+    auto& client = clients[i];
     auto programs = client->programs();
     if (!programs.ok() && clients.size() > 1) continue;  // it has ended while we asked
     if (!programs.ok()) return programs.error();
     for (auto& view : *programs) {
       // Several agents of one cluster run here: each knows all its programs.
       bool known = std::any_of(all.begin(), all.end(), [&](const Program& p) { return p.view.id == view.id; });
-      if (!known) all.push_back({client.get(), std::move(view)});
+      if (!known) all.push_back({client.get(), std::move(view), endpoints[i]});
     }
   }
   return all;

@@ -22,12 +22,14 @@ struct ClusterOptions {
 /// Open connections. Never empty.
 struct Clusters {
   std::vector<std::unique_ptr<cluster::ControlClient>> clients;
+  std::vector<cluster::Endpoint> endpoints;  ///< of the clients
 
   static Result<Clusters> open(const ClusterOptions& options);
 
   struct Program {
     cluster::ControlClient* client;
     cluster::ProgramView view;
+    cluster::Endpoint endpoint;  ///< of the client
   };
   Result<std::vector<Program>> programs();
   /// The one program that `prefix` names; empty: the only one there is.

@@ -122,7 +122,7 @@ int showPrograms(const CommonOptions& common, const LookOptions& options) {
   bool wide = options.output == "wide";
   Table table(wide ? std::vector<std::string>{"NAME", "ID", "STATE", "NODES", "THREADS", "LAUNCHER", "AGE"}
                    : std::vector<std::string>{"NAME", "ID", "STATE", "NODES", "THREADS", "AGE"});
-  for (auto& [client, p] : *programs) {
+  for (auto& [client, p, endpoint] : *programs) {
     if (options.output == "name") std::printf("%s\n", p.id.c_str());
     std::vector<std::string> row{p.name, p.id, p.state, std::to_string(p.nodes), std::to_string(p.threads)};
     if (wide) row.push_back(std::to_string(p.launcherPid));

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "cluster/dashboard/http_server.h"
 #include "cluster/launch/launcher.h"
 #include "cluster/launch/log.h"
 #include "runtime/outside_local.h"
@@ -34,6 +35,8 @@ struct RunOptions {
   double timeoutSeconds = 0;
   std::string cluster;
   std::string keyFile = cluster::defaultKeyPath();
+  std::string dashboard;  ///< HOST:PORT, "auto": any port of loopback, empty: none
+  std::string dashboardToken;
 };
 
 /// Cores for all nodes of this machine, shared out; at least one each.
@@ -69,6 +72,12 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.timeoutSeconds = options.timeoutSeconds;
   launch.logLevel = common.logLevel();
   launch.jsonLog = common.jsonLog;
+  if (!options.dashboard.empty()) {
+    auto place = cluster::openHttpPlace(options.dashboard == "auto" ? "" : options.dashboard, options.dashboardToken);
+    if (!place.ok()) return printError(common, "dashboard: " + place.error().message), cluster::kExitOwnFailure;
+    std::fprintf(stderr, "jvmcluster: dashboard: %s\n", place->url.c_str());
+    launch.dashboard = *place;
+  }
 
   std::function<void(int)> endProgram;
   rt::OutsideExecutor::Options outside;
@@ -164,9 +173,20 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--key-file", options->keyFile, "Key of the cluster")
       ->envname("JVMC_KEY_FILE")
       ->capture_default_str();
+  command
+      ->add_flag("--dashboard{auto}", options->dashboard,
+                 "Serve a web page that shows the running program; --dashboard=HOST:PORT says where (default: a free "
+                 "port of 127.0.0.1)")
+      ->envname("JVMC_DASHBOARD");
+  command
+      ->add_option("--dashboard-token", options->dashboardToken,
+                   "Token that the page wants; auto: a random one, as always beyond loopback")
+      ->envname("JVMC_DASHBOARD_TOKEN")
+      ->check(isTokenChoice);
   command->footer(
       "Examples:\n"
       "  jvmcluster run hello.ir\n"
+      "  jvmcluster run --nodes 3 --dashboard examples/nbody.ir 4000 200\n"
       "  jvmcluster run --nodes 3 --workers 1 examples/mandelbrot.ir 800 600\n"
       "  jvmcluster run --nodes 2 --zeal migrate:1000 --stats stats.json program.irm < input.txt\n"
       "  jvmcluster run --cluster 127.0.0.1:7000 program.irm");

@@ -32,6 +32,7 @@ void addNode(CLI::App& app, CommonOptions& common, Action& action);
 void addPs(CLI::App& app, CommonOptions& common, Action& action);
 void addThreads(CLI::App& app, CommonOptions& common, Action& action);
 void addNodes(CLI::App& app, CommonOptions& common, Action& action);
+void addDashboard(CLI::App& app, CommonOptions& common, Action& action);
 void addInspect(CLI::App& app, CommonOptions& common, Action& action);
 void addMigrate(CLI::App& app, CommonOptions& common, Action& action);
 void addGrow(CLI::App& app, CommonOptions& common, Action& action);
@@ -42,5 +43,7 @@ void addStop(CLI::App& app, CommonOptions& common, Action& action);
 void printError(const CommonOptions& common, const std::string& text);
 bool useColor(const CommonOptions& common, int fd);
 int exitCodeOf(const Error& error);
+/// Checks a token for a web page: a message if it is none.
+std::string isTokenChoice(const std::string& text);
 
 }  // namespace jvmc::tool

@@ -33,6 +33,7 @@ int runMain(int argc, char** argv) {
   addThreads(app, common, action);
   addNodes(app, common, action);
   addInspect(app, common, action);
+  addDashboard(app, common, action);
   addMigrate(app, common, action);
   addGrow(app, common, action);
   addDrain(app, common, action);
