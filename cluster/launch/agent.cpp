@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "cluster/dashboard/agent_metrics.h"
 #include "cluster/launch/children.h"
 #include "cluster/launch/endpoint.h"
 #include "cluster/launch/views_codec.h"
@@ -54,6 +55,7 @@ class Agent {
       : loop_(loop), options_(options), credentials_(std::move(credentials)), dir_(std::move(dir)) {}
 
   Status listen();
+  void serveMetrics();
   /// From now on the registry tells of other agents, and others of this one. Fails if it cannot be reached.
   Status enterRegistry();
   kj::Promise<void> join();
@@ -93,6 +95,7 @@ class Agent {
   std::map<std::string, kj::Own<Program>> programs_;  // by id
   std::vector<std::shared_ptr<kj::Own<RpcConnection>>> callers_;
   kj::Own<Listener> listener_;
+  std::optional<AgentMetrics> metrics_;
   std::set<std::string> joining_;                 // listed, being called
   std::unique_ptr<RegistryWatch> registryWatch_;  // first to go: it posts to this object
 };
@@ -336,6 +339,18 @@ Status Agent::listen() {
   return Unit{};
 }
 
+void Agent::serveMetrics() {
+  if (!options_.metrics) return;
+  const auto nodesHere = [this] {
+    std::map<std::string, std::set<uint32_t>> nodes;
+    for (const Handle* handle : *vms_)
+      if (handle->running()) nodes[handle->vm().program].insert(handle->vm().node);
+    return nodes;
+  };
+  metrics_.emplace(loop_, *options_.metrics, nodesHere,
+                   [this](std::string program) { return controlOf(std::move(program)); });
+}
+
 schema::Agent::Client Agent::newServer(std::shared_ptr<kj::Own<RpcConnection>> incoming) {
   return kj::heap<Server>(*this, std::move(incoming));
 }
@@ -570,6 +585,7 @@ Result<int> runAgent(const AgentOptions& options) {
       });
     }));
     if (auto listening = agent->listen(); !listening.ok()) return fail(listening.error());
+    agent->serveMetrics();
     if (auto listed = agent->enterRegistry(); !listed.ok()) return fail(listed.error());
     loop.detach(agent->join().then([&] { spdlog::info("listening on {}", agent->address()); },
                                    [&](kj::Exception&& exception) { fail(toError(exception)); }));

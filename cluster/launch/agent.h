@@ -2,8 +2,10 @@
 // here, knows the other agents, and answers commands for all programs of the cluster. Protocol: schema/agent.capnp.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "cluster/dashboard/http_server.h"
 #include "ir/support/result.h"
 
 namespace jvmc::cluster {
@@ -15,7 +17,8 @@ struct AgentOptions {
   std::string keyFile;
   std::string logLevel = "info";  ///< of the VM processes
   bool jsonLog = false;
-  double drainSeconds = 2;  ///< after SIGTERM, for the nodes here to get empty
+  double drainSeconds = 2;             ///< after SIGTERM, for the nodes here to get empty
+  std::optional<HttpPlace> metrics{};  ///< serve metrics of the nodes here
 };
 
 /// Serves until a signal; then its VM processes are gone. Before that, after SIGTERM, its nodes are drained, as long as

@@ -332,6 +332,35 @@ class Server(unittest.TestCase):
             _, errors = dashboard.communicate(timeout=PATIENCE)
         self.assertEqual((dashboard.returncode, errors), (0, ""))
 
+    def test_an_agent_tells_of_its_own_nodes(self):
+        cluster = Program()  # for the folder only
+        cluster.process.send_signal(signal.SIGTERM)
+        cluster.process.communicate(timeout=PATIENCE)
+        agents, run = [], None
+        try:
+            places = []
+            for _ in range(2):
+                join = ["--join", places[0][0]] if places else []
+                agent = cluster.start("node", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *join)
+                agents.append(agent)
+                metrics = re.fullmatch(r"jvmcluster: metrics: (\S+)\n", agent.stderr.readline())[1]
+                while not (here := re.search(r"listening on (\S+)", agent.stderr.readline())):
+                    pass
+                places.append((here[1], metrics))
+            self.assertEqual(get(places[0][1], "/metrics")[2], "")
+            run = cluster.start("run", "--cluster", places[0][0], PROGRAM)
+            self.assertEqual(run.stdout.readline(), "started\n")
+            nodes = [set(re.findall(r'^jvmcluster_node_workers{program="\w+",node="(\d+)"}', get(metrics, "/metrics")[2], re.M))
+                     for _, metrics in places]
+            self.assertEqual(nodes, [{"0"}, {"1"}])
+            self.assertEqual(get(places[0][1], "/")[0], 404)
+        finally:
+            for process in [run, *agents]:
+                if process:
+                    process.send_signal(signal.SIGINT)
+                    process.communicate(timeout=PATIENCE)
+            cluster.folder.cleanup()
+
     def test_it_outlives_the_program_and_says_so(self):
         program = Program()
         try:
