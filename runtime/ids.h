@@ -9,7 +9,7 @@ namespace jvmc::rt {
 using NodeId = Id<struct NodeTag>;
 /// Node ids of a program are smaller. An id is given to one node only, ever: the ids of nodes that have left stay
 /// unused.
-inline constexpr uint32_t kNodesMax = 64;
+inline constexpr uint32_t kNodesMax = 1024;
 
 /// Names a guest thread for its whole life, wherever it runs. Never reused. 0 is no thread.
 using ThreadId = uint64_t;

@@ -25,7 +25,7 @@
 # which the launcher carries out; or the launcher is told to stop. The launcher then calls `finish` on every node, collects
 # the statistics, and closes the connections.
 #
-# Ids. `program` is made by the launcher, random, and never used again. Thread ids are counter * 64 + node + 1.
+# Ids. `program` is made by the launcher, random, and never used again. Thread ids are counter * 1024 + node + 1.
 #
 # Disconnect. A launcher that is lost ends the program: its VM processes exit. A VM process that is lost ends the program
 # with an error that names what was on it.

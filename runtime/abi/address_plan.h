@@ -24,7 +24,7 @@ struct AddressPlan {
 #else
   uint64_t base = 0x1400'0000'0000;  ///< above ASan's shadow, below position-independent executables
   uint32_t regionShift = 30;         ///< 1 GiB
-  uint32_t regionCount = 4096;
+  uint32_t regionCount = 65536;
 #endif
 
   uint64_t bytes() const { return uint64_t(regionCount) << regionShift; }

@@ -41,7 +41,7 @@ class HeapWatch(threading.Thread):
                     continue
                 kib = 0
                 for area in re.finditer(r"^([0-9a-f]+)-[0-9a-f]+ .*\n(?:(?![0-9a-f]+-).*\n)*?Rss: +(\d+) kB", text, re.M):
-                    if PLAN_BASE <= int(area[1], 16) < PLAN_BASE + (4096 << 30):
+                    if PLAN_BASE <= int(area[1], 16) < PLAN_BASE + (65536 << 30):
                         kib += int(area[2])
                 self.kib[pid] = max(self.kib.get(pid, 0), kib)
 
