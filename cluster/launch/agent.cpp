@@ -77,7 +77,8 @@ class Agent {
   /// Where this agent and its VM processes may listen.
   Reach reach() const { return credentials_.identity ? Reach::Network : Reach::ThisMachine; }
   kj::Promise<bool> drain(Vm vm);
-  kj::Promise<bool> awaitDrain(schema::Control::Client control, Vm vm, bool begin);
+  /// `begin`: the first question, which is the order. `told`: the user knows that it will not fit.
+  kj::Promise<bool> awaitDrain(schema::Control::Client control, Vm vm, bool begin, bool told);
 
   /// Programs of this agent whose id begins with `prefix`, as their launchers describe them.
   kj::Promise<std::vector<ProgramView>> localPrograms();
@@ -460,7 +461,7 @@ kj::Promise<bool> Agent::drain() {
 
 kj::Promise<bool> Agent::drain(Vm vm) {
   return controlOf(vm.program)
-      .then([this, vm](schema::Control::Client control) { return awaitDrain(kj::mv(control), vm, true); })
+      .then([this, vm](schema::Control::Client control) { return awaitDrain(kj::mv(control), vm, true, false); })
       .catch_([vm](kj::Exception&& exception) {
         if (toError(exception).code == ErrorCode::kNotFound) return true;  // the program has just ended
         spdlog::error("node {} of program {} is lost with this agent: {}", vm.node, vm.program, plainText(exception));
@@ -468,17 +469,22 @@ kj::Promise<bool> Agent::drain(Vm vm) {
       });
 }
 
-kj::Promise<bool> Agent::awaitDrain(schema::Control::Client control, Vm vm, bool begin) {
+kj::Promise<bool> Agent::awaitDrain(schema::Control::Client control, Vm vm, bool begin, bool told) {
   auto request = control.drainRequest();
   request.setProgram(vm.program);
   request.setNode(vm.node);
   request.setBegin(begin);
   request.setDeadlineNanos(int64_t(options_.drainSeconds * 1e9));
-  return request.send().then([this, control, vm](auto response) mutable -> kj::Promise<bool> {
+  return request.send().then([this, control, vm, told](auto response) mutable -> kj::Promise<bool> {
     const DrainView view = decode(response.getDrain());
+    if (const double needed = double(view.estimatedNanos) / 1e9; needed > options_.drainSeconds && !told) {
+      spdlog::warn("node {} of program {} needs about {:.1f} s to get empty, and has {:.1f} s", vm.node, vm.program,
+                   needed, options_.drainSeconds);
+      told = true;
+    }
     if (view.state == "leaving")
-      return loop_.timer().afterDelay(kDrainPause).then([this, control, vm]() mutable {
-        return awaitDrain(kj::mv(control), vm, false);
+      return loop_.timer().afterDelay(kDrainPause).then([this, control, vm, told]() mutable {
+        return awaitDrain(kj::mv(control), vm, false, told);
       });
     if (view.state == "left") {
       spdlog::info("node {} of program {} has left in {:.0f} ms", vm.node, vm.program, double(view.nanos) / 1e6);

@@ -10,6 +10,7 @@
 
 #include "cluster/launch/outside_link.h"
 #include "cluster/launch/views_codec.h"
+#include "cluster/membership/drain_estimate.h"
 #include "cluster/net/error_bridge.h"
 
 namespace jvmc::cluster {
@@ -400,7 +401,7 @@ Result<DrainView> ProgramRun::drain(uint32_t node, bool begin, int64_t deadlineN
   if (!isMember(node)) return Error{ErrorCode::kNotFound, fmt::format("there is no node {}", node)};
   if (!begin) return Error{ErrorCode::kNotFound, fmt::format("node {} was not told to leave", node)};
   if (state_ != "running") return Error{ErrorCode::kUnavailable, "the program is not running"};
-  const DrainView view{"leaving", {}, 0, 0, ""};
+  const DrainView view{"leaving", {}, 0, 0, "", 0};
   drains_.insert_or_assign(node, Drain{view, loop_.timer().now(), deadlineNanos});
   loop_.detach(inTurn([this, node] { return leave(node).then([node] { return node; }); }).ignoreResult());
   return view;
@@ -412,6 +413,7 @@ kj::Promise<void> ProgramRun::leave(uint32_t node) {
   nodes_[node].state = Node::State::Leaving;
   return tellMembers()
       .then([this, node] { return settleOthers(node); })
+      .then([this, node] { return estimate(node); })
       .then([this, node] { return evacuate(node, 0); })
       .then([this, node] { return dismiss(node); })
       .catch_([this, node](kj::Exception&& exception) -> kj::Promise<void> {
@@ -444,6 +446,19 @@ kj::Promise<void> ProgramRun::settleOthers(uint32_t node) {
     settled.add(request.send().ignoreResult());
   }
   return kj::joinPromises(settled.releaseAsArray());
+}
+
+kj::Promise<void> ProgramRun::estimate(uint32_t node) {
+  return vm(node).infoRequest().send().then([this, node](auto response) {
+    const NodeView view = decode(response.getInfo());
+    Drain& drain = drains_.at(node);
+    drain.view.estimatedNanos = estimateDrainNanos(view.threads, view.heapBytes);
+    const double needed = double(drain.view.estimatedNanos) / 1e9, given = double(drain.deadlineNanos) / 1e9;
+    spdlog::info("node {} leaves: {} threads, {:.1f} MiB, about {:.2f} s", node, view.threads,
+                 double(view.heapBytes) / (1 << 20), needed);
+    if (given > 0 && needed > given)
+      spdlog::warn("node {} will probably not get empty in {:.1f} s: it needs about {:.1f} s", node, given, needed);
+  });
 }
 
 /// Again and again, until nothing is left. `refusals`: how many nodes in a row took no blocks.

@@ -114,6 +114,8 @@ class ProgramRun final {
   Result<DrainView> drain(uint32_t node, bool begin, int64_t deadlineNanos);
   kj::Promise<void> leave(uint32_t node);
   kj::Promise<void> settleOthers(uint32_t node);
+  /// Tells how long it will take.
+  kj::Promise<void> estimate(uint32_t node);
   kj::Promise<void> evacuate(uint32_t node, uint32_t refusals);
   kj::Promise<void> dismiss(uint32_t node);
   kj::Promise<void> tellMembers(kj::Maybe<schema::Bequest::Reader> leaver = nullptr);

@@ -81,6 +81,8 @@ struct DrainView {
   uint64_t movedBytes = 0;  ///< of blocks
   int64_t nanos = 0;        ///< since it was told
   std::string reason;       ///< stays: why
+  /// What it will need in all, guessed when it began; 0: not known yet.
+  int64_t estimatedNanos = 0;
 };
 
 }  // namespace jvmc::cluster

@@ -79,6 +79,7 @@ void encode(const DrainView& view, schema::DrainInfo::Builder out) {
   out.setMovedBytes(view.movedBytes);
   out.setNanos(view.nanos);
   out.setReason(view.reason);
+  out.setEstimatedNanos(view.estimatedNanos);
 }
 
 LeftView decode(schema::LeftInfo::Reader in) {
@@ -86,7 +87,8 @@ LeftView decode(schema::LeftInfo::Reader in) {
 }
 
 DrainView decode(schema::DrainInfo::Reader in) {
-  return {in.getState().cStr(), decode(in.getLeft()), in.getMovedBytes(), in.getNanos(), in.getReason().cStr()};
+  return {in.getState().cStr(), decode(in.getLeft()),  in.getMovedBytes(),
+          in.getNanos(),        in.getReason().cStr(), in.getEstimatedNanos()};
 }
 
 ThreadView decode(schema::ThreadInfo::Reader in) {

@@ -141,6 +141,7 @@ struct DrainInfo {
   movedBytes @2 :UInt64;
   nanos @3 :Int64;
   reason @4 :Text;     # stays: why
+  estimatedNanos @5 :Int64;  # what it will need in all; 0: not known yet
 }
 
 interface VmProcess {

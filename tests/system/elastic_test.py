@@ -139,11 +139,21 @@ class Leaving(unittest.TestCase):
         code, found, err = program.command("drain", 1, "--deadline", 0.3)
         self.assertEqual((code, found["state"]), (1, "stays"), err)
         self.assertEqual(found["outsideCallsLeft"], 1)
+        self.assertGreater(found["estimatedNanos"], 0)
         self.assertIn("calls of the outside", found["reason"])
         self.assertEqual(program.nodes(), [0, 1])
         out, err = program.process.communicate("a line\n", timeout=PATIENCE)
         self.assertEqual((program.process.returncode, out), (0, "a line\n"), err)
         program.folder.cleanup()
+
+    def test_a_deadline_that_looks_too_short_is_called_so(self):
+        program = Program("--nodes", 2, "--workers", 1, PROGRAMS / "forever.ir")
+        program.await_start()
+        _, found, err = program.command("drain", 1, "--deadline", 0.001)
+        self.assertIn("node 1 will probably not get empty in 0.0 s", err)
+        self.assertIn(found["state"], ("left", "stays"))
+        self.assertTrue(program.running())
+        program.kill()
 
     def test_all_nodes_are_replaced_one_after_another(self):
         arguments = (EXAMPLES / "nbody.ir", 3000, 4)

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "runtime/run_options.h"
 #include "tools/jvmcluster/clusters.h"
@@ -149,14 +150,19 @@ int drain(const CommonOptions& common, const ActOptions& options) {
   auto program = clusters->program(options.program);
   if (!program.ok()) return fail(common, program.error());
   const bool watched = isatty(STDERR_FILENO) != 0 && options.output != "json";
-  cluster::DrainView view{"leaving", {}, 0, 0, ""};
+  cluster::DrainView view{"leaving", {}, 0, 0, "", 0};
+  bool told = false;
   for (bool begin = true; view.state == "leaving"; begin = false) {
     auto now = program->client->drain(program->view.id, options.node, begin, int64_t(options.deadlineSeconds * 1e9));
     if (!now.ok()) return fail(common, now.error());
     view = *now;
+    const double needed = double(view.estimatedNanos) / 1e9;
+    if (options.deadlineSeconds > 0 && needed > options.deadlineSeconds && !std::exchange(told, true))
+      std::fprintf(stderr, "node %u will probably not get empty in %.1f s: it needs about %.1f s\n", options.node,
+                   options.deadlineSeconds, needed);
     if (watched)
-      std::fprintf(stderr, "\r%4.1f s  %llu threads left, %.1f MiB moved ", double(view.nanos) / 1e9,
-                   (unsigned long long)view.left.threads, double(view.movedBytes) / (1 << 20));
+      std::fprintf(stderr, "\r%4.1f s of about %.1f s  %llu threads left, %.1f MiB moved ", double(view.nanos) / 1e9,
+                   needed, (unsigned long long)view.left.threads, double(view.movedBytes) / (1 << 20));
     if (view.state == "leaving") std::this_thread::sleep_for(kPause);
   }
   if (watched) std::fputc('\n', stderr);
@@ -169,6 +175,7 @@ int drain(const CommonOptions& common, const ActOptions& options) {
              {"outsideCallsLeft", view.left.outsideCalls},
              {"movedBytes", view.movedBytes},
              {"nanos", view.nanos},
+             {"estimatedNanos", view.estimatedNanos},
              {"reason", view.reason}},
             left ? fmt::format("node {} has left program {} ({:.1f} MiB, {:.0f} ms)", options.node, program->view.id,
                                double(view.movedBytes) / (1 << 20), double(view.nanos) / 1e6)
