@@ -28,7 +28,7 @@ kj::Promise<HttpAnswer> AgentMetrics::answer(std::string_view target) {
                  .then(
                      [here = nodes](ProgramSample sample) -> kj::Maybe<ProgramSample> {
                        std::erase_if(sample.nodes, [&](const NodeView& node) { return !here.contains(node.node); });
-                       return std::move(sample);
+                       return sample;
                      },
                      // It starts or ends just now: it is there the next time, or not any more.
                      [](kj::Exception&&) -> kj::Maybe<ProgramSample> { return nullptr; }));
