@@ -182,10 +182,15 @@ TEST_F(ListenerTest, SilentCallersDoNotLockOthersOutForEver) {
   EXPECT_EQ(answer, "42");
 }
 
-TEST(Listening, RefusesOtherThanLoopbackHosts) {
-  auto fd = listenOn(*Address::parse("0.0.0.0:0"));
+TEST(Listening, RefusesWhatOthersCouldReachInTheClearAndTheWildcard) {
+  auto fd = listenOn(*Address::parse("192.0.2.1:0"));
   ASSERT_FALSE(fd.ok());
-  EXPECT_NE(fd.error().message.find("only loopback"), std::string::npos);
+  EXPECT_NE(fd.error().message.find("there is no certificate"), std::string::npos);
+  for (const char* wildcard : {"0.0.0.0:0", "[::]:0"}) {
+    fd = listenOn(*Address::parse(wildcard), Reach::Network);
+    ASSERT_FALSE(fd.ok());
+    EXPECT_NE(fd.error().message.find("name the address"), std::string::npos);
+  }
 }
 
 TEST(Listening, APortInUseIsAClearError) {
