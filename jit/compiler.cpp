@@ -10,6 +10,7 @@
 #include "jit/code_cache.h"
 #include "jit/coherence.h"
 #include "jit/compile_queue.h"
+#include "jit/debug/jitdump.h"
 #include "jit/debug/perf_map.h"
 #include "jit/linker.h"
 #include "jit/optimizer.h"
@@ -30,9 +31,12 @@ class Engine {
         options_(options),
         cache_(cache),
         calls_(layout.module()),
-        linker_({cells, layout.module().functions.size(), classes, layout.indexCount()},
-                [this](std::string_view symbol, uint64_t start, uint64_t bytes) { placed(symbol, start, bytes); }) {
-    if (options.perfMap) perfMap_.emplace();
+        linker_(
+            {cells, layout.module().functions.size(), classes, layout.indexCount()},
+            [this](std::string_view symbol, uint64_t start, std::string_view code) { placed(symbol, start, code); },
+            options.tools.gdb) {
+    if (options.tools.perfMap) perfMap_.emplace();
+    if (options.tools.jitDump) jitDump_.emplace();
     installAdapters();
   }
 
@@ -89,14 +93,15 @@ class Engine {
     cells_[program.functions.size()].entry.store(linker_.find(std::string(kAbstractSymbol)), std::memory_order_release);
   }
 
-  void placed(std::string_view symbol, uint64_t start, uint64_t bytes) {
+  void placed(std::string_view symbol, uint64_t start, std::string_view code) {
     FunctionId function;
     {
       std::scoped_lock lock(mutex_);
       if (auto it = functionOf_.find(std::string(symbol)); it != functionOf_.end()) function = it->second;
     }
-    if (function.valid()) cache_.addRange(start, bytes, function);
-    if (perfMap_) perfMap_->add(start, bytes, symbol);
+    if (function.valid()) cache_.addRange(start, code.size(), function);
+    if (perfMap_) perfMap_->add(start, code.size(), symbol);
+    if (jitDump_) jitDump_->add(start, code, symbol);
   }
 
   const rt::ModuleLayout& layout_;
@@ -105,6 +110,7 @@ class Engine {
   CodeCache& cache_;
   ir::CallGraph calls_;
   std::optional<PerfMap> perfMap_;
+  std::optional<JitDump> jitDump_;
   std::mutex mutex_;
   std::unordered_map<std::string, FunctionId> functionOf_;  // by symbol
   uint32_t serial_ = 0;

@@ -2,6 +2,7 @@
 
 #include <llvm/ExecutionEngine/JITLink/EHFrameSupport.h>
 #include <llvm/ExecutionEngine/JITLink/JITLink.h>
+#include <llvm/ExecutionEngine/Orc/DebugObjectManagerPlugin.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
 
@@ -87,7 +88,7 @@ class ReportFunctions final : public ObjectLinkingLayer::Plugin {
     config.PostFixupPasses.push_back([this](llvm::jitlink::LinkGraph& graph) {
       for (llvm::jitlink::Symbol* symbol : graph.defined_symbols())
         if (symbol->hasName() && symbol->isCallable())
-          onFunction_(std::string_view(symbol->getName()), symbol->getAddress().getValue(), symbol->getSize());
+          onFunction_(std::string_view(symbol->getName()), symbol->getAddress().getValue(), codeOf(*symbol));
       return llvm::Error::success();
     });
   }
@@ -96,20 +97,34 @@ class ReportFunctions final : public ObjectLinkingLayer::Plugin {
   void notifyTransferringResources(JITDylib&, ResourceKey, ResourceKey) override {}
 
  private:
+  static std::string_view codeOf(const llvm::jitlink::Symbol& symbol) {
+    llvm::ArrayRef<char> content = symbol.getBlock().getContent();
+    return {content.data() + symbol.getOffset(), size_t(symbol.getSize())};
+  }
+
   Linker::OnFunction onFunction_;
 };
 
 }  // namespace
 
-Linker::Linker(const LinkTargets& targets, OnFunction onFunction) {
+Linker::Linker(const LinkTargets& targets, OnFunction onFunction, bool forDebugger) {
   LLJITBuilder builder;
   builder.setJITTargetMachineBuilder(hostMachine());
   builder.setObjectLinkingLayerCreator(
-      [onFunction](ExecutionSession& session, const llvm::Triple&) -> llvm::Expected<std::unique_ptr<ObjectLayer>> {
+      [onFunction, forDebugger](ExecutionSession& session,
+                                const llvm::Triple&) -> llvm::Expected<std::unique_ptr<ObjectLayer>> {
         auto layer = std::make_unique<ObjectLinkingLayer>(session);
         layer->addPlugin(std::make_shared<EHFrameRegistrationPlugin>(
             session, std::make_unique<llvm::jitlink::InProcessEHFrameRegistrar>()));
         layer->addPlugin(std::make_shared<ReportFunctions>(onFunction));
+        if (forDebugger) {
+          auto registrar = createJITLoaderGDBRegistrar(session);
+          if (!registrar) return registrar.takeError();
+          // Symbols and frames are worth it without debug sections.
+          layer->addPlugin(std::make_shared<DebugObjectManagerPlugin>(session, std::move(*registrar),
+                                                                      /*RequireDebugSections=*/false,
+                                                                      /*AutoRegisterCode=*/true));
+        }
         return layer;
       });
   lljit_ = mustSucceed(builder.create());

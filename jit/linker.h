@@ -29,9 +29,11 @@ struct LinkTargets {
 class Linker {
  public:
   /// Called for each function linked, before its address is known to anyone else. From any linking thread.
-  using OnFunction = std::function<void(std::string_view symbol, uint64_t start, uint64_t bytes)>;
+  /// `code` is what will be executed at `start`.
+  using OnFunction = std::function<void(std::string_view symbol, uint64_t start, std::string_view code)>;
 
-  Linker(const LinkTargets& targets, OnFunction onFunction);
+  /// `forDebugger`: the symbols and unwind tables of each object are handed to GDB's JIT interface.
+  Linker(const LinkTargets& targets, OnFunction onFunction, bool forDebugger = false);
   ~Linker();
 
   /// Links one object. Its defined symbols must be new. Thread-safe.

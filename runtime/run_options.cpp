@@ -43,6 +43,18 @@ Result<Zeal> parseZeal(std::string_view list) {
   return zeal;
 }
 
+Result<NativeTools> parsePerf(std::string_view list) {
+  NativeTools tools;
+  while (!list.empty()) {
+    std::string_view item = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(list.size(), item.size() + 1));
+    if (item != "map" && item != "jitdump")
+      return usage(fmt::format("bad item '{}': write map, jitdump or map,jitdump", item));
+    (item == "map" ? tools.perfMap : tools.jitDump) = true;
+  }
+  return tools;
+}
+
 std::string_view modeName(RunMode mode) {
   return mode == RunMode::Interp ? "interp" : mode == RunMode::Jit ? "jit" : "auto";
 }

@@ -14,6 +14,9 @@ Result<Zeal> parseZeal(std::string_view list);
 Result<RunMode> parseMode(std::string_view name);
 std::string_view modeName(RunMode mode);
 
+/// "map,jitdump": what perf is told of compiled functions (NativeTools). Empty: nothing.
+Result<NativeTools> parsePerf(std::string_view list);
+
 /// "512M", "4G", "65536K" or bytes; at least 4 MiB.
 Result<uint64_t> parseSize(std::string_view text);
 

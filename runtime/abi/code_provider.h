@@ -11,6 +11,15 @@
 
 namespace jvmc::rt {
 
+/// Which tools of the operating system shall know compiled functions by name. Costs nothing while all are off.
+struct NativeTools {
+  bool perfMap = false;  ///< write /tmp/perf-PID.map
+  bool jitDump = false;  ///< write $JITDUMPDIR/jit-PID.dump (/tmp), with the code
+  bool gdb = false;      ///< hand symbols to a debugger that is, or will be, attached
+
+  bool operator==(const NativeTools&) const = default;
+};
+
 struct CodeOptions {
   bool checked = false;      ///< the program has peers: coherence checks are compiled in
   bool synchronous = false;  ///< mode `jit`: nothing is ever interpreted; a function that cannot be compiled is fatal
@@ -20,7 +29,7 @@ struct CodeOptions {
   /// neither wait nor execute `throw`, without store barriers, depth count and stack check. It cannot be moved or
   /// preempted, holds up a collection by another thread, and is wrong for a program in which an instruction throws.
   bool unmovable = false;
-  bool perfMap = false;  ///< write /tmp/perf-PID.map
+  NativeTools tools;
 };
 
 struct CodeStats {

@@ -20,7 +20,8 @@ struct RunFlags {
   uint64_t passSeed = 0;
   uint32_t compileThreads = 1;
   uint64_t tierUpHeat = rt::VmOptions().tierUpHeat;
-  bool perfMap = false, unmovable = false;
+  std::string perf;
+  bool gdb = false, unmovable = false;
 };
 
 /// What `irc run` has no other node and no launcher for is refused.
@@ -42,7 +43,8 @@ rt::VmOptions toVmOptions(const RunFlags& flags) {
   options.tierUpHeat = flags.tierUpHeat;
   options.code.passSeed = flags.passSeed;
   options.code.compileThreads = flags.compileThreads;
-  options.code.perfMap = flags.perfMap;
+  options.code.tools = *rt::parsePerf(flags.perf);
+  options.code.tools.gdb = flags.gdb;
   options.code.unmovable = flags.unmovable;
   return options;
 }
@@ -120,7 +122,11 @@ void addRun(CLI::App& app, const CommonOptions& common, Action& action) {
       ->capture_default_str();
   command->add_option("--heat", flags->tierUpHeat, "Calls and loop rounds before a function is compiled")
       ->capture_default_str();
-  command->add_flag("--perf-map", flags->perfMap, "Write /tmp/perf-PID.map for perf");
+  command
+      ->add_option("--perf", flags->perf,
+                   "Name compiled functions to perf: map (/tmp/perf-PID.map), jitdump (jit-PID.dump), or both")
+      ->check(tools::parsesWith(rt::parsePerf));
+  command->add_flag("--gdb", flags->gdb, "Name compiled functions to GDB");
   command
       ->add_flag("--unmovable", flags->unmovable,
                  "For measurements only: code without polls, checks after calls and barriers; an exception that an "
@@ -129,6 +135,7 @@ void addRun(CLI::App& app, const CommonOptions& common, Action& action) {
   command->footer(
       "Examples:\n"
       "  irc run program.ir 100\n"
+      "  perf record -g irc run --perf map program.ir\n"
       "  irc run --mode interp --zeal capture:7,gc:13 --stats stats.json program.ir");
   command->callback([&action, &common, flags] { action = [&common, flags] { return runRun(common, *flags); }; });
 }

@@ -104,7 +104,7 @@ TEST(Provider, ManyThreadsMayAskForTheSameFunction) {
 TEST(Provider, ThePerfMapNamesCompiledFunctions) {
   std::string path = "/tmp/perf-" + std::to_string(::getpid()) + ".map";
   {
-    FakeRuntime vm(kProgram, {.synchronous = true, .perfMap = true});
+    FakeRuntime vm(kProgram, {.synchronous = true, .tools = {.perfMap = true}});
     vm.run("twice", {slot(1)});
     EXPECT_EQ(vm.run("down", {slot(100)}).i32(), 5050);
     std::ifstream map(path);
