@@ -29,7 +29,7 @@ struct CodeOptions {
   /// neither wait nor execute `throw`, without store barriers, depth count and stack check. It cannot be moved or
   /// preempted, holds up a collection by another thread, and is wrong for a program in which an instruction throws.
   bool unmovable = false;
-  NativeTools tools;
+  NativeTools tools = {};
 };
 
 struct CodeStats {
