@@ -159,8 +159,9 @@ export class ThreadMap {
       group.dataset.node = thread.node;
       group.classList.toggle('chosen', thread.id === this.chosen);
       const [ring, mark, text] = group.children;
-      mark.setAttribute('r', this.shape.radius);
-      ring.setAttribute('r', this.shape.radius + 4);
+      const { radius, withNames } = this.shape;
+      mark.setAttribute('r', thread.state === 'ready' ? radius - 2 : radius);  // a dot in a ring
+      ring.setAttribute('r', radius + (withNames ? 2 : 1));
       const words = this.shape.withNames ? fit(nameOf(thread), this.shape.textRoom) : '';
       if (text.textContent !== words) text.textContent = words;
       if (known.cameFrom) this.showMove(known);

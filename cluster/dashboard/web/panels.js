@@ -73,7 +73,7 @@ export function showEvents(place, events, kinds) {
 
 // ---------------------------------------------------------------- threads
 
-const kRowsMax = 200;
+const kRowsMax = 40;
 const kColumns = [
   { name: 'Thread', of: (t) => nameOf(t).toLowerCase(), className: 'name' },
   { name: 'Node', of: (t) => t.node },
