@@ -61,8 +61,8 @@ struct NodeServices::Parts {
           keeper(control, host, space, vm, !options.space.noCache),
           meter({vm.options().node, vm.options().workers, options.balance.policy == BalancePolicy::Rotate},
                 vm.scheduler(), space.remoteUse(), [this] { return keeper.load(); }),
-          balancer(control, router, options.balance, meter,
-                   [this](NodeId to, uint64_t bytes) { keeper.give(to, bytes); }),
+          balancer(control, options.balance, options.balanceDryRun, meter,
+                   {router, [this](const BlockGift& gift) { keeper.give(gift); }}),
           shaker(control.net(), space.mover(), vm.options().zeal.blocksEvery),
           staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
       host.router = &router;

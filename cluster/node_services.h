@@ -29,6 +29,7 @@ struct ThreadCodec {
 
 struct NodeServicesOptions {
   BalanceOptions balance;
+  bool balanceDryRun = false;  ///< decisions are only noted
   SpaceOptions space;
   /// The program cannot go on: a peer is lost or speaks nonsense. Any thread; called once for each loss noticed.
   std::function<void(Error)> fatal;

@@ -19,16 +19,22 @@ ReportPaceOptions paceFor(const BalanceOptions& options) {
 
 }  // namespace
 
-Balancer::Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, LoadMeter& meter,
-                   std::function<void(NodeId to, uint64_t bytes)> giveBlocks)
-    : control_(control), post_(post), options_(options), meter_(meter), pace_(paceFor(options)) {
-  control_.setHandler(ControlKind::Balance, [this, give = std::move(giveBlocks)](NodeId from, Bytes payload,
-                                                                                 std::shared_ptr<Responder>) {
+Balancer::Balancer(ControlChannel& control, BalanceOptions options, bool dryRun, LoadMeter& meter, BalancerPorts ports)
+    : control_(control),
+      options_(options),
+      dryRun_(dryRun),
+      meter_(meter),
+      ports_(std::move(ports)),
+      pace_(paceFor(options)),
+      log_(options.policy) {
+  control_.setHandler(ControlKind::Balance, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
     ByteReader in(payload);
-    const NodeId to(in.get<uint32_t>());
-    const uint64_t bytes = in.get<uint64_t>();
-    const bool sensible = in.finished() && control_.net().isPlace(to) && to != control_.net().self();
-    if (from == control_.net().leader() && sensible) give(to, bytes);
+    BlockGift gift;
+    gift.to = NodeId(in.get<uint32_t>());
+    gift.bytes = in.get<uint64_t>();
+    gift.used = in.getBool();
+    const bool sensible = in.finished() && control_.net().isPlace(gift.to) && gift.to != control_.net().self();
+    if (from == control_.net().leader() && sensible) ports_.give(gift);
   });
   control_.setHandler(ControlKind::LoadReport, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
     Result<NodeLoad> load = decodeLoad(payload);
@@ -63,7 +69,6 @@ void Balancer::tick() {
 
 void Balancer::take(NodeLoad load) {
   hasNews_ = true;
-  std::lock_guard lock(mutex_);
   const NodeId node = load.node;
   reports_[node] = {std::move(load), steadyNanos()};
 }
@@ -73,59 +78,47 @@ void Balancer::decideNow() {
   LoadSnapshot snapshot;
   snapshot.nowNanos = steadyNanos();
   const std::vector<NodeId> members = control_.net().nodes();
-  {
-    std::lock_guard lock(mutex_);
-    for (NodeId node : members) {
-      const auto report = reports_.find(node);
-      if (report == reports_.end() || snapshot.nowNanos - report->second.arrivedNanos >= kReportNanosMax) return;
-      snapshot.nodes.push_back(report->second.load);
-    }
+  for (NodeId node : members) {
+    const auto report = reports_.find(node);
+    if (report == reports_.end() || snapshot.nowNanos - report->second.arrivedNanos >= kReportNanosMax) return;
+    // Threads of a node that leaves are moved by others, and none goes there.
+    if (control_.net().isPlace(node)) snapshot.nodes.push_back(report->second.load);
   }
+  for (NodeLoad& load : snapshot.nodes) reports_[load.node].load.fresh = false;
   rounds_++;
+  log_.judge(snapshot);
+  pending_.apply(snapshot);
   BalanceDecision decision = decide(options_, snapshot, history_);
+  log_.add(snapshot, decision.moves, decision.blockMoves, dryRun_);
   history_ = std::move(decision.history);
-  for (Move& move : decision.moves) {
-    if (!control_.net().isPlace(move.to)) continue;
+  if (!dryRun_) carryOut(decision, snapshot.nowNanos);
+  decideNanos_ += uint64_t(steadyNanos() - snapshot.nowNanos);
+}
+
+void Balancer::carryOut(const BalanceDecision& decision, int64_t nowNanos) {
+  for (const Move& move : decision.moves) {
     rt::ThreadMail mail{};
     mail.kind = rt::ThreadMail::Kind::Migrate;
     mail.target = move.to;
-    post_.send(move.thread, mail);
+    ports_.post.send(move.thread, mail);
+    pending_.add(move, nowNanos);
     moves_++;
-    log(snapshot.nowNanos, std::move(move));
   }
-  for (BlockMove& move : decision.blockMoves) {
-    if (!control_.net().isPlace(move.to)) continue;
+  for (const BlockMove& move : decision.blockMoves) {
     ByteWriter out;
     out.put(move.to.value);
     out.put(move.bytes);
+    out.put(move.used);
     control_.notify(move.from, ControlKind::Balance, out.take());
     blockMoves_++;
-    log(snapshot.nowNanos, std::move(move));
   }
-}
-
-void Balancer::log(int64_t nanos, std::variant<Move, BlockMove> move) {
-  std::lock_guard lock(mutex_);
-  log_.push_back({nanos, std::move(move)});
-  if (log_.size() > kLogMax) log_.pop_front();
-}
-
-std::vector<DecisionRecord> Balancer::decisions() const {
-  std::lock_guard lock(mutex_);
-  return {log_.begin(), log_.end()};
-}
-
-std::vector<NodeLoad> Balancer::reports() const {
-  std::vector<NodeLoad> all;
-  std::lock_guard lock(mutex_);
-  for (const auto& [node, report] : reports_) all.push_back(report.load);
-  return all;
 }
 
 void Balancer::report(const StatSink& sink) const {
   sink("balance.rounds", rounds_);
   sink("balance.moves", moves_);
   sink("balance.block_moves", blockMoves_);
+  sink("balance.decide_nanos", decideNanos_);
   sink("balance.samples", samples_);
   sink("balance.sample_nanos", sampleNanos_);
 }

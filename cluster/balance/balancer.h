@@ -1,20 +1,21 @@
 // Measures this node's load, reports it to the leader, and, on the leader, decides and asks threads to move.
 //
-//     every node:  sample -> LoadReport to the leader           every reportNanos
-//     leader:      latest reports -> decide() -> Migrate mail   every reportNanos
+//     every node:  sample -> LoadReport to the leader           when something has changed, or now and then
+//     leader:      latest reports -> decide() -> Migrate mail   when a report has come
 //                                             -> Balance message to a node that is to give blocks away
+//                                             -> Placement message to all: where new threads should begin
 //
 // A move is only asked for: the thread goes at its next safepoint, its node may refuse (pinned), the target may refuse.
 // The next reports show what came of it.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
-#include <variant>
 
+#include "cluster/balance/decision_log.h"
 #include "cluster/balance/load_meter.h"
+#include "cluster/balance/pending_moves.h"
 #include "cluster/balance/policy.h"
 #include "cluster/balance/report_pace.h"
 #include "cluster/membership/control_channel.h"
@@ -23,31 +24,25 @@
 
 namespace jvmc::cluster {
 
-/// A decision and when it was taken, for `jvmcluster why`.
-struct DecisionRecord {
-  int64_t nanos = 0;  ///< monotonic clock of the leader
-  std::variant<Move, BlockMove> move;
+struct BalancerPorts {
+  rt::ThreadPost& post;                         ///< carries the requests to threads to move
+  std::function<void(const BlockGift&)> give;  ///< on the I/O thread of the node that is to give
 };
 
 /// Thread-safe. Timers and reports run on the I/O thread.
 class Balancer {
  public:
-  /// `meter` is asked on the I/O thread. `post` carries the requests to threads to move. `giveBlocks` is called on the
-  /// I/O thread of the node that is to give `bytes` to another.
-  Balancer(ControlChannel& control, rt::ThreadPost& post, BalanceOptions options, LoadMeter& meter,
-           std::function<void(NodeId to, uint64_t bytes)> giveBlocks);
+  /// `meter` is asked on the I/O thread. `dryRun`: decides, and does nothing about it.
+  Balancer(ControlChannel& control, BalanceOptions options, bool dryRun, LoadMeter& meter, BalancerPorts ports);
 
   void start();
   void stop() { stopped_ = true; }
 
-  /// Decisions of this node as leader, oldest first; the last kLogMax.
-  std::vector<DecisionRecord> decisions() const;
-  /// The latest report of each node (leader).
-  std::vector<NodeLoad> reports() const;
+  /// Decisions of this node as leader, oldest first; the last ones.
+  std::vector<DecisionRecord> decisions() const { return log_.list(); }
   void report(const StatSink& sink) const;
 
  private:
-  static constexpr size_t kLogMax = 1000;
   static constexpr int64_t kReportNanosMax = 5'000'000'000;  ///< an older report is not believed
   static constexpr int64_t kLookNanos = 10'000'000;          ///< between looks at whether a report is due
 
@@ -59,21 +54,23 @@ class Balancer {
   void tick();
   void take(NodeLoad load);
   void decideNow();
-  void log(int64_t nanos, std::variant<Move, BlockMove> move);
+  void carryOut(const BalanceDecision& decision, int64_t nowNanos);
 
   ControlChannel& control_;
-  rt::ThreadPost& post_;
   const BalanceOptions options_;
+  const bool dryRun_;
   LoadMeter& meter_;
+  BalancerPorts ports_;
   std::atomic<bool> stopped_{false};
   // I/O thread only.
   ReportPace pace_;
-  BalanceHistory history_;
-  bool hasNews_ = false;  ///< a report has come since the last decision
-  mutable std::mutex mutex_;
   std::map<NodeId, Report> reports_;
-  std::deque<DecisionRecord> log_;
-  Counter rounds_{0}, moves_{0}, blockMoves_{0}, samples_{0}, sampleNanos_{0};
+  BalanceHistory history_;
+  PendingMoves pending_;
+  bool hasNews_ = false;  ///< a report has come since the last decision
+
+  DecisionLog log_;
+  Counter rounds_{0}, moves_{0}, blockMoves_{0}, samples_{0}, sampleNanos_{0}, decideNanos_{0};
 };
 
 }  // namespace jvmc::cluster

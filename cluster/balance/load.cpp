@@ -53,6 +53,12 @@ std::vector<uint8_t> encodeLoad(const NodeLoad& load) {
   out.put(uint32_t(load.workerCpu.size()));
   for (double cpu : load.workerCpu) putShare(out, cpu);
   putRate(out, load.remote);
+  out.put(uint32_t(load.usedBy.size()));
+  for (const BlockUse& use : load.usedBy) {
+    out.put(use.user.value);
+    out.put(uint32_t(std::clamp(use.requests, 0.0, 4e9)));
+    out.put(use.bytes);
+  }
   for (uint64_t bytes : {load.memory.live, load.memory.used, load.memory.limit, load.memory.copies, load.memory.rss})
     out.put(bytes);
   out.put(load.memory.moving);
@@ -80,6 +86,12 @@ Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes) {
   load.queued = in.get<uint32_t>();
   for (uint32_t left = in.getCount(2); left > 0; --left) load.workerCpu.push_back(getShare(in));
   load.remote = getRate(in);
+  for (uint32_t left = in.getCount(16); left > 0; --left) {
+    BlockUse& use = load.usedBy.emplace_back();
+    use.user = NodeId(in.get<uint32_t>());
+    use.requests = in.get<uint32_t>();
+    use.bytes = in.get<uint64_t>();
+  }
   for (uint64_t* bytes :
        {&load.memory.live, &load.memory.used, &load.memory.limit, &load.memory.copies, &load.memory.rss})
     *bytes = in.get<uint64_t>();

@@ -33,6 +33,20 @@ struct ThreadLoad {
   static constexpr size_t kUsesMax = 4;
 };
 
+/// What another node uses of the blocks homed here: of those that it asks for more than all others together.
+struct BlockUse {
+  NodeId user;
+  double requests = 0;  ///< a second
+  uint64_t bytes = 0;   ///< of the blocks
+};
+
+/// What a node is to give to another.
+struct BlockGift {
+  NodeId to;
+  uint64_t bytes = 0;
+  bool used = false;  ///< those that `to` asks for more than all others; else any
+};
+
 /// Of a node's heap, in bytes.
 struct MemoryLoad {
   uint64_t live = 0;    ///< in use after the last collection; garbage has died since
@@ -55,7 +69,9 @@ struct NodeLoad {
   uint32_t queued = 0;              ///< ready threads without a worker, at this moment
   std::vector<double> workerCpu{};  ///< share of a core that each worker has used since the last sample
   HomeRate remote{};                ///< of all threads and homes together; no home, wait: threads that wait
+  std::vector<BlockUse> usedBy{};
   MemoryLoad memory;
+  bool fresh = true;         ///< at the leader: nothing has been decided on this report yet
   uint32_t idleThreads = 0;  ///< that are not listed, because they want nothing
   std::vector<ThreadLoad> threads;
 
@@ -70,6 +86,7 @@ struct LoadSnapshot {
 };
 
 /// u32 node | u32 workers | u32 occupied (1/1000) | u32 queued | u32 n, n times u16 CPU of a worker (1/65535) | remote
+/// | u32 n, n times: u32 user, u32 requests, u64 bytes
 /// | memory: u64 live, used, limit, copies, rss, u8 moving | u32 idle threads | u32 threads | each: id u64, object u64,
 /// cpu u16, wanted u16 (1/65535), flags u8 (1 runnable, 2 pinned), frame bytes u32, u8 n, n times a rate.
 /// Rate: u32 home | u32 requests | u64 bytes | u32 wait (1/1000).

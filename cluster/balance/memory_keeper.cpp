@@ -85,7 +85,7 @@ void MemoryKeeper::run() {
   for (;;) {
     std::vector<Waiter> waiters;
     std::vector<Question> questions;
-    std::optional<Gift> gift;
+    std::optional<BlockGift> gift;
     {
       std::unique_lock lock(mutex_);
       changed_.wait_for(lock, kCheckEvery, [&] { return stopping_ || hasWork(); });
@@ -188,15 +188,15 @@ MoveResult MemoryKeeper::move(NodeId to, uint64_t bytes) {
   return result->value_or(MoveResult{});
 }
 
-void MemoryKeeper::give(NodeId to, uint64_t bytes) {
+void MemoryKeeper::give(const BlockGift& gift) {
   std::lock_guard lock(mutex_);
   if (giving_) return;
   giving_ = true;
-  gifts_.push_back({to, bytes});
+  gifts_.push_back(gift);
   changed_.notify_all();
 }
 
-void MemoryKeeper::carryOut(const Gift& gift) {
+void MemoryKeeper::carryOut(const BlockGift& gift) {
   const uint64_t before = vm_.heap().use().live;
   vm_.heap().collect(nullptr);
   const uint64_t died = before - std::min(before, vm_.heap().use().live);

@@ -38,8 +38,8 @@ class MemoryKeeper final : public rt::MemoryRelief {
   void stop();
 
   bool awaitMemory(rt::ThreadContext& ctx, uint64_t bytes) override;
-  /// The balancer wants so many bytes to go to `to`. Returns at once.
-  void give(NodeId to, uint64_t bytes);
+  /// The balancer wants blocks to go to another node. Returns at once.
+  void give(const BlockGift& gift);
   MemoryLoad load();
   void report(const StatSink& sink) const;
 
@@ -47,10 +47,6 @@ class MemoryKeeper final : public rt::MemoryRelief {
   struct Waiter {
     rt::ThreadContext* ctx;
     WaitToken token;
-    uint64_t bytes;
-  };
-  struct Gift {
-    NodeId to;
     uint64_t bytes;
   };
   struct Question {
@@ -69,7 +65,7 @@ class MemoryKeeper final : public rt::MemoryRelief {
   std::vector<Room> askForRoom(uint64_t bytes);
   /// Waits for the mover; what moved.
   MoveResult move(NodeId to, uint64_t bytes);
-  void carryOut(const Gift& gift);
+  void carryOut(const BlockGift& gift);
   void answer(const Question& question);
   uint64_t roomFor(uint64_t bytes);
   void keepCopiesInBounds();
@@ -88,7 +84,7 @@ class MemoryKeeper final : public rt::MemoryRelief {
   bool giving_ = false;
   std::vector<Waiter> waiting_;
   std::map<rt::ThreadContext*, bool> answers_;  ///< for threads that were woken
-  std::deque<Gift> gifts_;
+  std::deque<BlockGift> gifts_;
   std::vector<Question> questions_;
   Counter waits_{0}, reliefs_{0}, failures_{0}, gives_{0};
 };

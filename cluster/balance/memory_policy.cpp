@@ -14,7 +14,7 @@ namespace {
 struct Planned {
   NodeId node;
   double live, limit;
-  bool moving;
+  bool moving, fresh;
 
   double share() const { return live / limit; }
 };
@@ -38,11 +38,11 @@ void decideOnBlocks(const BalanceOptions& options, const LoadSnapshot& snapshot,
   std::vector<Planned> nodes;
   for (const NodeLoad& node : snapshot.nodes)
     if (node.memory.limit > 0)
-      nodes.push_back({node.node, double(node.memory.live), double(node.memory.limit), node.memory.moving});
+      nodes.push_back({node.node, double(node.memory.live), double(node.memory.limit), node.memory.moving, node.fresh});
   for (Planned& from : nodes) {
     if (from.share() < options.memoryHigh) continue;
     const auto full = history.fullRounds.find(from.node);
-    const uint32_t rounds = full == history.fullRounds.end() ? 1 : full->second + 1;
+    const uint32_t rounds = (full == history.fullRounds.end() ? 0 : full->second) + from.fresh;
     decision.history.fullRounds[from.node] = rounds;
     const bool rests = isWithin(history.gaveNanos, from.node, snapshot.nowNanos, options.memoryRestNanos) ||
                        isWithin(decision.history.tookNanos, from.node, snapshot.nowNanos, options.arrivedRestNanos);

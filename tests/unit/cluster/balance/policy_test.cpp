@@ -1,74 +1,13 @@
 // Decisions of the balancer on made-up loads.
-#include "cluster/balance/policy.h"
+#include "cluster/balance/plan.h"
 
 #include <gtest/gtest.h>
 
 #include "ir/support/prng.h"
+#include "made_up_loads.h"
 
 namespace jvmc::cluster {
 namespace {
-
-constexpr int64_t kMillisecond = 1'000'000;
-
-/// Builds snapshots: `busy` threads share the node's workers, `idle` ones use nothing.
-class Loads {
- public:
-  Loads& node(uint32_t workers, uint32_t busy, uint32_t idle = 0) {
-    NodeLoad load;
-    load.node = NodeId(uint32_t(snapshot.nodes.size()));
-    load.workers = workers;
-    for (uint32_t i = 0; i < busy + idle; ++i) {
-      ThreadLoad thread;
-      thread.thread = {nextThread_++, 0};
-      thread.runnable = i < busy;
-      thread.cpu = i < busy ? std::min(1.0, double(workers) / busy) : 0;
-      load.threads.push_back(thread);
-    }
-    snapshot.nodes.push_back(load);
-    return *this;
-  }
-  LoadSnapshot snapshot;
-
- private:
-  rt::ThreadId nextThread_ = 1;
-};
-
-/// Decides again and again, 50 ms apart, and carries the moves out on the snapshot: busy threads share workers anew.
-class Rounds {
- public:
-  Rounds(BalanceOptions options, Loads loads) : options_(options), now_(std::move(loads.snapshot)) {}
-
-  std::vector<Move> run(int rounds) {
-    std::vector<Move> all;
-    for (int i = 0; i < rounds; ++i) {
-      now_.nowNanos += options_.reportNanos;
-      BalanceDecision decision = decide(options_, now_, history_);
-      history_ = decision.history;
-      for (const Move& move : decision.moves) {
-        carryOut(move);
-        all.push_back(move);
-      }
-    }
-    return all;
-  }
-  uint32_t busyOn(uint32_t node) const { return now_.nodes[node].runnable(); }
-  LoadSnapshot& now() { return now_; }
-
- private:
-  void carryOut(const Move& move) {
-    auto& from = now_.nodes[move.from.value].threads;
-    const auto found = std::find_if(from.begin(), from.end(), [&](auto& t) { return t.thread == move.thread; });
-    ASSERT_NE(found, from.end()) << "moved a thread that is not there";
-    now_.nodes[move.to.value].threads.push_back(*found);
-    from.erase(found);
-    for (NodeLoad& node : now_.nodes)
-      for (ThreadLoad& thread : node.threads)
-        if (thread.runnable) thread.cpu = std::min(1.0, double(node.workers) / node.runnable());
-  }
-  BalanceOptions options_;
-  LoadSnapshot now_;
-  BalanceHistory history_;
-};
 
 TEST(ThresholdPolicyTest, ANodeWithTenIdleAndTwoBusyThreadsLosesABusyOne) {
   Rounds rounds({}, Loads().node(1, 2, 10).node(1, 0));
@@ -159,6 +98,95 @@ TEST(ThresholdPolicyTest, OneCrowdedSampleIsNotEnough) {
   EXPECT_FALSE(decide({}, loads.snapshot, first.history).moves.empty());
 }
 
+TEST(ThresholdPolicyTest, OneReportThatIsLookedAtTwiceIsStillOne) {
+  Loads loads = Loads().node(1, 4).node(1, 0);
+  BalanceDecision decision = decide({}, loads.snapshot, {});
+  loads.snapshot.nodes[0].fresh = false;
+  decision = decide({}, loads.snapshot, decision.history);
+  EXPECT_TRUE(decision.moves.empty());
+  loads.snapshot.nodes[0].fresh = true;
+  EXPECT_FALSE(decide({}, loads.snapshot, decision.history).moves.empty());
+}
+
+TEST(ThresholdPolicyTest, AsLongAsANodeHasIdleWorkersItsThreadsStay) {
+  for (auto [workers, busy] : {std::pair(2u, 2u), {4u, 4u}, {8u, 5u}, {16u, 16u}})
+    EXPECT_TRUE(Rounds({}, Loads().node(workers, busy, 3).node(workers, 0)).run(100).empty()) << busy;
+}
+
+TEST(ThresholdPolicyTest, ManySmallThreadsAreEvenedOutToo) {
+  Loads loads = Loads().node(4, 100).node(4, 0);
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) thread.wanted = thread.cpu = 0.1;
+  LoadSnapshot now = loads.snapshot;
+  BalanceDecision decision = decide({}, now, {});
+  now.nowNanos += 50 * kMillisecond;
+  decision = decide({}, now, decision.history);
+  EXPECT_NEAR(double(decision.moves.size()), 50, 3);
+}
+
+TEST(ThresholdPolicyTest, ALittleUnevennessOfManyThreadsStays) {
+  EXPECT_TRUE(Rounds({}, Loads().node(16, 101).node(16, 99)).run(100).empty());
+  EXPECT_FALSE(Rounds({}, Loads().node(16, 120).node(16, 80)).run(100).empty());
+}
+
+TEST(ThresholdPolicyTest, AThreadThatCannotPayForItsMoveStays) {
+  Loads loads = Loads().node(1, 2).node(1, 0);
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) thread.frameBytes = uint64_t(2) << 30;
+  EXPECT_TRUE(Rounds({}, loads).run(10).empty());
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) thread.frameBytes = 1 << 20;
+  EXPECT_EQ(Rounds({}, loads).run(10).size(), 1u);
+}
+
+TEST(ThresholdPolicyTest, OfEqualThreadsTheOneWithTheSmallestFramesMoves) {
+  Loads loads = Loads().node(1, 3).node(1, 1);
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) thread.frameBytes = thread.thread.id == 2 ? 100 : 50'000;
+  const auto moves = Rounds({}, loads).run(4);
+  ASSERT_EQ(moves.size(), 1u);
+  EXPECT_EQ(moves[0].thread.id, 2u);
+}
+
+TEST(ThresholdPolicyTest, AThreadKnownToWantACoreCountsWhateverCpuItGot) {
+  Loads loads = Loads().node(1, 8).node(1, 0);
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) {
+    thread.cpu = 0.01;  // it has only just begun
+    thread.wanted = 1;
+  }
+  BalanceDecision decision = decide({}, loads.snapshot, {});
+  decision = decide({}, loads.snapshot, decision.history);
+  EXPECT_EQ(decision.moves.size(), 4u);
+}
+
+TEST(GreedyPolicyTest, MovesAtOnceAndWithoutLimit) {
+  const BalanceDecision decision = decide(greedy(), Loads().node(1, 400).node(1, 0).snapshot, {});
+  EXPECT_EQ(decision.moves.size(), 200u);
+}
+
+TEST(GreedyPolicyTest, ABalancedClusterMovesNothing) {
+  for (uint32_t busy : {0u, 1u, 2u, 5u})
+    EXPECT_TRUE(Rounds(greedy(), Loads().node(2, busy, 3).node(2, busy, 1).node(2, busy)).run(100).empty()) << busy;
+}
+
+TEST(GreedyPolicyTest, AnOddThreadDoesNotGoToAndFro) {
+  Rounds rounds(greedy(), Loads().node(1, 9).node(1, 0));
+  EXPECT_EQ(rounds.run(200).size(), 4u);
+}
+
+TEST(GreedyPolicyTest, TakesWhatThresholdLeaves) {
+  const Loads loads = Loads().node(16, 101).node(16, 97);
+  EXPECT_TRUE(Rounds({}, loads).run(20).empty());
+  EXPECT_EQ(Rounds(greedy(), loads).run(20).size(), 2u);
+}
+
+TEST(GreedyPolicyTest, PinnedThreadsStayAndAMoveMustPay) {
+  Loads loads = Loads().node(1, 4).node(1, 0);
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) thread.pinned = true;
+  EXPECT_TRUE(Rounds(greedy(), loads).run(20).empty());
+  for (ThreadLoad& thread : loads.snapshot.nodes[0].threads) {
+    thread.pinned = false;
+    thread.frameBytes = uint64_t(2) << 30;
+  }
+  EXPECT_TRUE(Rounds(greedy(), loads).run(20).empty());
+}
+
 TEST(ThresholdPolicyTest, ARoundMovesAtMostItsLimit) {
   BalanceOptions options;
   options.movesPerRound = 3;
@@ -188,7 +216,8 @@ TEST(PolicyTest, OffAndASingleNodeMoveNothing) {
 }
 
 TEST(PolicyTest, NamesAreReadAsTheyAreWritten) {
-  for (BalancePolicy policy : {BalancePolicy::Off, BalancePolicy::Threshold, BalancePolicy::Rotate})
+  for (BalancePolicy policy : {BalancePolicy::Off, BalancePolicy::Threshold, BalancePolicy::Greedy,
+                               BalancePolicy::Affinity, BalancePolicy::Rotate})
     EXPECT_EQ(*parsePolicy(nameOf(policy)), policy);
   EXPECT_FALSE(parsePolicy("most").ok());
 }
