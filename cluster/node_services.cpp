@@ -60,11 +60,12 @@ struct NodeServices::Parts {
           migrator(host, control.net(), router),
           keeper(control, host, space, vm, !options.space.noCache),
           meter({vm.options().node, vm.options().workers, options.balance.policy == BalancePolicy::Rotate},
-                vm.scheduler(), space.remoteUse(), [this] { return keeper.load(); }),
+                vm.scheduler(), space.remoteUse(), space.blockUsers(), [this] { return keeper.load(); }),
           balancer(control, options.balance, options.balanceDryRun, meter,
                    {router, [this](const BlockGift& gift) { keeper.give(gift); }}),
           shaker(control.net(), space.mover(), vm.options().zeal.blocksEvery),
           staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
+      if (options.balance.policy == BalancePolicy::Affinity) space.blockUsers().enable();
       host.router = &router;
       host.space = &space;
       host.threadsLeaving = [this](const auto& visit) { migrator.forEachLeaving(visit); };

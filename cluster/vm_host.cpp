@@ -253,8 +253,8 @@ std::set<uint64_t> VmHost::heldBlocks() {
   return blocks;
 }
 
-std::vector<rt::BlockGroup> VmHost::withdraw(uint64_t bytes) {
-  return vm_.heap().withdraw(bytes);
+std::vector<rt::BlockGroup> VmHost::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
+  return vm_.heap().withdraw(bytes, only);
 }
 
 void VmHost::restore(const rt::BlockGroup& group) {

@@ -53,7 +53,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override;
   std::set<uint64_t> heldBlocks() override;
-  std::vector<rt::BlockGroup> withdraw(uint64_t bytes) override;
+  std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) override;
   void restore(const rt::BlockGroup& group) override;
   void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override;
   void giveAway(const rt::BlockGroup& group) override;

@@ -57,7 +57,7 @@ struct ThreadMail {
   uint64_t ticket = 0;  ///< Answer; Interrupt and QueryInterrupted: the asker's
   Resumption answer;    ///< Answer
   ThreadRef asker;      ///< Interrupt and QueryInterrupted
-  NodeId target;        ///< Migrate
+  NodeId target;        ///< Migrate; Pin: where to, if it is valid and not the thread's node
 
   /// The asker waits until the mail has arrived: who has interrupted a thread finds it interrupted.
   bool isQuestion() const { return kind == Kind::Interrupt || kind == Kind::QueryInterrupted; }

@@ -22,6 +22,11 @@ uint64_t GuestThread::beginWait(WaitKind kind, ObjectRef object, bool interrupti
   return ++wait.ticket;
 }
 
+void GuestThread::setPinned(bool value) {
+  std::scoped_lock lock(mutex);
+  pinned = value;
+}
+
 void GuestThread::endWait() {
   std::scoped_lock lock(mutex);
   wait.kind = WaitKind::None;

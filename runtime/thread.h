@@ -138,7 +138,7 @@ class GuestThread {
   uint64_t outsideCalls = 0;    ///< number of the next `outside` call
   bool interrupted = false;     ///< under `mutex`, always
   bool parkPermit = false;      ///< under `mutex`, always
-  bool pinned = false;          ///< may not move now (a flush of its writes is in flight, or pinned by the program)
+  bool pinned = false;          ///< by the program or a command: nobody moves it but drains. Under `mutex`, always
   int64_t guestClockFloor = 0;  ///< the guest's monotonic clock never goes below this, nanoseconds
   /// ClassIds whose initialisation this thread is running; follows from its kFrameClassInit frames once it is captured.
   std::vector<uint32_t> initialising;
@@ -151,6 +151,7 @@ class GuestThread {
   std::optional<Resumption> earlyAnswer;  ///< arrived for `wait.ticket` before the thread had finished parking
   std::atomic<uint32_t> requests{0};
   NodeId migrateTarget;
+  bool ending = false;  ///< what it leaves (exit code, report) is not in its image: it moves no more
   std::atomic<ThreadContext*> context{nullptr};  ///< while it has a fiber
   CaptureReason captureReason = CaptureReason::None;
   uint64_t epoch = 0;        ///< T.epoch while it has no context, as an epoch word
@@ -175,6 +176,7 @@ class GuestThread {
   void endWait();
   /// Gives the interrupt flag or the unpark permit and clears it.
   bool takeInterrupted();
+  void setPinned(bool value);
   bool takeParkPermit();
 };
 

@@ -21,8 +21,12 @@ constexpr uint32_t kParksKnown = 3;              // fewer waits tell nothing abo
 }  // namespace
 
 LoadMeter::LoadMeter(LoadMeterOptions options, const rt::Scheduler& scheduler, RemoteUse& remoteUse,
-                     std::function<MemoryLoad()> memory)
-    : options_(options), scheduler_(scheduler), remoteUse_(remoteUse), memory_(std::move(memory)) {
+                     BlockUsers& blockUsers, std::function<MemoryLoad()> memory)
+    : options_(options),
+      scheduler_(scheduler),
+      remoteUse_(remoteUse),
+      blockUsers_(blockUsers),
+      memory_(std::move(memory)) {
   latest_.node = options_.node;
   latest_.workers = options_.workers;
 }
@@ -81,6 +85,8 @@ NodeLoad LoadMeter::sample(int64_t nowNanos) {
   load.queued = scheduler_.queuedThreads();
   load.workerCpu = workerCpu(nanos);
   load.memory = memory_();
+  blockUsers_.sample(nowNanos);
+  for (const BlockUsers::Use& use : blockUsers_.all()) load.usedBy.push_back({use.user, use.requests, use.bytes});
 
   std::unordered_map<rt::ThreadId, Seen> seen;
   for (const rt::ThreadSnapshot& thread : scheduler_.snapshot()) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "cluster/balance/load.h"
+#include "cluster/objects/block_users.h"
 #include "cluster/objects/remote_use.h"
 #include "runtime/sched/scheduler.h"
 
@@ -21,7 +22,7 @@ struct LoadMeterOptions {
 /// sample() and hasChanged() on one thread at a time; the rest from any.
 class LoadMeter {
  public:
-  LoadMeter(LoadMeterOptions options, const rt::Scheduler& scheduler, RemoteUse& remoteUse,
+  LoadMeter(LoadMeterOptions options, const rt::Scheduler& scheduler, RemoteUse& remoteUse, BlockUsers& blockUsers,
             std::function<MemoryLoad()> memory);
 
   /// This node's load since the last sample.
@@ -58,6 +59,7 @@ class LoadMeter {
   const LoadMeterOptions options_;
   const rt::Scheduler& scheduler_;
   RemoteUse& remoteUse_;
+  BlockUsers& blockUsers_;
   const std::function<MemoryLoad()> memory_;
   // Of the sampling thread.
   int64_t sampledNanos_ = 0;

@@ -176,13 +176,14 @@ std::vector<MemoryKeeper::Room> MemoryKeeper::askForRoom(uint64_t bytes) {
   return rooms;
 }
 
-MoveResult MemoryKeeper::move(NodeId to, uint64_t bytes) {
+MoveResult MemoryKeeper::move(NodeId to, uint64_t bytes, std::set<uint64_t> only) {
   const auto result = std::make_shared<std::optional<MoveResult>>();
-  space_.mover().move(to, bytes, [this, result](const MoveResult& moved) {
+  const auto done = [this, result](const MoveResult& moved) {
     std::lock_guard lock(mutex_);
     *result = moved;
     changed_.notify_all();
-  });
+  };
+  space_.mover().move(to, bytes, done, std::move(only));
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return stopping_ || result->has_value(); });
   return result->value_or(MoveResult{});
@@ -197,10 +198,16 @@ void MemoryKeeper::give(const BlockGift& gift) {
 }
 
 void MemoryKeeper::carryOut(const BlockGift& gift) {
-  const uint64_t before = vm_.heap().use().live;
-  vm_.heap().collect(nullptr);
-  const uint64_t died = before - std::min(before, vm_.heap().use().live);
-  if (gift.bytes > died) move(gift.to, gift.bytes - died);
+  if (gift.used) {
+    // A handful of blocks: what has died in them does not matter.
+    std::set<uint64_t> blocks = space_.blockUsers().usedBy(gift.to);
+    if (!blocks.empty()) move(gift.to, gift.bytes, std::move(blocks));
+  } else {
+    const uint64_t before = vm_.heap().use().live;
+    vm_.heap().collect(nullptr);
+    const uint64_t died = before - std::min(before, vm_.heap().use().live);
+    if (gift.bytes > died) move(gift.to, gift.bytes - died);
+  }
   gives_++;
   std::lock_guard lock(mutex_);
   giving_ = false;

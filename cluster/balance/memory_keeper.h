@@ -64,7 +64,7 @@ class MemoryKeeper final : public rt::MemoryRelief {
   uint64_t makeRoom(uint64_t needed, uint64_t wanted);
   std::vector<Room> askForRoom(uint64_t bytes);
   /// Waits for the mover; what moved.
-  MoveResult move(NodeId to, uint64_t bytes);
+  MoveResult move(NodeId to, uint64_t bytes, std::set<uint64_t> only = {});
   void carryOut(const BlockGift& gift);
   void answer(const Question& question);
   uint64_t roomFor(uint64_t bytes);

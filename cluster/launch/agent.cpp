@@ -246,6 +246,32 @@ class Agent::Server final : public schema::Agent::Server {
         });
   }
 
+  kj::Promise<void> pin(PinContext context) override {
+    auto params = context.getParams();
+    return agent_.controlOf(params.getProgram().cStr())
+        .then([thread = params.getThread(), pinned = params.getPinned(), moves = params.getMoves(),
+               node = params.getNode()](schema::Control::Client control) mutable {
+          auto request = control.pinRequest();
+          request.setThread(thread);
+          request.setPinned(pinned);
+          request.setMoves(moves);
+          request.setNode(node);
+          return request.send().ignoreResult();
+        });
+  }
+
+  kj::Promise<void> decisions(DecisionsContext context) override {
+    std::string program = context.getParams().getProgram().cStr();
+    return agent_.controlOf(program).then([context](schema::Control::Client control) mutable {
+      return control.decisionsRequest().send().then([context](auto response) mutable {
+        auto results = context.getResults();
+        results.setPolicy(response.getPolicy());
+        results.setDryRun(response.getDryRun());
+        results.setDecisions(response.getDecisions());
+      });
+    });
+  }
+
   kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())

@@ -81,6 +81,26 @@ class RpcControlClient final : public ControlClient {
       return request.send().then([](auto) { return Unit{}; });
     });
   }
+  Status pin(const std::string& program, uint64_t thread, bool pinned, std::optional<uint32_t> node) override {
+    return wait<Unit>([&] {
+      auto request = control().pinRequest();
+      request.setProgram(program);
+      request.setThread(thread);
+      request.setPinned(pinned);
+      request.setMoves(node.has_value());
+      request.setNode(node.value_or(0));
+      return request.send().then([](auto) { return Unit{}; });
+    });
+  }
+  Result<DecisionsView> decisions(const std::string& program) override {
+    return wait<DecisionsView>([&] {
+      auto request = control().decisionsRequest();
+      request.setProgram(program);
+      return request.send().then([](auto r) {
+        return DecisionsView{r.getPolicy().cStr(), r.getDryRun(), decodeList<DecisionView>(r.getDecisions())};
+      });
+    });
+  }
   Result<BlocksMovedView> moveBlocks(const std::string& program, uint32_t source, uint32_t target,
                                      uint64_t bytes) override {
     return wait<BlocksMovedView>([&] {

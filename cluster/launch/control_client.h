@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ class ControlClient {
   /// A JSON object of each node that answers (ProgramNode::inspect).
   virtual Result<std::vector<std::string>> inspect(const std::string& program, uint32_t classes, bool collect) = 0;
   virtual Status migrate(const std::string& program, uint64_t thread, uint32_t node) = 0;
+  /// Pins a thread, at `node` if there is one, or unpins it.
+  virtual Status pin(const std::string& program, uint64_t thread, bool pinned, std::optional<uint32_t> node) = 0;
+  /// What the balancer has decided, oldest first.
+  virtual Result<DecisionsView> decisions(const std::string& program) = 0;
   /// Returns when the blocks have moved.
   virtual Result<BlocksMovedView> moveBlocks(const std::string& program, uint32_t source, uint32_t target,
                                              uint64_t bytes) = 0;

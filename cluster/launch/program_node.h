@@ -35,6 +35,10 @@ class ProgramNode {
   virtual std::string counters() = 0;
   /// Asks a thread to move. False if it is not on this node.
   virtual bool migrate(uint64_t thread, NodeId target) = 0;
+  /// Pins a thread, here or at `target`, or unpins it. False if it is not on this node.
+  virtual bool pin(uint64_t thread, bool pinned, NodeId target) = 0;
+  /// What this node's balancer has decided, oldest first.
+  virtual std::vector<DecisionView> decisions() = 0;
   /// Moves at most `bytes` of blocks homed here to `target`; `done` runs once, on any thread, unless the program ends
   /// before.
   virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;

@@ -43,6 +43,17 @@ std::vector<T> present(kj::Array<kj::Maybe<std::vector<T>>> parts) {
   return all;
 }
 
+constexpr uint32_t kWhereItIs = ~uint32_t(0);
+
+/// Each node was asked whether it has the thread.
+kj::Promise<void> anyFound(kj::Array<kj::Promise<bool>> asks, uint64_t thread) {
+  return kj::joinPromises(kj::mv(asks)).then([thread](kj::Array<bool> found) -> kj::Promise<void> {
+    for (bool one : found)
+      if (one) return kj::READY_NOW;
+    return toException({ErrorCode::kNotFound, fmt::format("there is no thread {}", thread)});
+  });
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- what nodes call
@@ -568,6 +579,22 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
     return run_.migrate(params.getThread(), params.getNode());
   }
 
+  kj::Promise<void> pin(PinContext context) override {
+    auto params = context.getParams();
+    check(params.getProgram());
+    return run_.pin(params.getThread(), params.getPinned(), params.getMoves() ? params.getNode() : kWhereItIs);
+  }
+
+  kj::Promise<void> decisions(DecisionsContext context) override {
+    check(context.getParams().getProgram());
+    return run_.decisions().then([this, context](std::vector<DecisionView> decisions) mutable {
+      auto results = context.getResults();
+      results.setPolicy(run_.request_.plan.balance);
+      results.setDryRun(run_.request_.plan.balanceDryRun);
+      encodeList(decisions, results.initDecisions(uint32_t(decisions.size())));
+    });
+  }
+
   kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
     auto params = context.getParams();
     check(params.getProgram());
@@ -682,10 +709,34 @@ kj::Promise<void> ProgramRun::migrate(uint64_t thread, uint32_t target) {
     request.setTarget(target);
     asks.add(request.send().then([](auto response) { return bool(response.getFound()); }));
   }
-  return kj::joinPromises(asks.releaseAsArray()).then([thread](kj::Array<bool> found) -> kj::Promise<void> {
-    for (bool one : found)
-      if (one) return kj::READY_NOW;
-    return toException({ErrorCode::kNotFound, fmt::format("there is no thread {}", thread)});
+  return anyFound(asks.releaseAsArray(), thread);
+}
+
+kj::Promise<void> ProgramRun::pin(uint64_t thread, bool pinned, uint32_t target) {
+  if (target != kWhereItIs && !isMember(target))
+    return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", target)});
+  kj::Vector<kj::Promise<bool>> asks;
+  for (uint32_t i : members()) {
+    auto request = vm(i).pinRequest();
+    request.setThread(thread);
+    request.setPinned(pinned);
+    request.setTarget(target == kWhereItIs ? i : target);
+    asks.add(request.send().then([](auto response) { return bool(response.getFound()); }));
+  }
+  return anyFound(asks.releaseAsArray(), thread);
+}
+
+/// Of all nodes: each has what it has decided while it led.
+kj::Promise<std::vector<DecisionView>> ProgramRun::decisions() {
+  kj::Vector<kj::Promise<kj::Maybe<std::vector<DecisionView>>>> asks;
+  for (uint32_t i : members())
+    asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).decisionsRequest().send().then([](auto response) {
+      return decodeList<DecisionView>(response.getDecisions());
+    })));
+  return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) {
+    std::vector<DecisionView> all = present(kj::mv(parts));
+    std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.ageNanos > b.ageNanos; });
+    return all;
   });
 }
 

@@ -125,6 +125,8 @@ class ProgramRun final {
   std::vector<uint32_t> members() const;
   bool isMember(uint32_t node) const;
   kj::Promise<void> migrate(uint64_t thread, uint32_t target);
+  kj::Promise<void> pin(uint64_t thread, bool pinned, uint32_t target);
+  kj::Promise<std::vector<DecisionView>> decisions();
   kj::Promise<BlocksMovedView> moveBlocks(uint32_t source, uint32_t target, uint64_t bytes);
   schema::VmProcess::Client& vm(uint32_t node) { return KJ_ASSERT_NONNULL(nodes_[node].vm); }
 

@@ -29,6 +29,7 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setMode(std::string(rt::modeName(plan.mode)));
   out.setWorkers(plan.workers);
   out.setBalance(plan.balance);
+  out.setBalanceDryRun(plan.balanceDryRun);
   auto range = out.initPlan();
   range.setBase(plan.plan.base);
   range.setRegionShift(plan.plan.regionShift);
@@ -58,6 +59,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.mode = *mode;
   plan.workers = in.getWorkers();
   plan.balance = in.getBalance().cStr();
+  plan.balanceDryRun = in.getBalanceDryRun();
   plan.plan = {in.getPlan().getBase(), in.getPlan().getRegionShift(), in.getPlan().getRegionCount()};
   plan.heapBytes = in.getHeapBytes();
   plan.zeal.captureEvery = in.getCaptureEvery();

@@ -16,6 +16,7 @@ struct StartPlan {
   rt::RunMode mode = rt::RunMode::Auto;
   uint32_t workers = 1;
   std::string balance = "off";
+  bool balanceDryRun = false;  ///< the balancer only decides
   rt::AddressPlan plan;
   uint64_t heapBytes = 0;  ///< 0: the runtime's default
   rt::Zeal zeal;

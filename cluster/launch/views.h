@@ -66,6 +66,26 @@ struct BlocksMovedView {
   std::string refusal;   ///< why the target took no more; empty: it did
 };
 
+/// What the balancer has decided once (cluster/balance/decision_log.h).
+struct DecisionView {
+  uint64_t number = 0;
+  uint32_t node = 0;  ///< who decided
+  int64_t ageNanos = 0;
+  uint64_t thread = 0;  ///< 0: blocks
+  uint64_t bytes = 0;
+  uint32_t from = 0, to = 0;
+  double predicted = 0, measured = 0;
+  bool isMeasured = false;
+  std::string outcome, reason;
+  uint32_t times = 1;
+};
+
+struct DecisionsView {
+  std::string policy;
+  bool dryRun = false;
+  std::vector<DecisionView> decisions;
+};
+
 /// What a node that is to leave still has. Blocks are moved, and counted, by whoever asks.
 struct LeftView {
   uint64_t threads = 0;

@@ -82,6 +82,28 @@ void encode(const DrainView& view, schema::DrainInfo::Builder out) {
   out.setEstimatedNanos(view.estimatedNanos);
 }
 
+void encode(const DecisionView& view, schema::Decision::Builder out) {
+  out.setNumber(view.number);
+  out.setNode(view.node);
+  out.setAgeNanos(view.ageNanos);
+  out.setThread(view.thread);
+  out.setBytes(view.bytes);
+  out.setFrom(view.from);
+  out.setTo(view.to);
+  out.setPredicted(view.predicted);
+  out.setMeasured(view.measured);
+  out.setIsMeasured(view.isMeasured);
+  out.setOutcome(view.outcome);
+  out.setReason(view.reason);
+  out.setTimes(view.times);
+}
+
+DecisionView decode(schema::Decision::Reader in) {
+  return {in.getNumber(),   in.getNode(),      in.getAgeNanos(),   in.getThread(),         in.getBytes(),
+          in.getFrom(),     in.getTo(),        in.getPredicted(),  in.getMeasured(),       in.getIsMeasured(),
+          in.getOutcome().cStr(), in.getReason().cStr(), in.getTimes()};
+}
+
 LeftView decode(schema::LeftInfo::Reader in) {
   return {in.getThreads(), in.getIncomingBytes(), in.getOutsideCalls()};
 }

@@ -14,9 +14,11 @@ void encode(const AgentView& view, schema::AgentInfo::Builder out);
 void encode(const BlocksMovedView& view, schema::BlocksMoved::Builder out);
 void encode(const LeftView& view, schema::LeftInfo::Builder out);
 void encode(const DrainView& view, schema::DrainInfo::Builder out);
+void encode(const DecisionView& view, schema::Decision::Builder out);
 
 LeftView decode(schema::LeftInfo::Reader in);
 DrainView decode(schema::DrainInfo::Reader in);
+DecisionView decode(schema::Decision::Reader in);
 
 BlocksMovedView decode(schema::BlocksMoved::Reader in);
 ThreadView decode(schema::ThreadInfo::Reader in);

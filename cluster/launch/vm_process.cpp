@@ -205,6 +205,22 @@ class VmProcess::Server final : public schema::VmProcess::Server {
         .then([context](bool found) mutable { context.getResults().setFound(found); });
   }
 
+  kj::Promise<void> pin(PinContext context) override {
+    auto params = context.getParams();
+    const uint64_t thread = params.getThread();
+    const bool pinned = params.getPinned();
+    const NodeId target(params.getTarget());
+    return onNode([=](ProgramNode& node) { return Result<bool>(node.pin(thread, pinned, target)); })
+        .then([context](bool found) mutable { context.getResults().setFound(found); });
+  }
+
+  kj::Promise<void> decisions(DecisionsContext context) override {
+    return onNode([](ProgramNode& node) { return Result<std::vector<DecisionView>>(node.decisions()); })
+        .then([context](std::vector<DecisionView> decisions) mutable {
+          encodeList(decisions, context.getResults().initDecisions(uint32_t(decisions.size())));
+        });
+  }
+
   kj::Promise<void> setMembers(SetMembersContext context) override {
     auto params = context.getParams();
     Members members{decodeNodes(params.getNodes()), decodeNodes(params.getPlaces()), decodeNodes(params.getJoining())};

@@ -83,6 +83,28 @@ ThreadView viewOf(const rt::ThreadSnapshot& snapshot, NodeId node) {
   return view;
 }
 
+DecisionView viewOf(const DecisionRecord& record, NodeId node) {
+  DecisionView view;
+  view.number = record.number;
+  view.node = node.value;
+  view.ageNanos = steadyNanos() - record.nanos;
+  std::visit(
+      [&](const auto& move) {
+        view.from = move.from.value;
+        view.to = move.to.value;
+        view.predicted = move.gain;
+        view.reason = move.reason;
+      },
+      record.move);
+  if (const Move* move = std::get_if<Move>(&record.move)) view.thread = move->thread.id;
+  if (const BlockMove* move = std::get_if<BlockMove>(&record.move)) view.bytes = move->bytes;
+  view.isMeasured = record.measured.has_value();
+  view.measured = record.measured.value_or(0);
+  view.outcome = nameOf(record.outcome);
+  view.times = record.times;
+  return view;
+}
+
 Json heapJson(const rt::HeapStats& heap) {
   return {{"allocatedBytes", heap.allocatedBytes},
           {"liveBytesAfterLast", heap.liveBytesAfterLast},
@@ -212,6 +234,7 @@ Result<std::unique_ptr<Surroundings>> makeSurroundings(const ProgramNodeParts& p
   if (!policy.ok()) return policy.error();
   NodeServicesOptions options;
   options.balance.policy = *policy;
+  options.balanceDryRun = parts.plan.balanceDryRun;
   options.space.noCache = noCacheFromEnvironment();
   options.fatal = parts.fatal;
   return std::unique_ptr<Surroundings>(std::make_unique<ClusterSurroundings>(parts.control, std::move(options)));
@@ -307,6 +330,26 @@ class VmProgramNode final : public ProgramNode {
     return false;
   }
 
+  bool pin(uint64_t thread, bool pinned, NodeId target) override {
+    for (auto& snapshot : vm_->scheduler().snapshot()) {
+      if (snapshot.ref.id != thread) continue;
+      rt::ThreadMail mail{};
+      mail.kind = pinned ? rt::ThreadMail::Kind::Pin : rt::ThreadMail::Kind::Unpin;
+      mail.target = target;
+      vm_->post().send(snapshot.ref, mail);
+      return true;
+    }
+    return false;
+  }
+
+  std::vector<DecisionView> decisions() override {
+    std::vector<DecisionView> views;
+    NodeServices* services = surroundings_->services();
+    if (!services) return views;
+    for (const DecisionRecord& record : services->balancer().decisions()) views.push_back(viewOf(record, self_));
+    return views;
+  }
+
   void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) override {
     surroundings_->moveBlocks(target, bytes, std::move(done));
   }
@@ -323,9 +366,7 @@ class VmProgramNode final : public ProgramNode {
     if (places.empty()) return left;
     for (auto& snapshot : vm_->scheduler().snapshot()) {
       rt::ThreadMail mail{};
-      mail.kind = rt::ThreadMail::Kind::Unpin;
-      if (snapshot.pinned) vm_->post().send(snapshot.ref, mail);
-      mail.kind = rt::ThreadMail::Kind::Migrate;
+      mail.kind = snapshot.pinned ? rt::ThreadMail::Kind::Pin : rt::ThreadMail::Kind::Migrate;
       mail.target = places[snapshot.ref.id / rt::kNodesMax % places.size()];
       vm_->post().send(snapshot.ref, mail);
     }

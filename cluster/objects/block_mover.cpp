@@ -67,10 +67,11 @@ bool fitsPlan(const rt::AddressPlan& plan, const BlockGroup& group) {
 
 // ---------------------------------------------------------------- source
 
-void BlockMover::move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done) {
+void BlockMover::move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done,
+                      std::set<uint64_t> only) {
   std::lock_guard lock(mutex_);
   if (stopping_) return;
-  requests_.push_back({target, bytes, std::move(done)});
+  requests_.push_back({target, bytes, std::move(done), std::move(only)});
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   changed_.notify_all();
 }
@@ -109,7 +110,7 @@ MoveResult BlockMover::carryOut(const Request& request) {
   // windows of which nothing goes end the request.
   int idle = 0;
   for (uint64_t wanted; idle < kIdleWindows && (wanted = bytesWanted(request)) > 0;) {
-    if (!withdraw(std::min(wanted, windowBytes_))) break;
+    if (!withdraw(std::min(wanted, windowBytes_), request.only)) break;
     const bool some = sendWindow(request.target);
     restoreWindow();
     idle = some ? 0 : idle + 1;
@@ -127,7 +128,7 @@ uint64_t BlockMover::bytesWanted(const Request& request) {
 }
 
 /// False if there is nothing to move.
-bool BlockMover::withdraw(uint64_t bytes) {
+bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
   bool any = false;
   int64_t nanos = 0;
   host_.stopWorld([&] {
@@ -135,7 +136,7 @@ bool BlockMover::withdraw(uint64_t bytes) {
     const int64_t begin = steadyNanos();
     const std::set<uint64_t> held =
         core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
-    for (const BlockGroup& group : host_.withdraw(bytes)) {
+    for (const BlockGroup& group : host_.withdraw(bytes, only)) {
       any = true;
       if (isHeld(group, held)) {
         host_.restore(group);
@@ -277,6 +278,7 @@ void BlockMover::finish(Chunk& chunk) {
   core_.host.accessGuest([&] {
     for (const Leaving& leaving : chunk.groups) {
       host_.giveAway(leaving.group);
+      core_.blockUsers.forget(leaving.group.address);
       core_.gates.settle(leaving.group.address, chunk.target, leaving.moves + 1);
     }
   });

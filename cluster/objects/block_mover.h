@@ -50,7 +50,7 @@ class BlockHost {
   virtual std::set<uint64_t> heldBlocks() = 0;
 
   /// World stopped. See rt::Heap.
-  virtual std::vector<rt::BlockGroup> withdraw(uint64_t bytes) = 0;
+  virtual std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) = 0;
   virtual void restore(const rt::BlockGroup& group) = 0;
   virtual void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) = 0;
   virtual void giveAway(const rt::BlockGroup& group) = 0;
@@ -78,8 +78,9 @@ class BlockMover {
   ~BlockMover() { stop(); }
 
   /// Moves at most `bytes` of groups homed here to `target` (at least one group, if there is any). `done` runs on the
-  /// mover thread; not at all if the program ends before.
-  void move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done);
+  /// mover thread; not at all if the program ends before. `only`, if it is not empty: addresses of the blocks that may
+  /// move.
+  void move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done, std::set<uint64_t> only = {});
   /// Ends the mover thread. What it waits for is abandoned; the program is over.
   void stop();
 
@@ -98,6 +99,7 @@ class BlockMover {
     NodeId target;
     uint64_t bytes;
     std::function<void(const MoveResult&)> done;
+    std::set<uint64_t> only;
   };
   /// A group on its way out.
   struct Leaving {
@@ -117,7 +119,7 @@ class BlockMover {
   void run();
   MoveResult carryOut(const Request& request);
   uint64_t bytesWanted(const Request& request);
-  bool withdraw(uint64_t bytes);
+  bool withdraw(uint64_t bytes, const std::set<uint64_t>& only);
   bool sendWindow(NodeId target);
   std::shared_ptr<Chunk> cutChunk(NodeId target);
   void sendOff(const std::shared_ptr<Chunk>& chunk);

@@ -53,6 +53,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   const SpaceStats& stats() const { return core_.stats; }
   /// What threads here use of other nodes' objects.
   RemoteUse& remoteUse() { return core_.remoteUse; }
+  /// What other nodes use of the objects homed here.
+  BlockUsers& blockUsers() { return core_.blockUsers; }
   /// One line for `inspect`.
   std::string describe();
 

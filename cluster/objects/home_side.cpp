@@ -28,11 +28,11 @@ void HomeSide::handle(NodeId from, Bytes payload, std::shared_ptr<Responder> res
   core_.host.accessGuest([&] {
     switch (kind) {
       case ObjectMessage::Fetch:
-        return fetch(in, *responder);
+        return fetch(from, in, *responder);
       case ObjectMessage::Refresh:
-        return refresh(in, *responder);
+        return refresh(from, in, *responder);
       case ObjectMessage::Flush:
-        return flush(in, *responder);
+        return flush(from, in, *responder);
       case ObjectMessage::Sync:
         return sync(from, in, *responder);
       default:
@@ -96,7 +96,7 @@ const rt::ClassInfo* HomeSide::classOfHomed(ObjectRef object) {
   return core_.host.classInfo(rt::classIndexOf(object));
 }
 
-void HomeSide::fetch(ByteReader& in, Responder& responder) {
+void HomeSide::fetch(NodeId from, ByteReader& in, Responder& responder) {
   const ObjectRef object = in.get<uint64_t>();
   const bool neighbours = in.getBool();
   if (redirect(object, responder)) return;
@@ -109,13 +109,14 @@ void HomeSide::fetch(ByteReader& in, Responder& responder) {
   const size_t countAt = out.size();
   out.put(uint32_t(0));
   if (neighbours) out.patch(countAt, putNeighbours(out, object, std::move(references)));
+  core_.blockUsers.note(from, object);
   core_.stats.servedFetches++;
   core_.stats.servedFetchBytes += out.size();
   responder.reply(out.take());
 }
 
 /// The copies that another node holds, and whether they still are what is here.
-void HomeSide::refresh(ByteReader& in, Responder& responder) {
+void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
   const uint64_t seed = in.get<uint64_t>();
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
@@ -127,6 +128,7 @@ void HomeSide::refresh(ByteReader& in, Responder& responder) {
     const size_t begin = out.size();
     out.put(uint8_t(answered ? RefreshOutcome::Changed : RefreshOutcome::Unanswered));
     if (!answered) continue;
+    core_.blockUsers.note(from, object);
     putObject(out, object);
     // A frozen object goes out once more: its copies need not be asked for ever again.
     const bool frozen = rt::header(object)->classWord.load(std::memory_order_relaxed) & rt::kFlagFrozen;
@@ -198,7 +200,7 @@ uint32_t HomeSide::putNeighbours(ByteWriter& out, ObjectRef of, std::vector<Obje
   return count;
 }
 
-void HomeSide::flush(ByteReader& in, Responder& responder) {
+void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
   const uint32_t objects = in.getCount(12);
   ByteWriter moved;
   uint32_t movedCount = 0;
@@ -216,6 +218,7 @@ void HomeSide::flush(ByteReader& in, Responder& responder) {
     } else if (!in.ok() || !applyDiff(object, runs, in)) {
       return refuse(responder);
     }
+    core_.blockUsers.note(from, object);
   }
   if (!in.finished()) return refuse(responder);
   core_.stats.servedFlushes++;
@@ -249,6 +252,7 @@ void HomeSide::sync(NodeId from, ByteReader& in, Responder& responder) {
   const SyncRequest request = getSync(in);
   if (redirect(request.object, responder)) return;
   if (!in.finished() || !sensible(request)) return refuse(responder);
+  core_.blockUsers.note(from, request.object);
   core_.stats.servedSyncs++;
   // I6: the clock moves before the release can be seen, so that whoever acquires after it finds older copies stale.
   if (request.isRelease() && core_.options.fault != Fault::HomeClockNotBumped) core_.tick();

@@ -20,14 +20,14 @@ class HomeSide {
   void refuse(Responder& responder);
 
  private:
-  void fetch(ByteReader& in, Responder& responder);
-  void refresh(ByteReader& in, Responder& responder);
+  void fetch(NodeId from, ByteReader& in, Responder& responder);
+  void refresh(NodeId from, ByteReader& in, Responder& responder);
   /// Appends the object's image. Whoever sends it exports its references before.
   void putObject(ByteWriter& out, ObjectRef object);
   /// Exports and returns the references in the image with which `out` ends.
   std::vector<ObjectRef> exportReferences(const ByteWriter& out, ObjectRef object);
   uint32_t putNeighbours(ByteWriter& out, ObjectRef of, std::vector<ObjectRef> references);
-  void flush(ByteReader& in, Responder& responder);
+  void flush(NodeId from, ByteReader& in, Responder& responder);
   void sync(NodeId from, ByteReader& in, Responder& responder);
   /// An object of the message whose block is on its way here, or null.
   ObjectRef awaited(std::span<const uint8_t> payload) const;

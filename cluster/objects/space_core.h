@@ -7,6 +7,7 @@
 
 #include "cluster/net/node_net.h"
 #include "cluster/objects/block_gates.h"
+#include "cluster/objects/block_users.h"
 #include "cluster/objects/copy_map.h"
 #include "cluster/objects/entry_table.h"
 #include "cluster/objects/faults.h"
@@ -42,6 +43,7 @@ struct SpaceCore {
   SlotPool slots;
   ThreadTraffic traffic;
   RemoteUse remoteUse;
+  BlockUsers blockUsers;
   SpaceStats stats;
   std::atomic<uint64_t> writtenBytes{0};  ///< sum of WriteSet::bytes
 

@@ -60,6 +60,10 @@ interface Control {
   drain @9 (program :Text, node :UInt32, begin :Bool, deadlineNanos :Int64) -> (drain :Launch.DrainInfo);
   # To a launcher: an agent has joined the cluster. A program that takes a node on each agent grows.
   agentJoined @10 (agent :Text) -> ();
+  # Pins a thread where it is, or at `node` if `moves`; or unpins it.
+  pin @11 (program :Text, thread :UInt64, pinned :Bool, moves :Bool, node :UInt32) -> ();
+  # What the balancer has decided, oldest first.
+  decisions @12 (program :Text) -> (policy :Text, dryRun :Bool, decisions :List(Launch.Decision));
 }
 
 interface VmHandle {

@@ -53,6 +53,7 @@ struct StartRequest {
   passSeed @14 :UInt64;         # non-zero: random subsets of passes, another one on each node
   homes @16 :List(Data);        # what nodes have left behind that have gone, oldest first
   elastic @15 :Bool;            # nodes may join later, also if there is only one now
+  balanceDryRun @17 :Bool;      # the balancer decides, and does nothing about it
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer
@@ -135,6 +136,23 @@ struct Bequest {
   exitCode @5 :Int32;
 }
 
+# What the balancer has decided once.
+struct Decision {
+  number @0 :UInt64;      # grows with every decision of a node
+  node @1 :UInt32;        # who decided
+  ageNanos @2 :Int64;
+  thread @3 :UInt64;      # 0: blocks
+  bytes @4 :UInt64;       # of blocks
+  from @5 :UInt32;
+  to @6 :UInt32;
+  predicted @7 :Float64;  # gain: cores; for blocks that make room, share of the limit
+  measured @8 :Float64;
+  isMeasured @9 :Bool;
+  outcome @10 :Text;      # pending, moved, stayed, unseen, dry-run
+  reason @11 :Text;
+  times @12 :UInt32;      # decided so often in a row
+}
+
 struct DrainInfo {
   state @0 :Text;      # leaving, left, stays
   left @1 :LeftInfo;
@@ -171,6 +189,10 @@ interface VmProcess {
   bequeath @11 () -> (bequest :Bequest);
   # Returns when all other nodes have got what this one has sent them.
   flush @12 () -> ();
+  # Pins a thread on this node, at `target` if that is another one, or unpins it.
+  pin @13 (thread :UInt64, pinned :Bool, target :UInt32) -> (found :Bool);
+  # What this node's balancer has decided as leader, oldest first.
+  decisions @14 () -> (decisions :List(Decision));
 }
 
 interface Launcher {

@@ -151,7 +151,7 @@ bool endThread(ThreadContext& ctx, uint64_t result) {
   } else if (thread.ref.id == kMainThreadId && vm.module()[vm.module().entry].result != ir::kVoid) {
     thread.exitCode = int32_t(result);
   }
-  thread.pinned = true;  // the report stays here
+  thread.ending = true;
   SyncRequest request{.op = SyncOp::ThreadEnd, .thread = {}};
   request.object = thread.ref.object;
   submitAndWait(ctx, request, WaitKind::Access, false);

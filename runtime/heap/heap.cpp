@@ -145,7 +145,7 @@ class RegionHeap final : public Heap {
 
   bool isLocal(ObjectRef ref) const override { return space_.homeRegionOf(ref) != nullptr; }
 
-  std::vector<BlockGroup> withdraw(uint64_t bytes) override {
+  std::vector<BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) override {
     std::scoped_lock lock(mutex_);
     if (storesAreLogged()) {
       collector_.makeAllOld();
@@ -154,7 +154,7 @@ class RegionHeap final : public Heap {
       markingDone();
     }
     setBarriers();
-    std::vector<BlockGroup> groups = chooseGroups(bytes);
+    std::vector<BlockGroup> groups = chooseGroups(bytes, only);
     for (const BlockGroup& group : groups) {
       allocator_.withdraw(group.address, group.end());
       forEachObject(group, [&](ObjectRef ref) { exportObject(ref); });
@@ -519,7 +519,7 @@ class RegionHeap final : public Heap {
 
   /// Groups in use, in turn, and marks them as leaving: the search goes on behind the block at which the last one
   /// ended.
-  std::vector<BlockGroup> chooseGroups(uint64_t bytes) {
+  std::vector<BlockGroup> chooseGroups(uint64_t bytes, const std::set<uint64_t>& only) {
     std::vector<BlockGroup> groups;
     uint64_t chosen = 0;
     const auto& regions = space_.regions();
@@ -532,6 +532,7 @@ class RegionHeap final : public Heap {
             info.kind == BlockKind::LargeHead || info.kind == BlockKind::Small || info.kind == BlockKind::Statics;
         if (info.leaving || !isHead) continue;
         const BlockGroup group{region.blockAddress(i), info.run, info.kind == BlockKind::LargeHead || info.run > 1};
+        if (!only.empty() && !only.contains(group.address)) continue;
         if (!groups.empty() && chosen + group.bytes() > bytes) return groups;
         info.leaving = true;
         groups.push_back(group);

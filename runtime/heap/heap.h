@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "ir/support/result.h"
 #include "runtime/abi/context.h"
@@ -122,8 +123,9 @@ class Heap {
 
   // -- homes that move (cluster/objects/block_mover.h). A group is `withdrawn` until it is given away or restored.
   /// World stopped: picks groups homed here, at most `bytes` but at least one if there is any, and withdraws them:
-  /// nothing is allocated in them, all their objects count as exported. Goes on where the last call ended.
-  virtual std::vector<BlockGroup> withdraw(uint64_t bytes) = 0;
+  /// nothing is allocated in them, all their objects count as exported. Goes on where the last call ended. `only`, if
+  /// it is not empty: addresses of the blocks that may be picked.
+  virtual std::vector<BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only = {}) = 0;
   /// The group stays after all.
   virtual void restore(const BlockGroup& group) = 0;
   /// The objects of a withdrawn group.

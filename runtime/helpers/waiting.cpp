@@ -82,7 +82,7 @@ bool zealIsDue(ThreadContext& ctx) {
   GuestThread& thread = *ctx.thread;
   Vm& vm = *ctx.vm;
   // With both, every move is a capture as well.
-  if (vm.options().zeal.migrateEvery != 0 && vm.shipper() != nullptr && !thread.pinned) {
+  if (vm.options().zeal.migrateEvery != 0 && vm.shipper() != nullptr && !thread.pinned && !thread.ending) {
     thread.migrateTarget = vm.shipper()->nextNode();
     thread.captureReason = CaptureReason::Migrate;
     return true;

@@ -67,4 +67,12 @@ void threadNode(ThreadContext& ctx, const uint64_t*, uint64_t* result) {
   *result = ctx.vm->options().node.value;
 }
 
+void threadPin(ThreadContext& ctx, const uint64_t*, uint64_t*) {
+  ctx.thread->setPinned(true);
+}
+
+void threadUnpin(ThreadContext& ctx, const uint64_t*, uint64_t*) {
+  ctx.thread->setPinned(false);
+}
+
 }  // namespace jvmc::rt

@@ -105,10 +105,10 @@ void NodeScheduler::applyLocked(ThreadEntry& entry, const ThreadMail& mail, Effe
     case ThreadMail::Kind::Migrate:
       return migrateLocked(entry, mail.target, effects);
     case ThreadMail::Kind::Pin:
-      thread.pinned = true;
-      return;
+      return pinLocked(entry, mail.target, effects);
     case ThreadMail::Kind::Unpin:
       thread.pinned = false;
+      entry.pinOnArrival = false;
       return;
   }
 }
@@ -179,6 +179,14 @@ bool NodeScheduler::parkLocked(ThreadEntry& entry, Effects& effects) {
   }
   entry.parks += thread.state == ThreadState::Parked;
   return thread.state == ThreadState::Ready;
+}
+
+/// Where it is, or at `target`: then it moves once more.
+void NodeScheduler::pinLocked(ThreadEntry& entry, NodeId target, Effects& effects) {
+  const bool elsewhere = target.valid() && target != vm_.options().node;
+  entry.pinOnArrival = elsewhere || entry.moving;
+  entry.thread->pinned = !elsewhere;
+  if (elsewhere) migrateLocked(entry, target, effects);
 }
 
 void NodeScheduler::migrateLocked(ThreadEntry& entry, NodeId target, Effects& effects) {

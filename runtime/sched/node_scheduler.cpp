@@ -72,6 +72,7 @@ void NodeScheduler::ship(ThreadEntry& entry) {
   ++thread->stats.moves;
   thread->requests.store(0);
   thread->captureReason = CaptureReason::None;
+  thread->pinned = removed->pinOnArrival;
   NodeId target = thread->migrateTarget;
   vm_.shipper()->ship(std::move(thread), target);
   std::scoped_lock lock(mutex_);
@@ -88,7 +89,7 @@ void NodeScheduler::perform(const Effects& effects) {
 }
 
 bool NodeScheduler::mayMove(const GuestThread& thread) const {
-  return vm_.shipper() && !thread.pinned && thread.migrateTarget.valid() &&
+  return vm_.shipper() && !thread.pinned && !thread.ending && thread.migrateTarget.valid() &&
          thread.migrateTarget != vm_.options().node && !stopping_;
 }
 

@@ -93,6 +93,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   void applyLocked(ThreadEntry& entry, const ThreadMail& mail, Effects& effects);
   void answerLocked(ThreadEntry& entry, const ThreadMail& mail, Effects& effects);
   void interruptLocked(ThreadEntry& entry, Effects& effects);
+  void pinLocked(ThreadEntry& entry, NodeId target, Effects& effects);
   void migrateLocked(ThreadEntry& entry, NodeId target, Effects& effects);
   void endWaitLocked(ThreadEntry& entry, const Resumption& answer, Effects& effects);
   /// Parks, unless the wait has ended already; then the thread is Ready and true is given.

@@ -73,4 +73,15 @@ Result<Clusters::Program> Clusters::program(const std::string& prefix) {
   return Error{ErrorCode::kInvalidInput, fmt::format("several programs run, name one of them: {}", ids)};
 }
 
+Result<cluster::ThreadView> findThread(const std::vector<cluster::ThreadView>& threads, const std::string& word) {
+  std::vector<cluster::ThreadView> found;
+  for (auto& thread : threads)
+    if (std::to_string(thread.id) == word) return thread;
+  for (auto& thread : threads)
+    if (thread.name == word) found.push_back(thread);
+  if (found.size() == 1) return found[0];
+  if (found.empty()) return Error{ErrorCode::kNotFound, fmt::format("there is no thread '{}'", word)};
+  return Error{ErrorCode::kInvalidInput, fmt::format("{} threads are called '{}': use the id", found.size(), word)};
+}
+
 }  // namespace jvmc::tool

@@ -36,4 +36,7 @@ struct Clusters {
   Result<Program> program(const std::string& prefix);
 };
 
+/// By id, or by name if only one thread has it.
+Result<cluster::ThreadView> findThread(const std::vector<cluster::ThreadView>& threads, const std::string& word);
+
 }  // namespace jvmc::tool

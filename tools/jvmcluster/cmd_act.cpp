@@ -1,4 +1,4 @@
-// jvmcluster migrate, grow, drain, stop: commands that change a running program.
+// jvmcluster migrate, pin, unpin, grow, drain, stop: commands that change a running program.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -25,6 +25,7 @@ struct ActOptions : ClusterOptions {
   std::string agent;   ///< address
   double deadlineSeconds = 0;
   bool dryRun = false;
+  std::optional<uint32_t> pinNode;
 };
 
 int fail(const CommonOptions& common, const Error& error) {
@@ -40,18 +41,6 @@ void printDone(const ActOptions& options, nlohmann::ordered_json json, const std
   } else {
     std::printf("%s\n", text.c_str());
   }
-}
-
-/// By id, or by name if only one thread has it.
-Result<cluster::ThreadView> findThread(const std::vector<cluster::ThreadView>& threads, const std::string& word) {
-  std::vector<cluster::ThreadView> found;
-  for (auto& thread : threads)
-    if (std::to_string(thread.id) == word) return thread;
-  for (auto& thread : threads)
-    if (thread.name == word) found.push_back(thread);
-  if (found.size() == 1) return found[0];
-  if (found.empty()) return Error{ErrorCode::kNotFound, fmt::format("there is no thread '{}'", word)};
-  return Error{ErrorCode::kInvalidInput, fmt::format("{} threads are called '{}': use the id", found.size(), word)};
 }
 
 /// Moves blocks piece by piece, and says how far it has come if somebody watches.
@@ -112,6 +101,10 @@ int migrate(const CommonOptions& common, const ActOptions& options) {
     return fail(common, {ErrorCode::kNotFound,
                          fmt::format("there is no node {}; the program has {}", options.node, program->view.nodes)});
   bool isThere = thread->node == options.node;
+  if (thread->pinned && !isThere)
+    return fail(common, {ErrorCode::kInvalidInput,
+                         fmt::format("thread {} is pinned to node {}: 'jvmcluster pin --node {}' moves it all the same",
+                                     thread->id, thread->node, options.node)});
   if (!options.dryRun && !isThere) {
     auto moved = program->client->migrate(program->view.id, thread->id, options.node);
     if (!moved.ok()) return fail(common, moved.error());
@@ -125,6 +118,24 @@ int migrate(const CommonOptions& common, const ActOptions& options) {
             isThere ? fmt::format("thread {} is on node {} already", thread->id, options.node)
                     : fmt::format("thread {} {} from node {} to node {}", thread->id,
                                   options.dryRun ? "would move" : "moves", thread->node, options.node));
+  return kOk;
+}
+
+int pin(const CommonOptions& common, const ActOptions& options, bool pinned) {
+  auto clusters = Clusters::open(options);
+  if (!clusters.ok()) return fail(common, clusters.error());
+  auto program = clusters->program(options.program);
+  if (!program.ok()) return fail(common, program.error());
+  auto threads = program->client->threads(program->view.id);
+  if (!threads.ok()) return fail(common, threads.error());
+  auto thread = findThread(*threads, options.thread);
+  if (!thread.ok()) return fail(common, thread.error());
+  auto done = program->client->pin(program->view.id, thread->id, pinned, options.pinNode);
+  if (!done.ok()) return fail(common, done.error());
+  const uint32_t node = options.pinNode.value_or(thread->node);
+  printDone(options, {{"program", program->view.id}, {"thread", thread->id}, {"node", node}, {"pinned", pinned}},
+            pinned ? fmt::format("thread {} is pinned to node {}", thread->id, node)
+                   : fmt::format("thread {} may move", thread->id));
   return kOk;
 }
 
@@ -222,6 +233,30 @@ void addMigrate(CLI::App& app, CommonOptions& common, Action& action) {
       "Examples:\n  jvmcluster migrate 7 1\n  jvmcluster migrate worker-3 0 --program 3fa9 --json\n"
       "  jvmcluster migrate --blocks 64M 0 2");
   command->callback([&common, options, &action] { action = [&common, options] { return migrate(common, *options); }; });
+}
+
+void addPin(CLI::App& app, CommonOptions& common, Action& action) {
+  auto options = std::make_shared<ActOptions>();
+  CLI::App* command = app.add_subcommand("pin", "Keep a thread on its node, or on another");
+  options->addTo(*command);
+  command->add_option("THREAD", options->thread, "Id or name of a thread (see 'jvmcluster threads')")->required();
+  command->add_option("--node", options->pinNode, "Moves it there first");
+  command->add_option("--program", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
+  command->footer(
+      "Examples:\n  jvmcluster pin 7\n  jvmcluster pin worker-3 --node 0 --program 3fa9 --json\n"
+      "Neither the balancer nor 'migrate' moves a pinned thread. A node that is drained sends it away all the same.");
+  command->callback([&common, options, &action] { action = [&common, options] { return pin(common, *options, true); }; });
+}
+
+void addUnpin(CLI::App& app, CommonOptions& common, Action& action) {
+  auto options = std::make_shared<ActOptions>();
+  CLI::App* command = app.add_subcommand("unpin", "Let a pinned thread move again");
+  options->addTo(*command);
+  command->add_option("THREAD", options->thread, "Id or name of a thread (see 'jvmcluster threads')")->required();
+  command->add_option("--program", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
+  command->footer("Examples:\n  jvmcluster unpin 7\n  jvmcluster unpin worker-3 --program 3fa9");
+  command->callback(
+      [&common, options, &action] { action = [&common, options] { return pin(common, *options, false); }; });
 }
 
 void addGrow(CLI::App& app, CommonOptions& common, Action& action) {

@@ -28,6 +28,7 @@ struct RunOptions {
   bool elastic = false;
   std::string mode = "auto";
   std::string balance = "threshold";
+  bool balanceDryRun = false;
   std::string zeal;
   std::string statsFile;
   uint64_t passSeed = 0;
@@ -62,6 +63,7 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.plan.mode = *rt::parseMode(options.mode);
   launch.plan.workers = options.workers ? options.workers : defaultWorkers(options.cluster.empty() ? options.nodes : 1);
   launch.plan.balance = options.balance;
+  launch.plan.balanceDryRun = options.balanceDryRun;
   launch.plan.elastic = options.elastic;
   launch.plan.heapBytes = options.heap.empty() ? 0 : *rt::parseSize(options.heap);
   launch.plan.zeal = *rt::parseZeal(options.zeal);
@@ -143,10 +145,13 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->capture_default_str();
   command
       ->add_option("--balance", options->balance,
-                   "Balancer: off, threshold (moves busy threads), rotate (moves all, for tests)")
+                   "Balancer: off, threshold (moves busy threads), greedy (likewise, at once), affinity (also brings "
+                   "threads and objects together), rotate (moves all, for tests)")
       ->envname("JVMC_BALANCE")
-      ->check(CLI::IsMember({"off", "threshold", "rotate"}))
+      ->check(CLI::IsMember({"off", "threshold", "greedy", "affinity", "rotate"}))
       ->capture_default_str();
+  command->add_flag("--balance-dry-run", options->balanceDryRun, "The balancer only says what it would do (see why)")
+      ->envname("JVMC_BALANCE_DRY_RUN");
   command
       ->add_option("--zeal", options->zeal,
                    "Force rare events: capture:K,migrate:K,blocks:K,gc:K,io:K; barrier:1 counts barriers")

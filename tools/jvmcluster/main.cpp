@@ -35,6 +35,9 @@ int runMain(int argc, char** argv) {
   addInspect(app, common, action);
   addDashboard(app, common, action);
   addMigrate(app, common, action);
+  addPin(app, common, action);
+  addUnpin(app, common, action);
+  addWhy(app, common, action);
   addGrow(app, common, action);
   addDrain(app, common, action);
   addStop(app, common, action);

@@ -21,7 +21,7 @@ std::string Table::text(bool color) const {
     bool header = &row == &rows_[0];
     std::string line;
     for (size_t i = 0; i + 1 < row.size(); ++i) line += fmt::format("{:<{}}  ", cell(row[i]), widths[i]);
-    line += cell(row.back());
+    line += last_ == LastColumn::Sentence && !row.back().empty() ? row.back() : cell(row.back());
     out += header && color ? "\033[1m" + line + "\033[0m\n" : line + "\n";
   }
   return out;

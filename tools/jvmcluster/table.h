@@ -1,4 +1,5 @@
-// Aligned tables for people: one row a thing, no blanks in cells, empty cells as "-".
+// Aligned tables for people: one row a thing, no blanks in cells but in a last one that is a sentence, empty cells as
+// "-".
 #pragma once
 
 #include <string>
@@ -8,13 +9,16 @@ namespace jvmc::tool {
 
 class Table {
  public:
-  explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
+  enum class LastColumn { Word, Sentence };
+  explicit Table(std::vector<std::string> header, LastColumn last = LastColumn::Word)
+      : rows_{std::move(header)}, last_(last) {}
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
   /// Columns are two spaces apart; the last one is not padded. The header is bold if `color`.
   std::string text(bool color) const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
+  LastColumn last_;
 };
 
 std::string formatBytes(uint64_t bytes);         ///< "1.5M"

@@ -79,7 +79,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override { body(); }
   std::set<uint64_t> heldBlocks() override { return {}; }
-  std::vector<rt::BlockGroup> withdraw(uint64_t) override { return {}; }
+  std::vector<rt::BlockGroup> withdraw(uint64_t, const std::set<uint64_t>&) override { return {}; }
   void restore(const rt::BlockGroup&) override {}
   void forEachObject(const rt::BlockGroup&, const std::function<void(ObjectRef)>&) override {}
   void giveAway(const rt::BlockGroup&) override {}

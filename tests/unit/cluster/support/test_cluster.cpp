@@ -140,7 +140,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
         if (!mutator->context.quiescent) blocks.insert(object & ~uint64_t(rt::kBlockBytes - 1));
     return blocks;
   }
-  std::vector<rt::BlockGroup> withdraw(uint64_t) override {
+  std::vector<rt::BlockGroup> withdraw(uint64_t, const std::set<uint64_t>&) override {
     std::set<uint64_t> here;
     for (const auto& planned : cluster.planned_) {
       const uint64_t block = planned.address & ~uint64_t(rt::kBlockBytes - 1);
