@@ -57,12 +57,12 @@ struct NodeServices::Parts {
           host(vm, homes, vm.options().node, std::move(codec), options.fatal),
           space(host, host, control.net(), homes, vm.clock(), options.space),
           router(host, control.net(), homes),
-          migrator(host, control.net(), router),
+          migrator(host, control.net(), router, homes),
           keeper(control, host, space, vm, !options.space.noCache),
           meter({vm.options().node, vm.options().workers, options.balance.policy == BalancePolicy::Rotate},
                 vm.scheduler(), space.remoteUse(), space.blockUsers(), [this] { return keeper.load(); }),
           balancer(control, options.balance, options.balanceDryRun, meter,
-                   {router, [this](const BlockGift& gift) { keeper.give(gift); }}),
+                   {router, [this](const BlockGift& gift) { keeper.give(gift); }, migrator.placer()}),
           shaker(control.net(), space.mover(), vm.options().zeal.blocksEvery),
           staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
       if (options.balance.policy == BalancePolicy::Affinity) space.blockUsers().enable();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "runtime/thread.h"
 
@@ -119,8 +120,9 @@ class ThreadShipper {
  public:
   virtual ~ThreadShipper() = default;
   virtual void ship(std::unique_ptr<GuestThread> thread, NodeId target) = 0;
-  /// Where a thread that starts now should run: this node (invalid) or another. Called on the starting thread's fiber.
-  virtual NodeId placeNewThread() = 0;
+  /// Where a thread that starts now should run: this node (invalid) or another. `uses`: objects that it is given, null
+  /// not among them. Called on the starting thread's fiber.
+  virtual NodeId placeNewThread(std::span<const ObjectRef> uses) = 0;
   /// Going there again and again leads round all nodes that take threads. This node if there is no other.
   virtual NodeId nextNode() = 0;
 };

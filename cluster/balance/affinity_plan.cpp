@@ -26,9 +26,11 @@ constexpr double kFailedShare = 0.7;    // traffic that is left after a move of 
 
 class AffinityPlan {
  public:
-  AffinityPlan(const BalanceOptions& options, const LoadSnapshot& snapshot, BalanceDecision& decision)
+  AffinityPlan(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& before,
+               BalanceDecision& decision)
       : options_(options),
         snapshot_(snapshot),
+        before_(before),
         decision_(decision),
         nodes_(planOf(snapshot, true)),
         given_(nodes_.size()) {
@@ -42,8 +44,7 @@ class AffinityPlan {
     findBlocks();
     for (Wish& wish : wishes_)
       if (wish.thread && !favoursBlocks(wish.from, wish.to)) fulfil(wish);
-    for (Blocks& blocks : blocks_)
-      if (!connected_.contains(BalanceHistory::pairOf(id(blocks.user), id(blocks.home)))) moveBlocks(blocks);
+    for (Blocks& blocks : blocks_) moveBlocks(blocks);
   }
 
  private:
@@ -77,7 +78,8 @@ class AffinityPlan {
   double trafficBetween(NodeId a, NodeId b) const {
     double sum = 0;
     for (const auto& pair : {std::pair(a, b), std::pair(b, a)})
-      if (const auto found = traffic_.find(pair); found != traffic_.end()) sum += options_.cost.ofTraffic(found->second);
+      if (const auto found = traffic_.find(pair); found != traffic_.end())
+        sum += options_.cost.ofTraffic(found->second);
     return sum;
   }
 
@@ -85,7 +87,7 @@ class AffinityPlan {
     auto& trials = decision_.history.blockTrials;
     for (auto& [pair, trial] : trials) {
       if (trial.judged || snapshot_.nowNanos - trial.nanos < options_.blockTrialNanos) continue;
-      const NodeId from(uint32_t(pair >> 32)), to{uint32_t(pair)};
+      const NodeId from(uint32_t(pair >> 32)), to { uint32_t(pair) };
       trial.judged = true;
       trial.failed = trafficBetween(from, to) > kFailedShare * trial.before;
     }
@@ -107,14 +109,12 @@ class AffinityPlan {
         if (thread.uses.empty() || thread.pinned ||
             isResting(options_, decision_.history, snapshot_.nowNanos, thread.thread.id))
           continue;
-        const double least =
-            std::max(options_.trafficMin, kProfit * options_.cost.ofThreadMove(thread.frameBytes));
+        const double least = std::max(options_.trafficMin, kProfit * options_.cost.ofThreadMove(thread.frameBytes));
         for (NodeId to : destinationsOf(thread)) {
           const auto target = indexOf_.find(to);
           if (target == indexOf_.end() || target->second == from) continue;
           const double saved = trafficSaved(options_, decision_.history, snapshot_.nowNanos, thread, to);
-          if (saved >= least)
-            wishes_.push_back({&thread, from, target->second, saved, demand.withoutWaits(thread)});
+          if (saved >= least) wishes_.push_back({&thread, from, target->second, saved, demand.withoutWaits(thread)});
         }
       }
     }
@@ -127,7 +127,8 @@ class AffinityPlan {
   /// The homes it asks, and where it was before: it may have been better off there.
   std::vector<NodeId> destinationsOf(const ThreadLoad& thread) const {
     std::vector<NodeId> nodes;
-    for (const HomeRate& use : thread.uses) nodes.push_back(use.home);
+    for (const HomeRate& use : thread.uses)
+      if (use.requests >= options_.requestsMin) nodes.push_back(use.home);
     if (const auto found = decision_.history.tried.find(thread.thread.id); found != decision_.history.tried.end())
       for (const BalanceHistory::Tried& tried : found->second)
         if (std::find(nodes.begin(), nodes.end(), tried.node) == nodes.end()) nodes.push_back(tried.node);
@@ -147,7 +148,7 @@ class AffinityPlan {
         const double part = double(bytes) / double(std::max<uint64_t>(use.bytes, 1));
         const double saved = share * part * options_.cost.ofTraffic(traffic->second);
         const double cost = options_.cost.ofBlockMove(bytes);
-        if (saved < options_.trafficMin || saved < kProfit * cost) continue;
+        if (saved < std::max(options_.blockTrafficMin, kProfit * cost)) continue;
         blocks_.push_back({home, user->second, bytes, saved, saved - cost});
       }
     }
@@ -166,8 +167,7 @@ class AffinityPlan {
     if (found == blocks_.end()) return false;
     double threads = 0;
     for (size_t i : byPair_.at({from, to}))
-      threads += wishes_[i].saved -
-                 (wishes_[i].thread ? options_.cost.ofThreadMove(wishes_[i].thread->frameBytes) : 0);
+      threads += wishes_[i].saved - (wishes_[i].thread ? options_.cost.ofThreadMove(wishes_[i].thread->frameBytes) : 0);
     return found->profit > kBlocksBetter * threads;
   }
 
@@ -181,8 +181,8 @@ class AffinityPlan {
       Wish& other = wishes_[i];
       if (!other.thread || other.thread == wish.thread || given_[other.from] >= options_.movesPerRound) continue;
       const double net = wish.wanted - other.wanted;
-      const double gain = net >= 0 ? gainOf(nodes_[wish.from], nodes_[wish.to], net)
-                                   : gainOf(nodes_[wish.to], nodes_[wish.from], -net);
+      const double gain =
+          net >= 0 ? gainOf(nodes_[wish.from], nodes_[wish.to], net) : gainOf(nodes_[wish.to], nodes_[wish.from], -net);
       if (gain < -kWorseMax) continue;
       move(wish);
       return move(other);
@@ -209,9 +209,16 @@ class AffinityPlan {
 
   void moveBlocks(const Blocks& blocks) {
     const NodeId home = id(blocks.home), user = id(blocks.user);
-    if (isOnTrial(home, user)) return;
-    decision_.history.blockTrials[BalanceHistory::pairOf(home, user)] = {trafficBetween(home, user),
-                                                                        snapshot_.nowNanos};
+    // A thread moves between the two, in either direction: what is worth moving then will be seen.
+    if (connected_.contains(BalanceHistory::pairOf(user, home)) ||
+        connected_.contains(BalanceHistory::pairOf(home, user)))
+      return;
+    const uint64_t pair = BalanceHistory::pairOf(home, user);
+    const auto before = before_.blocksSince.find(pair);
+    const int64_t since = before == before_.blocksSince.end() ? snapshot_.nowNanos : before->second;
+    decision_.history.blocksSince[pair] = since;
+    if (snapshot_.nowNanos - since < options_.blockPatienceNanos || isOnTrial(home, user)) return;
+    decision_.history.blockTrials[pair] = {trafficBetween(home, user), snapshot_.nowNanos};
     decision_.blockMoves.push_back(
         {home, user, blocks.bytes, blocks.saved,
          fmt::format("threads of node {} use them most, at {:.2f} cores", user.value, blocks.saved), true});
@@ -219,6 +226,7 @@ class AffinityPlan {
 
   const BalanceOptions& options_;
   const LoadSnapshot& snapshot_;
+  const BalanceHistory& before_;
   BalanceDecision& decision_;
   std::vector<PlannedNode> nodes_;
   std::vector<uint32_t> given_;
@@ -232,8 +240,9 @@ class AffinityPlan {
 
 }  // namespace
 
-void planAffinity(const BalanceOptions& options, const LoadSnapshot& snapshot, BalanceDecision& decision) {
-  AffinityPlan(options, snapshot, decision).run();
+void planAffinity(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& before,
+                  BalanceDecision& decision) {
+  AffinityPlan(options, snapshot, before, decision).run();
 }
 
 }  // namespace jvmc::cluster

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/balance/plan.h"
 #include "cluster/objects/space_core.h"
 
 namespace jvmc::cluster {
@@ -35,6 +36,10 @@ Balancer::Balancer(ControlChannel& control, BalanceOptions options, bool dryRun,
     gift.used = in.getBool();
     const bool sensible = in.finished() && control_.net().isPlace(gift.to) && gift.to != control_.net().self();
     if (from == control_.net().leader() && sensible) ports_.give(gift);
+  });
+  control_.setHandler(ControlKind::Placement, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
+    const Result<std::vector<NodeRoom>> room = decodeRoom(payload);
+    if (room.ok() && from == control_.net().leader()) ports_.placer.update(*room);
   });
   control_.setHandler(ControlKind::LoadReport, [this](NodeId from, Bytes payload, std::shared_ptr<Responder>) {
     Result<NodeLoad> load = decodeLoad(payload);
@@ -92,6 +97,7 @@ void Balancer::decideNow() {
   log_.add(snapshot, decision.moves, decision.blockMoves, dryRun_);
   history_ = std::move(decision.history);
   if (!dryRun_) carryOut(decision, snapshot.nowNanos);
+  tellPlacers(snapshot);
   decideNanos_ += uint64_t(steadyNanos() - snapshot.nowNanos);
 }
 
@@ -112,6 +118,20 @@ void Balancer::carryOut(const BalanceDecision& decision, int64_t nowNanos) {
     control_.notify(move.from, ControlKind::Balance, out.take());
     blockMoves_++;
   }
+}
+
+/// Threads that have only just begun to run have used no CPU yet: whoever is runnable counts.
+void Balancer::tellPlacers(const LoadSnapshot& snapshot) {
+  if (snapshot.nowNanos - toldNanos_ < options_.reportNanos) return;
+  toldNanos_ = snapshot.nowNanos;
+  std::vector<NodeRoom> room;
+  for (const NodeLoad& node : snapshot.nodes) {
+    const Demand demand(node);
+    double busy = 0;
+    for (const ThreadLoad& thread : node.threads) busy += thread.runnable ? 1 : demand.of(thread);
+    room.push_back({node.node, node.workers, busy});
+  }
+  for (const NodeLoad& node : snapshot.nodes) control_.notify(node.node, ControlKind::Placement, encodeRoom(room));
 }
 
 void Balancer::report(const StatSink& sink) const {

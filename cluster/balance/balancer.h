@@ -19,14 +19,16 @@
 #include "cluster/balance/policy.h"
 #include "cluster/balance/report_pace.h"
 #include "cluster/membership/control_channel.h"
+#include "cluster/migration/thread_placer.h"
 #include "cluster/objects/space_stats.h"
 #include "runtime/object_space.h"
 
 namespace jvmc::cluster {
 
 struct BalancerPorts {
-  rt::ThreadPost& post;                         ///< carries the requests to threads to move
+  rt::ThreadPost& post;                        ///< carries the requests to threads to move
   std::function<void(const BlockGift&)> give;  ///< on the I/O thread of the node that is to give
+  ThreadPlacer& placer;                        ///< is told how loaded nodes are
 };
 
 /// Thread-safe. Timers and reports run on the I/O thread.
@@ -55,6 +57,7 @@ class Balancer {
   void take(NodeLoad load);
   void decideNow();
   void carryOut(const BalanceDecision& decision, int64_t nowNanos);
+  void tellPlacers(const LoadSnapshot& snapshot);
 
   ControlChannel& control_;
   const BalanceOptions options_;
@@ -67,7 +70,8 @@ class Balancer {
   std::map<NodeId, Report> reports_;
   BalanceHistory history_;
   PendingMoves pending_;
-  bool hasNews_ = false;  ///< a report has come since the last decision
+  int64_t toldNanos_ = 0;  ///< when nodes were told of each other's load
+  bool hasNews_ = false;   ///< a report has come since the last decision
 
   DecisionLog log_;
   Counter rounds_{0}, moves_{0}, blockMoves_{0}, samples_{0}, sampleNanos_{0}, decideNanos_{0};

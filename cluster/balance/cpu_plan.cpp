@@ -10,10 +10,10 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr double kBusyThread = 0.03;  // who wants less is in nobody's way
-constexpr double kProfit = 2;         // a move gains so many times what it costs, at least
+constexpr double kBusyThread = 0.03;     // who wants less is in nobody's way
+constexpr double kProfit = 2;            // a move gains so many times what it costs, at least
 constexpr double kGreedyGainMin = 0.01;  // less is noise of the measurement
-constexpr int kLooks = 4;             // threads to look at on both sides of the best fit, for who uses what
+constexpr int kLooks = 4;                // threads to look at on both sides of the best fit, for who uses what
 
 struct Candidate {
   double wanted;
@@ -44,8 +44,7 @@ class CpuPlan {
     while (!givers_.empty()) {
       const size_t from = givers_.rbegin()->second, to = takers_.begin()->second;
       if (from == to || !isWorthEvening(nodes_[from], nodes_[to])) break;
-      if (!isConfirmed(from) || isLimited(from) || !moveOne(from, to))
-        givers_.erase({nodes_[from].relative(), from});
+      if (!isConfirmed(from) || isLimited(from) || !moveOne(from, to)) givers_.erase({nodes_[from].relative(), from});
     }
   }
 
@@ -100,8 +99,7 @@ class CpuPlan {
     const ThreadLoad& thread = nodes_[from].load->threads[candidate.thread];
     const double cost = options_.cost.ofThreadMove(thread.frameBytes);
     double gain = gainOf(nodes_[from], nodes_[to], candidate.wanted);
-    if (affinity_)
-      gain += trafficSaved(options_, decision_.history, snapshot_.nowNanos, thread, nodes_[to].load->node);
+    if (affinity_) gain += trafficSaved(options_, decision_.history, snapshot_.nowNanos, thread, nodes_[to].load->node);
     // Of what a thread that is too large for the gap would bring, too much is undone by crowding the other node.
     const double least = greedy_ ? kGreedyGainMin : options_.gainMin * candidate.wanted;
     if (gain < std::max(kProfit * cost, least)) return;

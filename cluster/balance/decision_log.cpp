@@ -97,8 +97,8 @@ void DecisionLog::add(const LoadSnapshot& snapshot, const std::vector<Move>& mov
   for (const Move& move : moves) {
     if (dryRun && isRepeated(move, snapshot.nowNanos)) continue;
     if (judged)
-      open_.push_back({next_, snapshot.nowNanos, figures.worth(move.from, move.to), 0,
-                       shared[std::minmax(move.from, move.to)]});
+      open_.push_back(
+          {next_, snapshot.nowNanos, figures.worth(move.from, move.to), 0, shared[std::minmax(move.from, move.to)]});
     push({0, snapshot.nowNanos, move, outcome});
   }
   for (const BlockMove& move : blockMoves) {
@@ -121,8 +121,8 @@ void DecisionLog::judge(const LoadSnapshot& snapshot) {
     record->outcome = move ? outcomeOf(*move, snapshot) : DecisionRecord::Outcome::Moved;
     if (!figures.knows(from) || !figures.knows(to)) continue;
     const bool isForRoom = !move && !std::get<BlockMove>(record->move).used;
-    record->measured = isForRoom ? open.fullness - figures.fullness(from)
-                                 : (figures.worth(from, to) - open.worth) / open.shared;
+    record->measured =
+        isForRoom ? open.fullness - figures.fullness(from) : (figures.worth(from, to) - open.worth) / open.shared;
   }
 }
 

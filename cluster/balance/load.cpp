@@ -6,7 +6,7 @@
 namespace jvmc::cluster {
 namespace {
 
-constexpr size_t kThreadBytes = 26;
+constexpr size_t kThreadBytes = 28;
 constexpr double kShareScale = 65535, kThousand = 1000;
 constexpr uint8_t kRunnable = 1, kPinned = 2;
 
@@ -69,6 +69,7 @@ std::vector<uint8_t> encodeLoad(const NodeLoad& load) {
     out.put(thread.thread.object);
     putShare(out, thread.cpu);
     putShare(out, thread.wanted);
+    putShare(out, thread.active);
     out.put(uint8_t((thread.runnable ? kRunnable : 0) | (thread.pinned ? kPinned : 0)));
     out.put(uint32_t(std::min<uint64_t>(thread.frameBytes, UINT32_MAX)));
     out.put(uint8_t(std::min(thread.uses.size(), ThreadLoad::kUsesMax)));
@@ -105,6 +106,7 @@ Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes) {
     thread.thread.object = in.get<uint64_t>();
     thread.cpu = getShare(in);
     thread.wanted = getShare(in);
+    thread.active = getShare(in);
     const uint8_t flags = in.get<uint8_t>();
     thread.runnable = flags & kRunnable;
     thread.pinned = flags & kPinned;

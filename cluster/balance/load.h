@@ -18,13 +18,15 @@ struct HomeRate {
   NodeId home;
   double requests = 0;  ///< a second
   double bytes = 0;     ///< a second
-  double wait = 0;      ///< share of its time that the thread waits for the answers
+  double wait = 0;      ///< share of its time that a thread waits for the answers, and for its turn after them
 };
 
 struct ThreadLoad {
   rt::ThreadRef thread;
   double cpu = 0;     ///< share of one core in the last window, 0 to 1
   double wanted = 0;  ///< share of one core that it would have used since the last sample, if it was seen to; else 0
+  /// Share of the time, lately, in which it ran, was ready, or waited for another node: did not wait of its own accord.
+  double active = 0;
   bool runnable = false;  ///< running, or ready and waiting for a worker
   bool pinned = false;
   uint64_t frameBytes = 0;
@@ -88,7 +90,7 @@ struct LoadSnapshot {
 /// u32 node | u32 workers | u32 occupied (1/1000) | u32 queued | u32 n, n times u16 CPU of a worker (1/65535) | remote
 /// | u32 n, n times: u32 user, u32 requests, u64 bytes
 /// | memory: u64 live, used, limit, copies, rss, u8 moving | u32 idle threads | u32 threads | each: id u64, object u64,
-/// cpu u16, wanted u16 (1/65535), flags u8 (1 runnable, 2 pinned), frame bytes u32, u8 n, n times a rate.
+/// cpu, wanted, active u16 (1/65535), flags u8 (1 runnable, 2 pinned), frame bytes u32, u8 n, n times a rate.
 /// Rate: u32 home | u32 requests | u64 bytes | u32 wait (1/1000).
 std::vector<uint8_t> encodeLoad(const NodeLoad& load);
 Result<NodeLoad> decodeLoad(std::span<const uint8_t> bytes);

@@ -9,6 +9,7 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr double kCpuWindowNanos = 100e6;  // of ThreadSnapshot::cpuNanosRecent
+constexpr double kSliceSeconds = 0.01;     // of the scheduler
 constexpr double kIdleCpu = 0.005;         // a thread that has used less of a core wants nothing
 
 // A thread that has been ready or running for some time without parking wants a core: unless it is one that runs
@@ -17,6 +18,26 @@ constexpr int64_t kLiveNanos = 25'000'000;
 constexpr uint64_t kLongCpuNanos = 5'000'000;    // it has used so much since: no brief one
 constexpr uint64_t kLongBurstNanos = 2'000'000;  // or it usually does between two waits
 constexpr uint32_t kParksKnown = 3;              // fewer waits tell nothing about it
+
+/// A thread that asks another node gives up its worker, and on a crowded node others run before it is its turn again.
+/// So the requests cost it more than the wait for the answers: all that it lacks to a fair share of the CPU there is,
+/// but no more than a whole round of the queue for each of them.
+void addTurnsLost(NodeLoad& load) {
+  double active = 0;
+  for (const ThreadLoad& thread : load.threads) active += thread.active;
+  const double used = load.cpuUsed();
+  const double fair = std::min(1.0, std::max(load.occupied, used) / std::max(active, 1e-9)) *
+                      std::min(1.0, used / std::max(load.occupied, 1e-9));
+  const double round = kSliceSeconds * std::max(0.0, active / load.workers - 1);
+  for (ThreadLoad& thread : load.threads) {
+    double requests = 0, waits = 0;
+    for (const HomeRate& use : thread.uses) requests += use.requests, waits += use.wait;
+    const double lacks = std::min({thread.active, fair, 1.0}) - thread.cpu;
+    const double lost = std::min(lacks, requests * round) - waits;
+    if (requests <= 0 || lost <= 0) continue;
+    for (HomeRate& use : thread.uses) use.wait += lost * use.requests / requests;
+  }
+}
 
 }  // namespace
 
@@ -55,7 +76,8 @@ std::vector<double> LoadMeter::workerCpu(double nanos) {
 double LoadMeter::wanted(const rt::ThreadSnapshot& thread, bool live, double waits, int64_t nowNanos, Seen& seen) {
   const uint64_t cpu = thread.stats.cpuNanosInterpreter + thread.stats.cpuNanosCompiled + thread.cpuNanosRunning;
   const auto before = seen_.find(thread.ref.id);
-  seen = {live, thread.parks, nowNanos, cpu, cpu};
+  const double active = seen.active;
+  seen = {live, thread.parks, nowNanos, cpu, cpu, active};
   if (before == seen_.end()) return 0;
   seen.cpuFirst = before->second.cpuFirst;
   if (!live || !before->second.live || before->second.parks != thread.parks) return 0;
@@ -65,6 +87,16 @@ double LoadMeter::wanted(const rt::ThreadSnapshot& thread, bool live, double wai
   const bool isLong = thread.parks < kParksKnown || cpu - std::min(cpu, seen.cpuThen) >= kLongCpuNanos ||
                       cpu - std::min(cpu, seen.cpuFirst) >= kLongBurstNanos * thread.parks;
   return isLong ? std::max(0.0, 1 - waits) : 0;
+}
+
+double LoadMeter::activity(const rt::ThreadSnapshot& thread, bool live, double nanos) const {
+  // Parked until an answer of another node comes, or until its writes are home.
+  const bool awaitsNode = thread.wait.kind == rt::WaitKind::Access || thread.wait.kind == rt::WaitKind::Yield ||
+                          thread.wait.kind == rt::WaitKind::None;
+  const double now = live || awaitsNode ? 1 : 0;
+  const auto before = seen_.find(thread.ref.id);
+  if (before == seen_.end()) return 0;
+  return before->second.active + (now - before->second.active) * (1 - std::exp(-nanos / kActiveNanos));
 }
 
 bool LoadMeter::isWorthListing(const ThreadLoad& thread) const {
@@ -108,12 +140,15 @@ NodeLoad LoadMeter::sample(int64_t nowNanos) {
       }
     }
     load.remote.wait += std::min(waits, 1.0);
-    one.wanted = wanted(thread, live, waits, nowNanos, seen[thread.ref.id]);
+    Seen& remembered = seen[thread.ref.id];
+    one.active = remembered.active = activity(thread, live, nanos);
+    one.wanted = wanted(thread, live, waits, nowNanos, remembered);
     if (isWorthListing(one))
       load.threads.push_back(std::move(one));
     else
       ++load.idleThreads;
   }
+  addTurnsLost(load);
   seen_ = std::move(seen);
   std::vector<ThreadLoad> threads = std::exchange(load.threads, {});
   {

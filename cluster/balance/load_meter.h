@@ -35,6 +35,8 @@ class LoadMeter {
  private:
   /// Workers are idle and busy by turns; averaged over about so many nanoseconds.
   static constexpr double kOccupiedNanos = 300e6;
+  /// Likewise what threads do.
+  static constexpr double kActiveNanos = 300e6;
 
   /// What is remembered of a thread from one sample to the next.
   struct Seen {
@@ -43,6 +45,7 @@ class LoadMeter {
     int64_t liveSince;  ///< it has been so in all samples since, without parking
     uint64_t cpuThen;   ///< CPU it had used at that time
     uint64_t cpuFirst;  ///< and when it was first seen here
+    double active;      ///< as ThreadLoad::active
   };
   struct Moment {
     size_t threads = 0;
@@ -54,6 +57,7 @@ class LoadMeter {
   Moment moment() const;
   std::vector<double> workerCpu(double nanos);
   double wanted(const rt::ThreadSnapshot& thread, bool live, double waits, int64_t nowNanos, Seen& seen);
+  double activity(const rt::ThreadSnapshot& thread, bool live, double nanos) const;
   bool isWorthListing(const ThreadLoad& thread) const;
 
   const LoadMeterOptions options_;

@@ -13,8 +13,8 @@ class PendingMoves {
   void apply(LoadSnapshot& snapshot);
 
  private:
-  /// After so long the reports are believed: a thread that is not there did not go. Until then one that has just come is
-  /// taken to want what it wanted, because its new node has not measured it yet.
+  /// After so long the reports are believed: a thread that is not there did not go. Until then one that has just come
+  /// is taken to want what it wanted, because its new node has not measured it yet.
   static constexpr int64_t kBelievedNanos = 300'000'000;
 
   struct Pending {

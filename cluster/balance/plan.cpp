@@ -21,9 +21,7 @@ Demand::Demand(const NodeLoad& node) {
 }
 
 double Demand::withoutWaits(const ThreadLoad& thread) const {
-  double waits = 0;
-  for (const HomeRate& use : thread.uses) waits += use.wait;
-  return std::min(1.0, of(thread) + waits);
+  return thread.uses.empty() ? of(thread) : std::max(of(thread), thread.active);
 }
 
 double demand(const NodeLoad& node, const ThreadLoad& thread) {

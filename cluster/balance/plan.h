@@ -64,6 +64,7 @@ void carryOut(const BalanceOptions& options, const LoadSnapshot& snapshot, Balan
 /// The parts of policies. Each takes the history from `decision`, and adds to it and to the moves.
 void planCpu(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& before,
              BalanceDecision& decision);
-void planAffinity(const BalanceOptions& options, const LoadSnapshot& snapshot, BalanceDecision& decision);
+void planAffinity(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& before,
+                  BalanceDecision& decision);
 
 }  // namespace jvmc::cluster

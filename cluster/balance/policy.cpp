@@ -71,7 +71,8 @@ BalanceDecision decide(const BalanceOptions& options, const LoadSnapshot& snapsh
   decision.history = recall(options, snapshot, history);
   planCpu(options, snapshot, history, decision);
   // First things first: while CPU is being evened out, traffic says little.
-  if (options.policy == BalancePolicy::Affinity && decision.moves.empty()) planAffinity(options, snapshot, decision);
+  if (options.policy == BalancePolicy::Affinity && decision.moves.empty())
+    planAffinity(options, snapshot, history, decision);
   decideOnBlocks(options, snapshot, history, decision);
   return decision;
 }

@@ -55,12 +55,15 @@ struct BalanceOptions {
   double gainMin = 0.3;                     ///< least predicted gain, in cores, of evening two nodes out (hysteresis)
   double gapMin = 0.04;                     ///< and least difference of their loads, as a share of the larger one
   uint32_t confirmations = 2;               ///< reports in a row that must show a node crowded
-  uint32_t movesPerRound = 64;              ///< from each node (rate limit): as many as another lets it have on their way
+  uint32_t movesPerRound = 64;  ///< from each node (rate limit): as many as another lets it have on their way
   // -- affinity
-  double trafficMin = 0.05;                       ///< cores that bringing a thread to its objects must save (hysteresis)
-  int64_t rememberNanos = 30'000'000'000;         ///< how long it is known what a thread asked for where it was before
-  int64_t blockTrialNanos = 2'000'000'000;        ///< after so long it is looked at what a move of blocks has brought
-  uint64_t affinityBytesPerMove = 16 << 20;       ///< rate limit
+  double trafficMin = 0.03;                    ///< cores that bringing a thread to its objects must save (hysteresis)
+  double blockTrafficMin = 0.1;                ///< the same of blocks: one does not know who uses them locally
+  int64_t blockPatienceNanos = 3'000'000'000;  ///< so long blocks must have been worth moving: threads go first
+  double requestsMin = 10;                     ///< a second: what is asked less often is no use worth following
+  int64_t rememberNanos = 30'000'000'000;      ///< how long it is known what a thread asked for where it was before
+  int64_t blockTrialNanos = 2'000'000'000;     ///< after so long it is looked at what a move of blocks has brought
+  uint64_t affinityBytesPerMove = 16 << 20;    ///< rate limit
   // -- memory
   double memoryHigh = 0.75;                  ///< share of its limit from which a node gives blocks away
   double memoryGapMin = 0.1;                 ///< between the shares of the two nodes; less is not worth a move
@@ -106,6 +109,7 @@ struct BalanceHistory {
   int64_t rotatedNanos = 0;
   std::unordered_map<rt::ThreadId, std::vector<Tried>> tried;
   std::unordered_map<uint64_t, BlockTrial> blockTrials;  ///< by pairOf(from, to)
+  std::unordered_map<uint64_t, int64_t> blocksSince;     ///< likewise: since when blocks have been worth moving
   std::unordered_map<NodeId, uint32_t> fullRounds;  ///< reports in a row in which its memory was above the threshold
   std::unordered_map<NodeId, int64_t> gaveNanos, tookNanos;  ///< when blocks were last moved from it, to it
 

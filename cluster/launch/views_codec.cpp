@@ -99,9 +99,11 @@ void encode(const DecisionView& view, schema::Decision::Builder out) {
 }
 
 DecisionView decode(schema::Decision::Reader in) {
-  return {in.getNumber(),   in.getNode(),      in.getAgeNanos(),   in.getThread(),         in.getBytes(),
-          in.getFrom(),     in.getTo(),        in.getPredicted(),  in.getMeasured(),       in.getIsMeasured(),
-          in.getOutcome().cStr(), in.getReason().cStr(), in.getTimes()};
+  return {in.getNumber(),     in.getNode(),           in.getAgeNanos(),
+          in.getThread(),     in.getBytes(),          in.getFrom(),
+          in.getTo(),         in.getPredicted(),      in.getMeasured(),
+          in.getIsMeasured(), in.getOutcome().cStr(), in.getReason().cStr(),
+          in.getTimes()};
 }
 
 LeftView decode(schema::LeftInfo::Reader in) {

@@ -16,6 +16,7 @@ enum class ControlKind : uint8_t {
   Ping = 4,           ///< the answer says that all notifications sent before have arrived
   LoadReport = 16,    ///< cluster/balance
   Balance = 17,       ///< cluster/balance: the leader asks a node to give blocks to another
+  Placement = 19,     ///< cluster/balance: the leader tells how loaded nodes are, for new threads
   MemoryRoom = 18,    ///< ask: how many bytes of blocks would you take (cluster/balance/memory_keeper.h)
 };
 

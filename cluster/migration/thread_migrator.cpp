@@ -27,14 +27,14 @@ void MigrationStats::report(const StatSink& sink) const {
   reportHistogram(sink, "moves.ack", ackNanos);
 }
 
-ThreadMigrator::ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& router)
-    : host_(host), net_(net), router_(router), self_(net.self()) {}
+ThreadMigrator::ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& router, const HomeMap& homes)
+    : host_(host), net_(net), router_(router), self_(net.self()), homes_(homes), placer_(net.self()) {}
 
-NodeId ThreadMigrator::placeNewThread() {
-  const std::vector<NodeId> places = net_.places();
-  if (places.empty()) return self_;
-  const size_t own = size_t(std::find(places.begin(), places.end(), self_) - places.begin());
-  return places[(own + nextPlace_.fetch_add(1)) % places.size()];
+NodeId ThreadMigrator::placeNewThread(std::span<const ObjectRef> uses) {
+  std::vector<NodeId> used;
+  for (ObjectRef object : uses)
+    if (homes_.valid(object)) used.push_back(homes_.homeOf(object));
+  return placer_.place(net_.places(), used);
 }
 
 // ---------------------------------------------------------------- source

@@ -16,6 +16,7 @@
 #include <deque>
 #include <map>
 
+#include "cluster/migration/thread_placer.h"
 #include "cluster/migration/thread_router.h"
 
 namespace jvmc::cluster {
@@ -36,11 +37,10 @@ struct MigrationStats {
 /// Thread-safe.
 class ThreadMigrator final : public rt::ThreadShipper {
  public:
-  ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& router);
+  ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& router, const HomeMap& homes);
 
   void ship(std::unique_ptr<rt::GuestThread> thread, NodeId target) override;
-  /// Nodes in turn, this one first: threads that one thread starts are spread evenly.
-  NodeId placeNewThread() override;
+  NodeId placeNewThread(std::span<const ObjectRef> uses) override;
   NodeId nextNode() override { return net_.nextPlace(); }
 
   /// From now on arriving threads are refused and none is sent away: the node is about to end.
@@ -53,6 +53,8 @@ class ThreadMigrator final : public rt::ThreadShipper {
   /// the local collector. World stopped.
   void forEachLeaving(const std::function<void(const rt::GuestThread&)>& visit) const;
   const MigrationStats& stats() const { return stats_; }
+  /// Decides where new threads begin.
+  ThreadPlacer& placer() { return placer_; }
   /// The last move that did not come about, and why; empty if there was none.
   std::string lastRefusal() const;
   /// Threads that are on their way from here: "name -> node", for errors and `inspect`.
@@ -89,8 +91,9 @@ class ThreadMigrator final : public rt::ThreadShipper {
   NodeNet& net_;
   ThreadRouter& router_;
   const NodeId self_;
+  const HomeMap& homes_;
+  ThreadPlacer placer_;
   std::atomic<bool> closed_{false};
-  std::atomic<uint32_t> nextPlace_{0};
   std::map<NodeId, Lane> lanes_;  ///< I/O thread only
   mutable std::mutex mutex_;
   std::unordered_map<rt::ThreadId, const rt::GuestThread*> leaving_;  ///< from ship() until sent

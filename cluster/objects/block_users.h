@@ -41,10 +41,10 @@ class BlockUsers {
   std::set<uint64_t> usedBy(NodeId user) const;
 
  private:
-  static constexpr double kFadeNanos = 1e9;          ///< what is older counts less
+  static constexpr double kFadeNanos = 1e9;  ///< what is older counts less
   static constexpr double kForgotten = 0.1;
-  static constexpr double kNoise = 2;                ///< fewer requests in about that time are none
-  static constexpr size_t kBlocksMax = 1 << 14;      ///< a gigabyte of blocks in use at a time
+  static constexpr double kNoise = 2;            ///< fewer requests in about that time are none
+  static constexpr size_t kBlocksMax = 1 << 14;  ///< a gigabyte of blocks in use at a time
 
   /// Requests lately, by node.
   using Counts = std::vector<std::pair<NodeId, double>>;

@@ -52,7 +52,13 @@ void launch(ThreadContext& ctx, ObjectRef object, ThreadId id, uint32_t function
   uint64_t* to = thread->frames.push(function, ir::pointBefore(0), uint32_t(point.values.size()));
   std::copy(slots, slots + point.values.size(), to);
   if (ThreadEvents* events = vm.events()) events->threadCreated(id);
-  NodeId target = vm.shipper() != nullptr ? vm.shipper()->placeNewThread() : NodeId();
+  NodeId target;
+  if (vm.shipper() != nullptr) {
+    std::vector<ObjectRef> uses;
+    for (uint32_t slot : point.references)
+      if (slots[slot] != kNullRef) uses.push_back(slots[slot]);
+    target = vm.shipper()->placeNewThread(uses);
+  }
   if (target.valid() && target != vm.options().node)
     vm.shipper()->ship(std::move(thread), target);
   else

@@ -43,7 +43,7 @@ struct ThreadEntry {
   int64_t deadline = 0;      ///< same
   CpuMeter cpu;
   uint32_t parks = 0;
-  bool pinOnArrival = false;  ///< it is to stay where it goes
+  bool pinOnArrival = false;                    ///< it is to stay where it goes
   ThreadStats stats;                            ///< as of its last dispatch
   Scheduler::Suspension* suspension = nullptr;  ///< while its fiber is suspended
 

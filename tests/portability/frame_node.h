@@ -54,7 +54,7 @@ class FrameNode final : private rt::ThreadShipper, private rt::ThreadEvents {
     left_ = std::move(thread);
     changed_.notify_all();
   }
-  rt::NodeId placeNewThread() override { return {}; }
+  rt::NodeId placeNewThread(std::span<const rt::ObjectRef>) override { return {}; }
   rt::NodeId nextNode() override { return rt::NodeId(1); }
   void threadCreated(rt::ThreadId) override {}
   void threadEnded(rt::ThreadEnd end) override {

@@ -21,6 +21,7 @@ JVMCLUSTER = None
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = HERE / "programs"
 RUN_TESTS = HERE.parent / "run"
+BALANCE_PROGRAMS = HERE.parent.parent / "benchmarks" / "balance"
 PATIENCE = 60  # seconds; the machine may be busy
 
 
@@ -398,6 +399,125 @@ class Balance(ClusterTest):
         self.assertEqual([t["moves"] for t in threads if t["name"] == "idle"], [0] * 10)
         process.terminate()
         self.assertEqual(process.wait(PATIENCE), 128 + signal.SIGTERM)
+
+    def start_waiting(self, program, *arguments, **options):
+        """A benchmark program whose threads wait for a line of input."""
+        words = [word for name, value in options.items() for word in ([f"--{name.replace('_', '-')}"] +
+                                                                      ([] if value is True else [value]))]
+        process = self.start("run", "--nodes", 2, *words, BALANCE_PROGRAMS / program, *arguments)
+        self.assertEqual(process.stdout.readline(), "ready\n", process.poll() and process.stderr.read())
+        return process
+
+    def go(self, process):
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+    def place(self, **wanted):
+        """Moves threads to nodes, by name; nobody asks for a move once they wait there."""
+        def placed():
+            wrong = [t for t in self.json("threads")["threads"] if wanted.get(t["name"].replace("-", "_"), t["node"]) != t["node"]]
+            for thread in wrong:
+                self.jvmcluster("migrate", thread["id"], wanted[thread["name"].replace("-", "_")])
+            return not wrong
+        wait_until(placed, "the threads to get to their places")
+
+    def decisions(self):
+        return self.json("why")["decisions"]
+
+    def end(self, process):
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 128 + signal.SIGTERM)
+
+    def test_why_says_that_nothing_has_been_decided(self):
+        process = self.start_forever("--nodes", 2, "--balance", "off")
+        told = self.json("why")
+        self.assertEqual((told["decisions"], told["policy"], told["dryRun"]), ([], "off", False))
+        result = self.jvmcluster("why")
+        self.assertEqual((result.returncode, result.stdout), (0, "the balancer (off) has decided nothing\n"))
+        self.assertEqual(self.jvmcluster("why", "nobody").returncode, 4)
+        self.end(process)
+
+    def test_why_tells_the_reason_and_what_came_of_it(self):
+        process = self.start_waiting("load_step.ir", 4, 6000, workers=1, balance="threshold")
+        self.place(**{f"busy_{i}": 0 for i in range(4)})
+        time.sleep(1)
+        self.go(process)
+        moved = wait_until(lambda: [d for d in self.decisions() if d["measuredGain"] is not None], "measured decisions")
+        self.assertEqual({d["from"] for d in moved}, {0})
+        for decision in moved:
+            self.assertEqual((decision["kind"], decision["to"]), ("thread", 1))
+            self.assertIn(decision["outcome"], ("moved", "unseen"))
+            self.assertGreater(decision["predictedGain"], 0)
+            self.assertRegex(decision["reason"], r"node 0 wants \d+\.\d of 1 cores, node 1 \d+\.\d of 1")
+        name = moved[0]["name"]
+        table = self.jvmcluster("why", name).stdout.splitlines()
+        self.assertEqual(table[0].split()[:8], ["AGE", "WHAT", "NAME", "FROM", "TO", "PREDICTED", "MEASURED", "OUTCOME"])
+        self.assertEqual({row.split()[2] for row in table[1:]}, {name})
+        self.end(process)
+
+    def test_a_dry_run_decides_and_moves_nothing(self):
+        process = self.start_waiting("load_step.ir", 4, 20000, workers=1, balance="threshold", balance_dry_run=True)
+        self.place(**{f"busy_{i}": 0 for i in range(4)})
+        before = self.busy()
+        self.go(process)
+        wait_until(self.decisions, "decisions")
+        time.sleep(2)
+        told = self.json("why")
+        self.assertTrue(told["dryRun"])
+        self.assertEqual({d["outcome"] for d in told["decisions"]}, {"dry-run"})
+        self.assertEqual(self.busy(), before)
+        self.end(process)
+
+    def test_as_long_as_a_node_has_idle_workers_its_threads_stay(self):
+        process = self.start_waiting("load_step.ir", 2, 20000, workers=2, balance="greedy")
+        self.place(busy_0=0, busy_1=0)
+        before = self.busy()
+        self.go(process)
+        time.sleep(3)
+        self.assertEqual(self.busy(), before)
+        self.assertEqual(self.decisions(), [])
+        self.end(process)
+
+    def test_pinned_threads_stay_until_they_are_unpinned(self):
+        process = self.start_waiting("load_step.ir", 2, 30000, workers=1, balance="threshold")
+        self.place(busy_0=0)
+        self.assertEqual(self.jvmcluster("pin", "busy-0").returncode, 0)
+        self.assertEqual(self.json("pin", "busy-1", "--node", 0)["node"], 0)
+        wait_until(lambda: self.busy()["busy-1"][0] == 0, "the thread to go where it is pinned")
+        pinned = {t["name"]: t["pinned"] for t in self.json("threads")["threads"]}
+        self.assertEqual(pinned, {"main": False, "busy-0": True, "busy-1": True})
+        result = self.jvmcluster("migrate", "busy-1", 1)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("pinned to node 0", result.stderr)
+        self.go(process)
+        time.sleep(3)
+        self.assertEqual({node for node, _ in self.busy().values()}, {0})
+        self.assertEqual(self.decisions(), [])
+        self.assertEqual(self.jvmcluster("unpin", "busy-1").returncode, 0)
+        wait_until(lambda: self.busy()["busy-1"][0] == 1, "the unpinned thread to move")
+        self.assertEqual(self.busy()["busy-0"][0], 0)
+        self.end(process)
+
+    def test_a_node_that_is_drained_sends_its_pinned_threads_away_and_they_stay_pinned(self):
+        process = self.start_waiting("load_step.ir", 2, 30000, workers=1, balance="threshold")
+        self.assertEqual(self.jvmcluster("pin", "busy-0", "--node", 1).returncode, 0)
+        wait_until(lambda: self.busy()["busy-0"][0] == 1, "the thread to go where it is pinned")
+        self.assertEqual(self.json("drain", 1)["state"], "left")
+        thread = [t for t in self.json("threads")["threads"] if t["name"] == "busy-0"][0]
+        self.assertEqual((thread["node"], thread["pinned"]), (0, True))
+        self.end(process)
+
+    def test_affinity_separates_two_groups_that_share_objects(self):
+        process = self.start_waiting("two_groups.ir", 3, 20000, workers=1, balance="affinity")
+        self.place(**{f"g{g}_{i}": (g + i) % 2 for g in range(2) for i in range(3)})
+        time.sleep(1.2)
+        self.go(process)
+        def groups():
+            at = {t["name"]: t["node"] for t in self.json("threads")["threads"]}
+            return [{at[f"g{g}-{i}"] for i in range(3)} for g in range(2)]
+        wait_until(lambda: sorted(map(tuple, groups())) == [(0,), (1,)], "the groups to part")
+        self.assertTrue(any("objects/s" in d["reason"] for d in self.decisions()))
+        self.end(process)
 
 
 class Agents(ClusterTest):

@@ -245,7 +245,8 @@ void addPin(CLI::App& app, CommonOptions& common, Action& action) {
   command->footer(
       "Examples:\n  jvmcluster pin 7\n  jvmcluster pin worker-3 --node 0 --program 3fa9 --json\n"
       "Neither the balancer nor 'migrate' moves a pinned thread. A node that is drained sends it away all the same.");
-  command->callback([&common, options, &action] { action = [&common, options] { return pin(common, *options, true); }; });
+  command->callback(
+      [&common, options, &action] { action = [&common, options] { return pin(common, *options, true); }; });
 }
 
 void addUnpin(CLI::App& app, CommonOptions& common, Action& action) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
 constexpr uint64_t kLarge = uint64_t(4) << 30;  // too large to move
-constexpr double kWaitNanos = 40'000;  // for an object of another node
+constexpr double kWaitNanos = 40'000;           // for an object of another node
 
 /// What a thread does: how often it uses objects, by where they are. Of its own node's nothing is seen.
 struct Program {
@@ -98,7 +98,8 @@ class World {
         if (at_[i] == node) load.threads.push_back(threadLoad(i));
       double wanted = 0;
       for (const ThreadLoad& thread : load.threads) wanted += thread.wanted;
-      for (ThreadLoad& thread : load.threads) thread.cpu = std::min(thread.wanted, thread.wanted / std::max(wanted, 1.0));
+      for (ThreadLoad& thread : load.threads)
+        thread.cpu = std::min(thread.wanted, thread.wanted / std::max(wanted, 1.0));
       load.occupied = std::min(1.0, wanted);
       for (uint32_t set = 0; set < homes_.size(); ++set)
         if (const auto user = mostlyUsedBy(set); homes_[set] == node && user)
@@ -129,6 +130,7 @@ class World {
       waits += wait;
     }
     load.wanted = std::max(0.0, programs_[i].cpu - waits);
+    load.active = programs_[i].cpu;
     return load;
   }
 

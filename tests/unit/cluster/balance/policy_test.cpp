@@ -1,8 +1,7 @@
 // Decisions of the balancer on made-up loads.
-#include "cluster/balance/plan.h"
-
 #include <gtest/gtest.h>
 
+#include "cluster/balance/plan.h"
 #include "ir/support/prng.h"
 #include "made_up_loads.h"
 

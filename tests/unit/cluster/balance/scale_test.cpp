@@ -1,8 +1,8 @@
-// The balancer's decisions for clusters that no test can start: 100,000 threads on 10 to 1000 simulated nodes. The loads
-// are random but always the same, so the result is too; benchmarks/balance_bench.cpp measures the time.
-#include "simulated_cluster.h"
-
+// The balancer's decisions for clusters that no test can start: 100,000 threads on 10 to 1000 simulated nodes. The
+// loads are random but always the same, so the result is too; benchmarks/balance_bench.cpp measures the time.
 #include <gtest/gtest.h>
+
+#include "simulated_cluster.h"
 
 namespace jvmc::cluster {
 namespace {
@@ -31,7 +31,8 @@ INSTANTIATE_TEST_SUITE_P(Policies, ScaleTest,
                                                           BalancePolicy::Affinity),
                                           testing::Values(10u, 100u, 1000u)),
                          [](const auto& info) {
-                           return std::string(nameOf(std::get<0>(info.param))) + std::to_string(std::get<1>(info.param));
+                           return std::string(nameOf(std::get<0>(info.param))) +
+                                  std::to_string(std::get<1>(info.param));
                          });
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A cluster of which only the loads exist: threads that want more or less of a core, dealt out unevenly. What is decided
-// happens at once.
+// A cluster of which only the loads exist: threads that want more or less of a core, dealt out unevenly. What is
+// decided happens at once.
 #pragma once
 
 #include "cluster/balance/plan.h"

@@ -19,7 +19,10 @@ const rt::AddressPlan kPlan{.base = 0x1400'0000'0000, .regionShift = 30, .region
 class SimNode final : public ThreadHost {
  public:
   SimNode(SimClock& clock, std::vector<SimNet*>& nets, uint32_t id, uint32_t count)
-      : homes(kPlan, count), net(clock, nets, NodeId(id)), router(*this, net, homes), migrator(*this, net, router) {
+      : homes(kPlan, count),
+        net(clock, nets, NodeId(id)),
+        router(*this, net, homes),
+        migrator(*this, net, router, homes) {
     net.setHandler(Channel::Threads, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
       ByteReader in(payload);
       switch (ThreadMessage(in.get<uint8_t>())) {

@@ -39,7 +39,7 @@ class FakeNetwork final : public ThreadShipper, public ThreadPost {
     }
     later([this, moved, target] { EXPECT_TRUE(vms_[target.value]->scheduler().adopt(std::move(*moved))); });
   }
-  NodeId placeNewThread() override { return {}; }
+  NodeId placeNewThread(std::span<const ObjectRef>) override { return {}; }
   NodeId nextNode() override { return NodeId(1); }
 
   void send(const ThreadRef& to, const ThreadMail& mail) override {
