@@ -68,7 +68,7 @@ void Balancer::tick() {
       control_.notify(control_.net().leader(), ControlKind::LoadReport, encodeLoad(load));
     }
   }
-  if (hasNews_) decideNow();
+  if (hasNews_ && begun >= restUntilNanos_) decideNow();
   control_.net().postAfter(kLookNanos, [this] { tick(); });
 }
 
@@ -98,7 +98,9 @@ void Balancer::decideNow() {
   history_ = std::move(decision.history);
   if (!dryRun_) carryOut(decision, snapshot.nowNanos);
   tellPlacers(snapshot);
-  decideNanos_ += uint64_t(steadyNanos() - snapshot.nowNanos);
+  const int64_t spent = steadyNanos() - snapshot.nowNanos;
+  decideNanos_ += uint64_t(spent);
+  restUntilNanos_ = snapshot.nowNanos + spent * kDecideShareMax;
 }
 
 void Balancer::carryOut(const BalanceDecision& decision, int64_t nowNanos) {

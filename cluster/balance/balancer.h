@@ -45,8 +45,9 @@ class Balancer {
   void report(const StatSink& sink) const;
 
  private:
-  static constexpr int64_t kReportNanosMax = 5'000'000'000;  ///< an older report is not believed
-  static constexpr int64_t kLookNanos = 10'000'000;          ///< between looks at whether a report is due
+  static constexpr int64_t kReportNanosMax = 10'000'000'000;  ///< an older report is not believed
+  static constexpr int64_t kLookNanos = 10'000'000;           ///< between looks at whether a report is due
+  static constexpr int64_t kDecideShareMax = 20;              ///< deciding takes at most 1/20 of the I/O thread's time
 
   struct Report {
     NodeLoad load;
@@ -71,6 +72,7 @@ class Balancer {
   BalanceHistory history_;
   PendingMoves pending_;
   int64_t toldNanos_ = 0;  ///< when nodes were told of each other's load
+  int64_t restUntilNanos_ = 0;  ///< no decision before
   bool hasNews_ = false;   ///< a report has come since the last decision
 
   DecisionLog log_;
