@@ -217,7 +217,7 @@ TEST(AffinityPolicyTest, ItIsTriedAgainWhenThatIsForgotten) {
 
 TEST(AffinityPolicyTest, ALittleTrafficMovesNothing) {
   World world(2);
-  world.objects(1).thread(0, {{{0, 500}}, 0.4});
+  world.objects(1).thread(0, {{{0, 300}}, 0.4});
   EXPECT_EQ(world.run(200), 0u);
   EXPECT_EQ(world.blockMoves, 0u);
 }
