@@ -71,9 +71,9 @@ class Balancer {
   std::map<NodeId, Report> reports_;
   BalanceHistory history_;
   PendingMoves pending_;
-  int64_t toldNanos_ = 0;  ///< when nodes were told of each other's load
+  int64_t toldNanos_ = 0;       ///< when nodes were told of each other's load
   int64_t restUntilNanos_ = 0;  ///< no decision before
-  bool hasNews_ = false;   ///< a report has come since the last decision
+  bool hasNews_ = false;        ///< a report has come since the last decision
 
   DecisionLog log_;
   Counter rounds_{0}, moves_{0}, blockMoves_{0}, samples_{0}, sampleNanos_{0}, decideNanos_{0};
