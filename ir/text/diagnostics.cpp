@@ -29,7 +29,8 @@ class Renderer {
     bool isError = d.severity == Severity::Error;
     std::string_view tint = isError ? kRed : kYellow;
     gutter_ = gutterWidth(d);
-    out_ += paint(tint, fmt::format("{}[{}]", isError ? "error" : "warning", codeText(d.code)));
+    const std::string code = d.code == Code{} ? "" : fmt::format("[{}]", codeText(d.code));
+    out_ += paint(tint, (isError ? "error" : "warning") + code);
     out_ += paint(kBold, ": " + clean(d.message)) + "\n";
     if (d.span) {
       snippet(*d.span, tint);

@@ -57,7 +57,8 @@ class Help(unittest.TestCase):
     def problems(self, example):
         """Of each command line of this tool in the example."""
         line = re.sub(r"<\(([^)]*)\)", r"; \1", example)
-        for part in re.split(r"[|;&<>]", re.split(r"\s#\s", line)[0]):
+        line = re.sub(r"^(\w+=\S* )+", "", line)  # variables of the environment
+        for part in re.split(r"[|;&<>]", re.split(r"\s#\s|\s{3,}", line)[0]):
             words = shlex.split(part)
             if words[:1] == self.tool["words"]:
                 yield from self.problems_of(words[1:])

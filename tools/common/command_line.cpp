@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ir/text/diagnostics.h"
+#include "tools/common/settings/settings.h"
 
 namespace jvmc::tools {
 
@@ -49,6 +50,22 @@ std::string suggestion(const CLI::App& app, int argc, char** argv) {
   return "";
 }
 
+/// What is required is so again before anything is said about the command line.
+class Relaxed {
+ public:
+  explicit Relaxed(Settings* settings) : settings_(settings) {
+    if (settings_) settings_->relax();
+  }
+  ~Relaxed() {
+    if (settings_) settings_->restore();
+  }
+  Relaxed(const Relaxed&) = delete;
+  Relaxed& operator=(const Relaxed&) = delete;
+
+ private:
+  Settings* settings_;
+};
+
 /// In the direction in which a stream is not used: to use it is an error, as if it were still closed.
 void occupyClosedStreams() {
   for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
@@ -70,10 +87,17 @@ void printError(std::string_view tool, bool color, std::string_view text) {
   (void)!write(STDERR_FILENO, line.data(), line.size());
 }
 
-std::optional<int> parse(CLI::App& app, int argc, char** argv, const std::function<bool()>& color) {
+std::optional<int> parse(CLI::App& app, int argc, char** argv, const std::function<bool()>& color, Settings* settings) {
   try {
-    app.parse(argc, argv);
+    {
+      Relaxed relaxed(settings);
+      app.parse(argc, argv);
+    }
+    if (settings) settings->apply();
     return std::nullopt;
+  } catch (const SettingsError& error) {
+    std::cerr << error.text(color());
+    return kExitUsage;
   } catch (const CLI::ParseError& error) {
     bool wasAsked = error.get_exit_code() == int(CLI::ExitCodes::Success);  // --help, --version
     if (wasAsked) return app.exit(error), kExitOk;

@@ -11,6 +11,8 @@
 
 namespace jvmc::tools {
 
+class Settings;
+
 /// Exit codes that all tools share. Each tool adds its own in between.
 constexpr int kExitOk = 0, kExitUsage = 2, kExitInternal = 70;
 /// Of a program whose reader has gone (`program | head -1`), as the shell shows a process that SIGPIPE ended.
@@ -24,8 +26,9 @@ bool useColor(std::string_view choice, int fd);
 void printError(std::string_view tool, bool color, std::string_view text);
 
 /// Parses the command line. An exit code: help or version was shown, or what is wrong was said (2), with the flag or
-/// subcommand that was probably meant.
-std::optional<int> parse(CLI::App& app, int argc, char** argv, const std::function<bool()>& color);
+/// subcommand that was probably meant. `settings`: flags that were not given then come from the file.
+std::optional<int> parse(CLI::App& app, int argc, char** argv, const std::function<bool()>& color,
+                         Settings* settings = nullptr);
 
 /// main() of a tool: runs `body`; an escaping exception is reported and gives 70. Standard streams that are closed stay
 /// unusable, but their numbers are taken, so that no file or socket of the tool is mistaken for one of them.

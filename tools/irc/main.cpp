@@ -1,6 +1,7 @@
 // irc: compiles, checks, formats and shows programs in the intermediate representation.
 #include <unistd.h>
 
+#include "ir/support/version.h"
 #include "tools/common/command_line.h"
 #include "tools/common/manual/manual_commands.h"
 #include "tools/irc/commands.h"
@@ -22,7 +23,7 @@ void addCommon(CLI::App& app, CommonOptions& common) {
 
 int runMain(int argc, char** argv) {
   CLI::App app("Compiles, checks, formats and shows jvmcluster programs.", "irc");
-  app.set_version_flag("--version", "irc 0.1.0");
+  app.set_version_flag("--version", "irc " + std::string(kVersion));
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(

@@ -6,7 +6,7 @@
 
 namespace jvmc::tool {
 
-void ClusterOptions::addTo(CLI::App& command) {
+void ClusterOptions::addConnection(CLI::App& command) {
   keyFile = cluster::defaultKeyPath();
   command
       .add_option("--cluster", cluster,
@@ -15,6 +15,10 @@ void ClusterOptions::addTo(CLI::App& command) {
   command.add_option("--key-file", keyFile, "Key of the cluster at --cluster")
       ->envname("JVMC_KEY_FILE")
       ->capture_default_str();
+}
+
+void ClusterOptions::addTo(CLI::App& command) {
+  addConnection(command);
   command.add_option("-o,--output", output, "table, wide, json or name")
       ->check(CLI::IsMember({"table", "wide", "json", "name"}))
       ->capture_default_str();

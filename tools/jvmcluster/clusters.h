@@ -17,6 +17,7 @@ struct ClusterOptions {
   std::string output = "table";  ///< table, wide, json, name
 
   void addTo(CLI::App& command);
+  void addConnection(CLI::App& command);  ///< without --output
 };
 
 /// Open connections. Never empty.

@@ -128,7 +128,7 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       app.add_subcommand("run", "Run a program (.ir or .irm) and pass its streams and exit code through");
   command->formatter(std::make_shared<RunFormatter>());
   command->prefix_command()->fallthrough(false);  // what follows PROG is the program's
-  addCommon(*command, common);
+  addCommon(*command, common, false);
   command->add_option("--nodes", options->nodes, "VM processes (default: 1; with --cluster one for each agent)")
       ->envname("JVMC_NODES")
       ->check(CLI::Range(1, int(rt::kNodesMax)));

@@ -3,9 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "ir/support/result.h"
+
+namespace jvmc::tools {
+class Settings;
+}
 
 namespace jvmc::tool {
 
@@ -16,12 +21,16 @@ struct CommonOptions {
   std::string color = "auto";
   int verbosity = 0;  ///< -v, -vv
   bool jsonLog = false;
+  std::string config;  ///< --config
 
   const char* logLevel() const { return verbosity >= 2 ? "debug" : verbosity == 1 ? "info" : "warn"; }
 };
 
-/// Flags that every command takes. A command that keeps what it does not know for others (run) adds them itself.
-void addCommon(CLI::App& app, CommonOptions& common);
+/// Flags that every command takes. A command that keeps what it does not know for others (run) adds them itself, but
+/// the environment speaks to the tool only: what the command is given then counts more.
+void addCommon(CLI::App& app, CommonOptions& common, bool withEnvironment = true);
+
+std::string defaultConfigPath();  ///< of the user
 
 /// What the command line asked for; set by the subcommand that was named.
 using Action = std::function<int()>;
@@ -41,6 +50,9 @@ void addWhy(CLI::App& app, CommonOptions& common, Action& action);
 void addGrow(CLI::App& app, CommonOptions& common, Action& action);
 void addDrain(CLI::App& app, CommonOptions& common, Action& action);
 void addStop(CLI::App& app, CommonOptions& common, Action& action);
+void addDoctor(CLI::App& app, CommonOptions& common, Action& action);
+/// `settings` is made once all commands are added.
+void addConfig(CLI::App& app, CommonOptions& common, const std::unique_ptr<tools::Settings>& settings, Action& action);
 
 /// "jvmcluster: error: TEXT" on stderr, in colour if that is wanted.
 void printError(const CommonOptions& common, const std::string& text);

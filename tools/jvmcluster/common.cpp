@@ -5,13 +5,17 @@
 
 namespace jvmc::tool {
 
-void addCommon(CLI::App& app, CommonOptions& common) {
+void addCommon(CLI::App& app, CommonOptions& common, bool withEnvironment) {
+  auto variable = [withEnvironment](const char* name) { return std::string(withEnvironment ? name : ""); };
+  app.add_option("--config", common.config, "Settings file instead of the user's (see 'jvmcluster config')")
+      ->envname(variable("JVMC_CONFIG"))
+      ->type_name("FILE");
   app.add_option("--color", common.color, "Colour (auto: on a terminal, unless NO_COLOR is set)")
-      ->envname("JVMC_COLOR")
+      ->envname(variable("JVMC_COLOR"))
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   app.add_flag("-v,--verbose", common.verbosity, "Progress on standard error; -vv for more");
-  app.add_flag("--json-log", common.jsonLog, "Log lines as JSON objects")->envname("JVMC_JSON_LOG");
+  app.add_flag("--json-log", common.jsonLog, "Log lines as JSON objects")->envname(variable("JVMC_JSON_LOG"));
 }
 
 bool useColor(const CommonOptions& common, int fd) {

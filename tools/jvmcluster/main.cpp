@@ -1,8 +1,10 @@
 // jvmcluster: runs programs on clusters of VMs, and looks at running ones.
 #include <unistd.h>
 
+#include "ir/support/version.h"
 #include "tools/common/command_line.h"
 #include "tools/common/manual/manual_commands.h"
+#include "tools/common/settings/settings.h"
 #include "tools/jvmcluster/commands.h"
 
 namespace {
@@ -11,7 +13,7 @@ using namespace jvmc::tool;
 
 int runMain(int argc, char** argv) {
   CLI::App app("Runs one multi-threaded program on many machines.", "jvmcluster");
-  app.set_version_flag("--version", "jvmcluster 0.1.0");
+  app.set_version_flag("--version", "jvmcluster " + std::string(jvmc::kVersion));
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(
@@ -41,13 +43,19 @@ int runMain(int argc, char** argv) {
   addGrow(app, common, action);
   addDrain(app, common, action);
   addStop(app, common, action);
+  addDoctor(app, common, action);
+  std::unique_ptr<jvmc::tools::Settings> settings;
+  addConfig(app, common, settings, action);
   jvmc::tools::addManualCommands(app, action,
                                  {{"PROGRAM", "jvmcluster ps -o name"},
                                   {"--program", "jvmcluster ps -o name"},
                                   {"THREAD", "jvmcluster threads -o name"},
                                   {"NODE", "jvmcluster nodes -o name"}});
 
-  if (auto code = jvmc::tools::parse(app, argc, argv, [&] { return useColor(common, STDERR_FILENO); })) return *code;
+  settings = std::make_unique<jvmc::tools::Settings>(app, common.config, defaultConfigPath(),
+                                                     std::set<std::string>{"help", "completion"});
+  auto color = [&] { return useColor(common, STDERR_FILENO); };
+  if (auto code = jvmc::tools::parse(app, argc, argv, color, settings.get())) return *code;
   return action();
 }
 

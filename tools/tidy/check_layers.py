@@ -26,6 +26,7 @@ VENDORS = {
     "capnp/": ("cluster/", "ir/binary/"),
     "kj/": ("cluster/", "ir/binary/"),
     "CLI/": ("tools/",),
+    "toml++/": ("tools/common/settings/",),
     "openssl/": ("cluster/net/",),
     "curl/": ("cluster/registry/",),
 }
