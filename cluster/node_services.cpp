@@ -182,6 +182,10 @@ HomeMap& NodeServices::homes() {
   return parts_->attached->homes;
 }
 
+const rt::SyncHome& NodeServices::syncHome() const {
+  return parts_->attached->host.syncHome();
+}
+
 size_t NodeServices::threadsOnTheirWay() const {
   return parts_->attached->migrator.onTheirWay();
 }

@@ -17,6 +17,7 @@
 #include "cluster/balance/balancer.h"
 #include "cluster/migration/thread_migrator.h"
 #include "cluster/objects/cluster_object_space.h"
+#include "runtime/sync/sync_home.h"
 #include "runtime/vm.h"
 
 namespace jvmc::cluster {
@@ -60,6 +61,8 @@ class NodeServices {
   BlockMover& mover();
   HomeMap& homes();
   size_t threadsOnTheirWay() const;
+  /// Monitors and waits at this home.
+  const rt::SyncHome& syncHome() const;
   /// A few lines for `inspect`.
   std::string describe();
 

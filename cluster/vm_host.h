@@ -24,6 +24,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   std::function<void(const std::function<void(const rt::GuestThread&)>&)> threadsLeaving;
   /// Makes the operations of homes here available; needs the post that mail goes out by.
   void openHome(rt::ThreadPost& post);
+  const rt::SyncHome& syncHome() const { return *syncHome_; }
 
   // -- SpaceHost
   const rt::ClassInfo* classInfo(uint32_t index) override;

@@ -31,6 +31,7 @@ class Engine {
         options_(options),
         cache_(cache),
         calls_(layout.module()),
+        functionsByLine_(layout.module()),
         linker_(
             {cells, layout.module().functions.size(), classes, layout.indexCount()},
             [this](std::string_view symbol, uint64_t start, std::string_view code) { placed(symbol, start, code); },
@@ -46,11 +47,11 @@ class Engine {
     {
       std::scoped_lock lock(mutex_);
       symbol = codeSymbol(layout_.module(), function, resumePoint, serial_++);
-      functionOf_[symbol] = functionOf_[bodySymbol(symbol)] = function;
     }
     auto machine = makeTargetMachine();
     llvm::LLVMContext context;
-    UnitRequest request{function, resumePoint, symbol, {}};
+    CodeSites sites;
+    UnitRequest request{function, resumePoint, symbol, {}, &functionsByLine_, &sites};
     request.pipeline.checked = options_.checked;
     request.pipeline.unmovable = options_.unmovable;
     request.pipeline.seed = options_.passSeed;
@@ -61,8 +62,18 @@ class Engine {
       prepareQuickly(**unit, *machine);
     else
       optimise(**unit, *machine);
-    linker_.add(emitObject(**unit, *machine));
-    return linker_.find(symbol);
+    auto object = emitObject(**unit, *machine);
+    {
+      auto lines = std::make_shared<const UnitLines>(object->getMemBufferRef(), std::move(sites));
+      std::scoped_lock lock(mutex_);
+      unplaced_[symbol] = unplaced_[bodySymbol(symbol)] = {function, std::move(lines)};
+    }
+    linker_.add(std::move(object));
+    void* code = linker_.find(symbol);
+    std::scoped_lock lock(mutex_);
+    unplaced_.erase(symbol);
+    unplaced_.erase(bodySymbol(symbol));
+    return code;
   }
 
   void install(FunctionId function, void* code) {
@@ -94,12 +105,15 @@ class Engine {
   }
 
   void placed(std::string_view symbol, uint64_t start, std::string_view code) {
-    FunctionId function;
+    Unplaced unit;
     {
       std::scoped_lock lock(mutex_);
-      if (auto it = functionOf_.find(std::string(symbol)); it != functionOf_.end()) function = it->second;
+      if (auto it = unplaced_.find(std::string(symbol)); it != unplaced_.end()) unit = it->second;
     }
-    if (function.valid()) cache_.addRange(start, code.size(), function);
+    if (unit.function.valid()) {
+      const uint64_t offset = unit.lines->offsetOf(std::string(symbol)).value_or(0);
+      cache_.addRange(start, code.size(), unit.function, unit.lines, offset);
+    }
     if (perfMap_) perfMap_->add(start, code.size(), symbol);
     if (jitDump_) jitDump_->add(start, code, symbol);
   }
@@ -109,10 +123,15 @@ class Engine {
   const rt::CodeOptions& options_;
   CodeCache& cache_;
   ir::CallGraph calls_;
+  FunctionsByLine functionsByLine_;
   std::optional<PerfMap> perfMap_;
   std::optional<JitDump> jitDump_;
   std::mutex mutex_;
-  std::unordered_map<std::string, FunctionId> functionOf_;  // by symbol
+  struct Unplaced {
+    FunctionId function;
+    std::shared_ptr<const UnitLines> lines;
+  };
+  std::unordered_map<std::string, Unplaced> unplaced_;  // compiled and not linked yet, by symbol
   uint32_t serial_ = 0;
   Linker linker_;  // last: it reports to the members above
 };
@@ -153,6 +172,7 @@ class Jit final : public rt::CodeProvider {
   }
 
   FunctionId functionAt(uint64_t pc) const override { return cache_.functionAt(pc); }
+  std::vector<rt::CodeSite> sitesAt(uint64_t pc) const override { return cache_.sitesAt(pc); }
 
  private:
   static uint64_t functionKey(FunctionId function) { return CodeCache::key(function, ~0u); }
@@ -184,6 +204,7 @@ class Jit final : public rt::CodeProvider {
     auto start = std::chrono::steady_clock::now();
     Result<void*> code = engine().compile(function, resumePoint);
     auto nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+    if (options_.compiled) options_.compiled(function, resumePoint, nanos);
     std::scoped_lock lock(mutex_);
     stats_.compileNanos += uint64_t(nanos);
     if (code.ok()) ++(resumePoint ? stats_.continuations : stats_.functions);

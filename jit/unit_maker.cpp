@@ -27,9 +27,12 @@ Result<std::unique_ptr<llvm::Module>> makeUnit(llvm::LLVMContext& context, const
                                   : ir::runPipeline(program, calls, request.function, request.pipeline);
   if (!body.ok()) return std::move(body).error().withContext("compiling '@" + program[request.function].name + "'");
   Unit unit(context, layout, machine, request.symbol);
+  std::optional<SiteMarker> marker;
+  if (request.sites) marker.emplace(unit, *request.functions, *body, request.function, *request.sites);
   FunctionLowering(unit, {*body, calls, request.function, request.symbol, request.resumePoint, request.pipeline.checked,
-                          request.pipeline.unmovable})
+                          request.pipeline.unmovable, marker ? &*marker : nullptr})
       .run();
+  if (marker) marker->close();
   checkWellFormed(unit.module());
   return unit.take();
 }

@@ -6,6 +6,7 @@
 
 #include "ir/analysis/call_graph.h"
 #include "ir/passes/pipeline.h"
+#include "jit/debug/code_sites.h"
 #include "jit/lower/unit.h"
 
 namespace jvmc::jit {
@@ -15,6 +16,9 @@ struct UnitRequest {
   std::optional<uint32_t> resumePoint{};
   std::string symbol;
   ir::PipelineOptions pipeline{};
+  /// Both or none: the code says which places of the program it stands for, and `sites` gets these.
+  const FunctionsByLine* functions = nullptr;
+  CodeSites* sites = nullptr;
 };
 
 /// The function, or its continuation, as an LLVM module before LLVM's passes; it has passed LLVM's verifier.

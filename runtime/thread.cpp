@@ -5,6 +5,32 @@
 
 namespace jvmc::rt {
 
+const char* waitName(WaitKind kind) {
+  switch (kind) {
+    case WaitKind::None:
+      return "";
+    case WaitKind::Sleep:
+      return "sleep";
+    case WaitKind::MonitorEnter:
+      return "monitor";
+    case WaitKind::MonitorWait:
+      return "wait";
+    case WaitKind::Join:
+      return "join";
+    case WaitKind::Park:
+      return "park";
+    case WaitKind::ClassInit:
+      return "class-init";
+    case WaitKind::Outside:
+      return "outside";
+    case WaitKind::Access:
+      return "access";
+    case WaitKind::Yield:
+      return "yield";
+  }
+  return "unknown";
+}
+
 void GuestThread::request(ThreadRequest bit) {
   requests.fetch_or(bit, std::memory_order_release);
   // The poll limit is written after the bit, and the owner restores the limit before it reads the bits: none is missed.

@@ -74,6 +74,9 @@ class FrameStack {
 
 enum class WaitKind : uint8_t { None, Sleep, MonitorEnter, MonitorWait, Join, Park, ClassInit, Outside, Access, Yield };
 
+/// "monitor", "sleep", ...; "" for None.
+const char* waitName(WaitKind kind);
+
 /// How the innermost frame goes on: with a value, or with an exception.
 struct Resumption {
   enum class Kind : uint8_t { Value, Throw, ThrowObject } kind = Kind::Value;
@@ -161,6 +164,7 @@ class GuestThread {
   int32_t exitCode = 0;      ///< once ended, main: what it returned, 1 after an uncaught exception
   std::string report;        ///< once ended by an uncaught exception: the text for stderr
   ThreadStats stats;
+  int64_t allocSampleLeft = 0;  ///< bytes until an allocation is noted, while a profile of these is taken; 0: not begun
 
   /// Sets a request bit and makes the next poll take its slow path. Called by the running thread itself, or with
   /// `mutex` held: the context stays this thread's meanwhile.

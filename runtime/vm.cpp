@@ -37,12 +37,21 @@ class NodeVm final : public Vm {
         natives_(module) {}
 
   ~NodeVm() override {
+    profiler_.stop();
     if (scheduler_) scheduler_->stopAll();
     if (heap_) heap_->stopThread();
   }
 
   void build(const std::function<VmPorts(Vm&)>& makePorts) {
     options_.heap.collectEvery = std::max(options_.heap.collectEvery, options_.zeal.collectEvery);
+    options_.heap.paused = [this](int64_t begin, int64_t end, uint32_t what) {
+      if (tracer_.isOn()) tracer_.add({TraceKind::Pause, what, 0, begin, end, 0});
+    };
+    options_.code.compiled = [this](ir::FunctionId function, std::optional<uint32_t> resumePoint, int64_t nanos) {
+      if (!tracer_.isOn()) return;
+      const int64_t now = Tracer::now();
+      tracer_.add({TraceKind::Compile, function.value, 0, now - nanos, now, resumePoint ? *resumePoint + 1u : 0u});
+    };
     options_.heap.countBarriers |= options_.zeal.countBarriers != 0;
     if (options_.code.unmovable) options_.heap.young = false;  // such code has no store barrier
     heap_ = Heap::create(layout_, classes_.infos(), *world_, regions_, options_.heap, options_.node.value == 0);
@@ -73,6 +82,8 @@ class NodeVm final : public Vm {
   ThreadEvents* events() override { return ports_.events; }
   MemoryRelief* relief() override { return ports_.relief; }
   CaptureStats& captureStats() override { return stats_; }
+  Profiler& profiler() override { return profiler_; }
+  Tracer& tracer() override { return tracer_; }
   std::atomic<uint64_t>& clock() override { return clock_; }
   FunctionInfos& functionInfos() override { return infos_; }
   FunctionCodes& functionCodes() override { return codes_; }
@@ -185,6 +196,8 @@ class NodeVm final : public Vm {
   VmPorts ports_;
   std::once_flag codeOnce_;
   std::unique_ptr<CodeProvider> code_;
+  Profiler profiler_{*this};
+  Tracer tracer_;
   std::unique_ptr<Scheduler> scheduler_;  // first to go: its workers use all of the above
   ObjectRef outOfMemoryError_ = kNullRef;
 };

@@ -16,6 +16,8 @@
 #include "runtime/memory_relief.h"
 #include "runtime/object_space.h"
 #include "runtime/outside.h"
+#include "runtime/prof/profiler.h"
+#include "runtime/prof/tracer.h"
 #include "runtime/sched/scheduler.h"
 #include "runtime/thread_events.h"
 
@@ -93,6 +95,8 @@ class Vm {
   virtual MemoryRelief* relief() = 0;  ///< null: nobody helps
   virtual CodeProvider* code() = 0;    ///< null in mode interp; loads the JIT on first use
   virtual CaptureStats& captureStats() = 0;
+  virtual Profiler& profiler() = 0;
+  virtual Tracer& tracer() = 0;
   virtual std::atomic<uint64_t>& clock() = 0;  ///< node clock as an epoch word, starts at kEpochFirst
 
   /// Creates the main thread (running the module's entry) and hands it to the scheduler.

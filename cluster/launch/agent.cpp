@@ -235,6 +235,17 @@ class Agent::Server final : public schema::Agent::Server {
         });
   }
 
+  kj::Promise<void> observe(ObserveContext context) override {
+    auto params = context.getParams();
+    return agent_.controlOf(params.getProgram().cStr())
+        .then([context, text = std::string(params.getRequest().cStr())](schema::Control::Client control) mutable {
+          auto request = control.observeRequest();
+          request.setRequest(text);
+          return request.send().then(
+              [context](auto response) mutable { context.getResults().setReports(response.getReports()); });
+        });
+  }
+
   kj::Promise<void> migrate(MigrateContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())

@@ -72,6 +72,18 @@ class RpcControlClient final : public ControlClient {
       });
     });
   }
+  Result<std::vector<std::string>> observe(const std::string& program, const std::string& text) override {
+    return wait<std::vector<std::string>>([&] {
+      auto request = control().observeRequest();
+      request.setProgram(program);
+      request.setRequest(text);
+      return request.send().then([](auto r) {
+        std::vector<std::string> reports;
+        for (auto report : r.getReports()) reports.emplace_back(report.cStr());
+        return reports;
+      });
+    });
+  }
   Status migrate(const std::string& program, uint64_t thread, uint32_t node) override {
     return wait<Unit>([&] {
       auto request = control().migrateRequest();

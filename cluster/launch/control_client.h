@@ -26,6 +26,8 @@ class ControlClient {
   virtual Result<std::vector<ThreadView>> threads(const std::string& program) = 0;
   /// A JSON object of each node that answers (ProgramNode::inspect).
   virtual Result<std::vector<std::string>> inspect(const std::string& program, uint32_t classes, bool collect) = 0;
+  /// The answer of each node to a request as in cluster/launch/observer.h.
+  virtual Result<std::vector<std::string>> observe(const std::string& program, const std::string& request) = 0;
   virtual Status migrate(const std::string& program, uint64_t thread, uint32_t node) = 0;
   /// Pins a thread, at `node` if there is one, or unpins it.
   virtual Status pin(const std::string& program, uint64_t thread, bool pinned, std::optional<uint32_t> node) = 0;

@@ -33,6 +33,8 @@ class ProgramNode {
   virtual std::string inspect(uint32_t classes, bool collect) = 0;
   /// The statistics so far alone, as a JSON object: cheap enough to be asked for every second.
   virtual std::string counters() = 0;
+  /// Answers who looks at the running program (cluster/launch/observer.h): JSON objects both.
+  virtual Result<std::string> observe(const std::string& request) = 0;
   /// Asks a thread to move. False if it is not on this node.
   virtual bool migrate(uint64_t thread, NodeId target) = 0;
   /// Pins a thread, here or at `target`, or unpins it. False if it is not on this node.

@@ -573,6 +573,15 @@ class ProgramRun::ControlServer final : public schema::Control::Server {
         });
   }
 
+  kj::Promise<void> observe(ObserveContext context) override {
+    auto params = context.getParams();
+    check(params.getProgram());
+    return run_.observe(params.getRequest().cStr()).then([context](std::vector<std::string> reports) mutable {
+      auto out = context.getResults().initReports(uint32_t(reports.size()));
+      for (uint32_t i = 0; i < reports.size(); ++i) out.set(i, reports[i]);
+    });
+  }
+
   kj::Promise<void> migrate(MigrateContext context) override {
     auto params = context.getParams();
     check(params.getProgram());
@@ -686,6 +695,25 @@ kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool
     asks.add(orNothing(loop_.timer(), kInspectTime, request.send().then([](auto response) {
       return std::vector<std::string>{response.getReport().cStr()};
     })));
+  }
+  return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
+}
+
+/// A node that is gone by the time it should answer is left out; a request that a node refuses fails.
+kj::Promise<std::vector<std::string>> ProgramRun::observe(const std::string& text) {
+  kj::Vector<kj::Promise<kj::Maybe<std::vector<std::string>>>> asks;
+  for (uint32_t i : members()) {
+    auto request = vm(i).observeRequest();
+    request.setRequest(text);
+    auto answer = request.send().then(
+        [](auto response) -> kj::Maybe<std::vector<std::string>> {
+          return std::vector<std::string>{response.getReport().cStr()};
+        },
+        [](kj::Exception&& exception) -> kj::Maybe<std::vector<std::string>> {
+          if (toError(exception).code != ErrorCode::kUnavailable) kj::throwFatalException(kj::mv(exception));
+          return nullptr;
+        });
+    asks.add(loop_.timer().timeoutAfter(kInspectTime, kj::mv(answer)));
   }
   return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }

@@ -107,6 +107,7 @@ class ProgramRun final {
   kj::Promise<std::vector<NodeView>> nodeViews();
   kj::Promise<std::vector<ThreadView>> threadViews();
   kj::Promise<std::vector<std::string>> inspect(uint32_t classes, bool collect, bool countersOnly);
+  kj::Promise<std::vector<std::string>> observe(const std::string& request);
   kj::Promise<uint32_t> grow(std::string agent);
   void agentJoined(const std::string& agent);
   kj::Promise<uint32_t> addNode(std::string agent);

@@ -43,6 +43,7 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setCountBarriers(plan.zeal.countBarriers);
   out.setPassSeed(plan.passSeed);
   out.setElastic(plan.elastic);
+  out.setProfile(plan.profile);
   auto homes = out.initHomes(uint32_t(plan.homes.size()));
   for (uint32_t i = 0; i < plan.homes.size(); ++i) homes.set(i, {plan.homes[i].data(), plan.homes[i].size()});
 }
@@ -70,6 +71,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.countBarriers = in.getCountBarriers();
   plan.passSeed = in.getPassSeed();
   plan.elastic = in.getElastic();
+  plan.profile = in.getProfile().cStr();
   for (auto homes : in.getHomes()) plan.homes.emplace_back(homes.begin(), homes.end());
   if (plan.peers.empty() || plan.peers.size() > rt::kNodesMax || plan.workers == 0 || plan.workers > kMaxWorkers)
     return Error{ErrorCode::kInvalidInput,

@@ -22,6 +22,7 @@ struct StartPlan {
   rt::Zeal zeal;
   bool elastic = false;                     ///< nodes may join later, also if there is only one now
   std::vector<std::vector<uint8_t>> homes;  ///< what nodes have left behind that have gone (HomeMap::beliefs)
+  std::string profile;                      ///< not empty: options of a profile from the start on (observer.h)
   uint64_t passSeed = 0;  ///< non-zero: each node compiles each function with a random subset of the passes
 };
 

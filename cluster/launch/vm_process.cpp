@@ -198,6 +198,13 @@ class VmProcess::Server final : public schema::VmProcess::Server {
         .then([context](std::string report) mutable { context.getResults().setReport(report); });
   }
 
+  kj::Promise<void> observe(ObserveContext context) override {
+    return onNode([request = std::string(context.getParams().getRequest().cStr())](ProgramNode& node) {
+             return node.observe(request);
+           })
+        .then([context](std::string report) mutable { context.getResults().setReport(report); });
+  }
+
   kj::Promise<void> migrate(MigrateContext context) override {
     uint64_t thread = context.getParams().getThread();
     NodeId target(context.getParams().getTarget());

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "cluster/launch/freezer.h"
+#include "cluster/launch/observer.h"
 #include "cluster/node_services.h"
 #include "ir/binary/reader.h"
 #include "runtime/frames/capture_stats.h"
@@ -43,39 +44,13 @@ const char* stateName(rt::ThreadState state) {
   return "unknown";
 }
 
-const char* waitName(rt::WaitKind kind) {
-  switch (kind) {
-    case rt::WaitKind::None:
-      return "";
-    case rt::WaitKind::Sleep:
-      return "sleep";
-    case rt::WaitKind::MonitorEnter:
-      return "monitor";
-    case rt::WaitKind::MonitorWait:
-      return "wait";
-    case rt::WaitKind::Join:
-      return "join";
-    case rt::WaitKind::Park:
-      return "park";
-    case rt::WaitKind::ClassInit:
-      return "class-init";
-    case rt::WaitKind::Outside:
-      return "outside";
-    case rt::WaitKind::Access:
-      return "access";
-    case rt::WaitKind::Yield:
-      return "yield";
-  }
-  return "unknown";
-}
-
 ThreadView viewOf(const rt::ThreadSnapshot& snapshot, NodeId node) {
   ThreadView view;
   view.id = snapshot.ref.id;
   view.name = snapshot.name;
   view.node = node.value;
   view.state = stateName(snapshot.state);
-  if (snapshot.state == rt::ThreadState::Parked) view.wait = waitName(snapshot.wait.kind);
+  if (snapshot.state == rt::ThreadState::Parked) view.wait = rt::waitName(snapshot.wait.kind);
   view.moves = snapshot.incarnation;
   view.cpuNanos = snapshot.stats.cpuNanosInterpreter + snapshot.stats.cpuNanosCompiled + snapshot.cpuNanosRunning;
   view.pinned = snapshot.pinned;
@@ -174,6 +149,7 @@ class Surroundings {
   virtual void stop() {}
   virtual void report(const StatSink&) const {}
   virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
+  virtual const rt::SyncHome& syncHome() = 0;
   /// Null: there are no other nodes.
   virtual NodeServices* services() { return nullptr; }
 };
@@ -194,6 +170,7 @@ class AloneSurroundings final : public Surroundings {
     nothing.refusal = "there is no other node";
     done(nothing);
   }
+  const rt::SyncHome& syncHome() override { return space_->syncHome(); }
 
  private:
   std::optional<rt::LocalRegionSource> regions_;
@@ -222,6 +199,7 @@ class ClusterSurroundings final : public Surroundings {
       done({result.bytes, result.groups, result.revoked, result.refusal.message});
     });
   }
+  const rt::SyncHome& syncHome() override { return services_.syncHome(); }
   NodeServices* services() override { return &services_; }
 
  private:
@@ -255,11 +233,16 @@ class VmProgramNode final : public ProgramNode {
       return ports;
     });
     freezer_.emplace(vm_->world());
+    observer_.emplace(*vm_, surroundings_->syncHome(), surroundings_->services());
   }
 
   /// What nodes that have gone have left behind. False if it makes no sense.
   bool takeOver(const std::vector<std::vector<uint8_t>>& homes) {
     return std::all_of(homes.begin(), homes.end(), [this](const auto& each) { return takeOverHomes(each); });
+  }
+
+  Status profileFromStart(const std::string& options) {
+    return options.empty() ? Status(Unit{}) : observer_->startProfile(options);
   }
 
   void begin() override {
@@ -269,11 +252,13 @@ class VmProgramNode final : public ProgramNode {
 
   std::string finish() override {
     surroundings_->stop();
+    const std::string profile = observer_->finishProfile();
     vm_->scheduler().stopAll();
     Json stats = {{"node", self_.value}, {"pid", getpid()}};
     stats["captures"] = Json::parse(vm_->captureStats().toJson());
     addStats(stats);
-    return stats.dump();
+    if (!profile.empty()) stats["profile"] = Json::parse(profile);
+    return stats.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   std::string inspect(uint32_t classes, bool collect) override {
@@ -289,6 +274,8 @@ class VmProgramNode final : public ProgramNode {
     addStats(report);
     return report.dump();
   }
+
+  Result<std::string> observe(const std::string& request) override { return observer_->answer(request); }
 
   std::vector<ThreadView> threads() override {
     std::vector<ThreadView> views;
@@ -403,6 +390,7 @@ class VmProgramNode final : public ProgramNode {
   std::unique_ptr<Surroundings> surroundings_;
   std::unique_ptr<rt::Vm> vm_;  // first to go but one: it uses the rest
   std::optional<Freezer> freezer_;
+  std::optional<Observer> observer_;
 };
 
 }  // namespace
@@ -415,6 +403,7 @@ MakeProgramNode vmProgramNodes(rt::MakeCodeProvider makeCode) {
     auto surroundings = makeSurroundings(parts);
     if (!surroundings.ok()) return surroundings.error();
     auto node = std::make_unique<VmProgramNode>(parts, std::move(*module), std::move(*surroundings), makeCode);
+    if (auto profiled = node->profileFromStart(parts.plan.profile); !profiled.ok()) return profiled.error();
     if (!node->takeOver(parts.plan.homes)) return Error{ErrorCode::kCorrupt, "the homes of moved blocks make no sense"};
     return std::unique_ptr<ProgramNode>(std::move(node));
   };

@@ -3,6 +3,7 @@
 #include "cluster/objects/cluster_object_space.h"
 
 #include "ir/support/check.h"
+#include "runtime/vm.h"
 
 namespace jvmc::cluster {
 
@@ -96,12 +97,26 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
       core_.stats.busyWaits++;
       core_.host.wait(ctx, std::move(token));
       return false;
-    case Found::Free:
+    case Found::Free: {
+      const bool isWatched = ctx.vm && (ctx.vm->profiler().wants(rt::SampleKind::Fetch) || ctx.vm->tracer().isOn());
+      const NodeId home = isWatched ? core_.homes.homeOf(object) : core_.self;
+      const int64_t asked = isWatched ? steadyNanos() : 0;
       ask(ctx, object, stamp, group, token);
       core_.host.wait(ctx, std::move(token));
+      if (isWatched) noteFetch(ctx, object, home, asked);
       break;
+    }
   }
   return true;
+}
+
+/// For profile and timeline: the thread asked for the object then, and has got it.
+void ClusterObjectSpace::noteFetch(ThreadContext& ctx, ObjectRef object, NodeId home, int64_t asked) {
+  const int64_t now = steadyNanos();
+  if (ctx.vm->profiler().wants(rt::SampleKind::Fetch))
+    ctx.vm->profiler().noteFetch(ctx, object, home.value, core_.shapeOf(object).dataBytes(), uint64_t(now - asked));
+  if (ctx.vm->tracer().isOn())
+    ctx.vm->tracer().add({rt::TraceKind::Fetch, home.value, ctx.thread->ref.id, asked, now, object});
 }
 
 /// The object's block is changing its home.

@@ -75,6 +75,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
 
   void validate(rt::ThreadContext& ctx, ObjectRef object);
   bool fetch(rt::ThreadContext& ctx, ObjectRef object);
+  void noteFetch(rt::ThreadContext& ctx, ObjectRef object, NodeId home, int64_t asked);
   void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, WaitToken token);
   /// Asks for an object that is busy now, and for more that may be wanted with it.
   void ask(const rt::ThreadContext& ctx, ObjectRef object, uint64_t stamp, ReadGroups::Number group,

@@ -64,6 +64,8 @@ interface Control {
   pin @11 (program :Text, thread :UInt64, pinned :Bool, moves :Bool, node :UInt32) -> ();
   # What the balancer has decided, oldest first.
   decisions @12 (program :Text) -> (policy :Text, dryRun :Bool, decisions :List(Launch.Decision));
+  # The answer of each node to VmProcess.observe.
+  observe @13 (program :Text, request :Text) -> (reports :List(Text));
 }
 
 interface VmHandle {

@@ -54,6 +54,7 @@ struct StartRequest {
   homes @16 :List(Data);        # what nodes have left behind that have gone, oldest first
   elastic @15 :Bool;            # nodes may join later, also if there is only one now
   balanceDryRun @17 :Bool;      # the balancer decides, and does nothing about it
+  profile @18 :Text;            # not empty: a profile is taken from the start on (cluster/launch/observer.h)
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer
@@ -193,6 +194,8 @@ interface VmProcess {
   pin @13 (thread :UInt64, pinned :Bool, target :UInt32) -> (found :Bool);
   # What this node's balancer has decided as leader, oldest first.
   decisions @14 () -> (decisions :List(Decision));
+  # Answers who looks at the running program: JSON objects both (cluster/launch/observer.h).
+  observe @15 (request :Text) -> (report :Text);
 }
 
 interface Launcher {

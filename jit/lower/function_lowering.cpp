@@ -107,6 +107,7 @@ llvm::Function* FunctionLowering::run() {
   if (callsItself_) function_ = emitEntryOfBody();
   ctx_ = function_->getArg(0);
   b_.SetInsertPoint(newBlock("entry"));
+  if (in_.marker) b_.SetCurrentDebugLocation(in_.marker->open(function_));
   for (ir::BlockId id : cfg_.reversePostOrder()) {
     blocks_[id.index()] = newBlock("b" + llvm::Twine(id.value));
     if (id.value == 0) continue;  // its parameters are the function's; no branch leads to an entry block
@@ -247,7 +248,10 @@ void FunctionLowering::lowerBlock(ir::BlockId id) {
   handlerEntry_ = nullptr;
   b_.SetInsertPoint(blocks_[id.index()]);
   if (id.value == 0 && isContinuation() && !JVMC_FAULT("continuation-ignores-an-exception")) checkArrival();
-  for (const Instr& instr : body_[id].instrs) (this->*kMethods[size_t(instr.op)])(instr);
+  for (const Instr& instr : body_[id].instrs) {
+    if (in_.marker) b_.SetCurrentDebugLocation(in_.marker->of(instr));
+    (this->*kMethods[size_t(instr.op)])(instr);
+  }
   if (handlerEntry_) finishHandlerEntry();
 }
 

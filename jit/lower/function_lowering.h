@@ -34,6 +34,7 @@
 #include "ir/analysis/cfg.h"
 #include "ir/module.h"
 #include "jit/coherence.h"
+#include "jit/debug/code_sites.h"
 #include "jit/lower/unit.h"
 #include "runtime/abi/context.h"
 
@@ -46,7 +47,8 @@ struct LoweringInput {
   std::string symbol;
   std::optional<uint32_t> resumePoint{};  ///< set: `body` is the continuation at this point
   bool checked = false;
-  bool unmovable = false;  ///< see rt::CodeOptions
+  bool unmovable = false;        ///< see rt::CodeOptions
+  SiteMarker* marker = nullptr;  ///< null: the code does not say what it stands for
 };
 
 class FunctionLowering {

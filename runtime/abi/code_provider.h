@@ -2,8 +2,11 @@
 // cells.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "ir/module.h"
 #include "runtime/abi/calling_convention.h"
@@ -30,10 +33,18 @@ struct CodeOptions {
   /// preempted, holds up a collection by another thread, and is wrong for a program in which an instruction throws.
   bool unmovable = false;
   NativeTools tools = {};
+  /// Told after each function and continuation that was compiled, on the compile thread. May be empty.
+  std::function<void(ir::FunctionId function, std::optional<uint32_t> resumePoint, int64_t nanos)> compiled{};
 };
 
 struct CodeStats {
   uint64_t functions = 0, continuations = 0, codeBytes = 0, compileNanos = 0, failures = 0;
+};
+
+/// A place of the stored program that machine code stands for.
+struct CodeSite {
+  ir::FunctionId function;
+  ir::SourceLoc loc;
 };
 
 /// Compiles functions and continuations and installs them into cells. One per VM. All methods are thread-safe.
@@ -53,6 +64,9 @@ class CodeProvider {
 
   /// The function whose compiled code or continuation contains `pc`; invalid if none. For profilers and crash reports.
   virtual ir::FunctionId functionAt(uint64_t pc) const = 0;
+  /// What the instruction at `pc` stands for: the innermost function, the places that it is inlined at, the compiled
+  /// function. Empty if `pc` lies in no compiled code. Takes locks: not for signal handlers.
+  virtual std::vector<CodeSite> sitesAt(uint64_t pc) const = 0;
 };
 
 }  // namespace jvmc::rt

@@ -57,6 +57,7 @@ struct ThreadContext {
   Vm* vm = nullptr;
   uint64_t stackLimit = 0;  ///< what pollLimit is restored to
   uint64_t stackTop = 0;
+  uint64_t stackLow = 0;      ///< the fiber's native stack is [stackLow, stackTop)
   uint64_t allocAreaEnd = 0;  ///< heap only: the allocation area reaches to here; [allocLimit, end) is not zeroed yet
   void* storeLog = nullptr;   ///< heap only: a buffer of runtime/gc/store_log.h
   void* fiber = nullptr;      ///< the rt::Fiber this context belongs to
@@ -67,6 +68,9 @@ struct ThreadContext {
   bool quiescent = false;   ///< stands still in a poll: no check of coherence made before it is relied on after it
   uint64_t tierSince = 0;   ///< cycle counter when the current tier was entered (runtime/frames/capture_stats.h)
   bool inCompiled = false;  ///< the current tier is compiled code
+  // For who looks at the stack from outside (runtime/prof/stack_walk.h).
+  void* interpActivation = nullptr;  ///< innermost activation of the interpreter's loop (InterpActivation)
+  bool framesStand = false;          ///< guest code runs: nobody changes the thread's data frames meanwhile
 };
 
 #define JVMC_CONTEXT_OFFSET(field, offset) static_assert(offsetof(ThreadContext, field) == offset)

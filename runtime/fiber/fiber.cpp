@@ -50,6 +50,7 @@ class PooledFiber final : public Fiber {
     new (&context_) ThreadContext;
     context_.stackLimit = uint64_t(nativeStack_) + reserveBytes_;
     context_.stackTop = stackTop();
+    context_.stackLow = uint64_t(nativeStack_);
     context_.pollLimit.store(context_.stackLimit, std::memory_order_relaxed);
     context_.fiber = this;
   }

@@ -54,6 +54,22 @@ uint64_t takeResumption(ThreadContext& ctx) {
   return applyResumption(ctx, resumption);
 }
 
+/// While it lives guest code runs: the data frames below stand, and a profile may read them at any moment.
+class GuestStretch {
+ public:
+  explicit GuestStretch(ThreadContext& ctx) : ctx_(ctx) { set(true); }
+  ~GuestStretch() { set(false); }
+  GuestStretch(const GuestStretch&) = delete;
+
+ private:
+  void set(bool stand) {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    ctx_.framesStand = stand;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  ThreadContext& ctx_;
+};
+
 /// A copy of the top frame, which is taken off the stack; with room for the value that is supplied to it.
 struct TakenFrame {
   FrameHeader header;
@@ -98,6 +114,7 @@ uint64_t resumeGuestFrame(ThreadContext& ctx, uint64_t supplied) {
   TakenFrame frame(ctx.thread->frames);
   const FunctionInfo& info = vm.functionInfos()[ir::FunctionId(frame.header.function)];
   if (ctx.unwinding == Unwinding::Exception && passThrough(ctx, info, frame.header)) return 0;
+  const GuestStretch stretch(ctx);
   if (ContinuationFn continuation = continuationFor(vm, info, frame.header)) {
     vm.captureStats().resumesCompiled.fetch_add(1, std::memory_order_relaxed);
     frame.slots.push_back(supplied);
@@ -118,9 +135,11 @@ void resumeRuntimeFrame(ThreadContext& ctx, uint64_t supplied) {
   const uint64_t* slots = frames.slots(frames.depth() - 1);
   bool threw = ctx.unwinding == Unwinding::Exception;
   switch (frames.top().function) {
-    case kFrameClassInit:
+    case kFrameClassInit: {
+      const GuestStretch stretch(ctx);
       resumeClassInit(ctx, ir::ClassId(uint32_t(slots[0])), ClassInitPhase(slots[1]), slots[2], supplied);
       break;
+    }
     case kFrameThreadStart:
       if (!threw)
         resumeThreadStart(ctx, slots[0], slots[1], uint32_t(slots[2]), ThreadStartPhase(slots[3]),

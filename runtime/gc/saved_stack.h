@@ -20,6 +20,7 @@ struct SavedStack {
   const uint64_t* high = nullptr;
   std::array<uint64_t, kMaxCopied> copied;
   size_t copiedCount = 0;
+  uint64_t callerFrame = 0;  ///< frame pointer of the caller: where a walk of the frames begins
 
   void clear() {
     low = high = nullptr;
@@ -35,6 +36,8 @@ struct SavedStack {
     copiedCount = size_t(end - const_cast<const uint64_t*>(from));
     JVMC_CHECK(copiedCount <= kMaxCopied, copiedCount);
     for (size_t i = 0; i < copiedCount; ++i) copied[i] = from[i];
+    // Frame pointers are chained: this function's, its caller's (which goes away), the frame that stays.
+    callerFrame = *reinterpret_cast<const volatile uint64_t*>(*from);
     low = end;
     high = reinterpret_cast<const uint64_t*>(stackTop);
   }

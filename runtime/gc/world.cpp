@@ -110,6 +110,11 @@ class MutexWorld final : public World {
     visitSaved(records_.at(const_cast<ThreadContext*>(&ctx))->stack, visit);
   }
 
+  uint64_t standingFrame(const ThreadContext& ctx) const override {
+    const auto found = records_.find(const_cast<ThreadContext*>(&ctx));
+    return found != records_.end() && found->second->stack.low ? found->second->stack.callerFrame : 0;
+  }
+
   void pollAll() override {
     std::scoped_lock lock(mutex_);
     requestPollsLocked();

@@ -42,6 +42,9 @@ class World {
   virtual void visitStack(const ThreadContext& ctx,
                           const std::function<void(const uint64_t* low, const uint64_t* high)>& visit) = 0;
 
+  /// Frame pointer at which a walk of its frames begins; 0: it has none (runtime/prof/stack_walk.h).
+  virtual uint64_t standingFrame(const ThreadContext& ctx) const = 0;
+
   /// Sets the poll limit of every context (for a handshake that needs no stop).
   virtual void pollAll() = 0;
 

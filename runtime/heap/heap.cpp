@@ -18,6 +18,7 @@
 #include "runtime/gc/pause_log.h"
 #include "runtime/gc/policy.h"
 #include "runtime/heap/allocator.h"
+#include "runtime/vm.h"
 
 namespace jvmc::rt {
 namespace {
@@ -282,6 +283,13 @@ class RegionHeap final : public Heap {
   }
 
   [[gnu::noinline]] ObjectRef allocateSlowly(ThreadContext& ctx, ClassIndex index, uint64_t bytes, uint32_t length) {
+    const ObjectRef object = allocateMore(ctx, index, bytes, length);
+    if (ctx.vm && ctx.vm->profiler().wants(SampleKind::Alloc)) [[unlikely]]
+      ctx.vm->profiler().noteAllocation(ctx, index, std::max(bytes, ctx.allocLimit - ctx.allocCursor));
+    return object;
+  }
+
+  ObjectRef allocateMore(ThreadContext& ctx, ClassIndex index, uint64_t bytes, uint32_t length) {
     world_.safepoint(ctx);
     if (!zeal() && Allocator::extend(ctx, bytes)) return initialise(bump(ctx, bytes), index, length);
     if (zeal())
@@ -411,6 +419,12 @@ class RegionHeap final : public Heap {
       ++stats_.pauses;
       pauses_.add(nanosSince(begin));
       pausesCpu_.add(cpu);
+      if (options_.paused) {
+        const auto nanos = [](auto time) {
+          return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+        };
+        options_.paused(nanos(begin), nanos(std::chrono::steady_clock::now()), uint32_t(done));
+      }
     });
     if (begun) background_.wake();
   }

@@ -31,6 +31,9 @@ struct HeapOptions {
   bool background = true;
   bool young = true;           ///< benchmarks: off, every collection is full, and no store needs a barrier
   bool countBarriers = false;  ///< tests: every reference store reports to onBarrier()
+  /// Told after each pause, from the wish to stop to its end by the monotonic clock; `kind`: 0 young, 1
+  /// and 2 begin and end of a cycle, 3 full. World stopped: must be quick. May be empty.
+  std::function<void(int64_t beginNanos, int64_t endNanos, uint32_t kind)> paused;
 };
 
 struct HeapStats {

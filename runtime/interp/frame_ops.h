@@ -29,6 +29,7 @@ inline void linkFrame(ThreadContext& ctx, InterpFrame* frame, const FunctionCode
   for (size_t i = 0, n = code.constants().size(); i < n; ++i) to[i] = from[i];
   frame->code = &code;
   frame->previous = static_cast<InterpFrame*>(ctx.interpFrame);
+  std::atomic_signal_fence(std::memory_order_release);  // a profile's signal finds a whole frame
   ctx.interpFrame = frame;
   if (!frame->memory) ctx.interpTop = reinterpret_cast<uint64_t*>(frame) + code.frameWords();
   ctx.depth += code.countsDepth();
@@ -37,6 +38,7 @@ inline void linkFrame(ThreadContext& ctx, InterpFrame* frame, const FunctionCode
 /// Unlinks the innermost frame.
 inline void dropFrame(ThreadContext& ctx, InterpFrame* frame) {
   ctx.interpFrame = frame->previous;
+  std::atomic_signal_fence(std::memory_order_release);
   ctx.depth -= frame->code->countsDepth();
   if (!frame->memory) [[likely]]
     ctx.interpTop = reinterpret_cast<uint64_t*>(frame);

@@ -58,6 +58,10 @@ class FunctionCode {
 
   const Inst* begin() const { return code_.data(); }
   const Inst* at(uint32_t inst) const { return code_.data() + inst; }
+  bool contains(const Inst* inst) const {
+    const uint64_t offset = uint64_t(inst) - uint64_t(code_.data());
+    return offset < code_.size() * sizeof(Inst) && offset % sizeof(Inst) == 0;
+  }
   /// The instruction to go on with at flat index i of `body`.
   const Inst* atFlat(uint32_t flatIndex) const { return code_.data() + instOfFlat_[flatIndex]; }
   uint32_t flatOf(const Inst* inst) const { return flatOfInst_[size_t(inst - code_.data())]; }

@@ -22,6 +22,23 @@ struct InterpFrame {
 inline constexpr uint32_t kInterpFrameWords = sizeof(InterpFrame) / 8;
 static_assert(sizeof(InterpFrame) == 32);
 
+/// An activation of the interpreter's loop, on the native stack in the frame of the loop: tells who walks that stack
+/// which interpreted frames belong there (runtime/prof/stack_walk.h).
+struct InterpActivation {
+  ThreadContext& ctx;
+  void* outer;
+  const InterpFrame* end;  ///< the first frame that belongs to an outer activation
+
+  InterpActivation(ThreadContext& context, const InterpFrame* base)
+      : ctx(context), outer(context.interpActivation), end(base->previous) {
+    // A signal handler may look at any moment.
+    std::atomic_signal_fence(std::memory_order_release);
+    ctx.interpActivation = this;
+  }
+  ~InterpActivation() { ctx.interpActivation = outer; }
+  InterpActivation(const InterpActivation&) = delete;
+};
+
 /// Visits every non-null reference in the interpreter frames of a context. World stopped.
 void visitInterpreterReferences(ThreadContext& ctx, const std::function<void(ObjectRef)>& visit);
 

@@ -67,6 +67,7 @@ __attribute__((optimize("no-gcse"))) uint64_t runLoop(ThreadContext& context, In
 #include "runtime/interp/interp_ops.def"
   };
   ThreadContext* const ctx = &context;
+  const InterpActivation activation(context, base);
   FunctionCodes& codes = ctx->vm->functionCodes();
   const uint64_t tierUpHeat = tierUpThreshold(*ctx->vm);
   InterpFrame* frame = base;

@@ -156,6 +156,7 @@ void NodeScheduler::interruptLocked(ThreadEntry& entry, Effects& effects) {
 
 void NodeScheduler::endWaitLocked(ThreadEntry& entry, const Resumption& answer, Effects& effects) {
   GuestThread& thread = *entry.thread;
+  noteWaitLocked(entry);
   thread.resumption = answer;
   if (isInterruption(answer) && !JVMC_FAULT("interrupt-flag-survives")) thread.interrupted = false;
   thread.wait.kind = WaitKind::None;
@@ -177,8 +178,24 @@ bool NodeScheduler::parkLocked(ThreadEntry& entry, Effects& effects) {
   } else {
     interruptLocked(entry, effects);
   }
-  entry.parks += thread.state == ThreadState::Parked;
-  return thread.state == ThreadState::Ready;
+  if (thread.state == ThreadState::Ready) return true;
+  ++entry.parks;
+  if (vm_.profiler().wants(SampleKind::Wait) || vm_.tracer().isOn())
+    entry.parkedSince = uint32_t(Tracer::now() / ThreadEntry::kParkedUnit) | 1;
+  return false;
+}
+
+/// The thread is parked no more, or elsewhere. For profile and timeline.
+void NodeScheduler::noteWaitLocked(ThreadEntry& entry) {
+  if (entry.parkedSince == 0) return;
+  const int64_t now = Tracer::now();
+  const uint32_t units = uint32_t(now / ThreadEntry::kParkedUnit) - (std::exchange(entry.parkedSince, 0) & ~1u);
+  const int64_t nanos = int64_t(units) * ThreadEntry::kParkedUnit;
+  const GuestThread& thread = *entry.thread;
+  if (vm_.profiler().wants(SampleKind::Wait)) vm_.profiler().noteWait(thread, uint64_t(nanos));
+  if (vm_.tracer().isOn())
+    vm_.tracer().add(
+        {TraceKind::Wait, uint32_t(thread.wait.kind), thread.ref.id, now - nanos, now, thread.wait.object});
 }
 
 /// Where it is, or at `target`: then it moves once more.
@@ -215,6 +232,7 @@ void NodeScheduler::detachLocked(ThreadEntry& entry, Effects& effects) {
     if (JVMC_FAULT("moved-sleep-starts-over")) thread.wait.remainingNanos += 10'000'000'000;
     effects.cancel = std::exchange(entry.timer, 0);
   }
+  noteWaitLocked(entry);
   thread.state = ThreadState::Shipped;
   effects.ship = &entry;
 }

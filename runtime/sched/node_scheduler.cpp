@@ -4,6 +4,7 @@
 
 #include "ir/support/check.h"
 #include "ir/support/fault.h"
+#include "runtime/prof/cpu_sampler.h"
 #include "runtime/vm.h"
 
 namespace jvmc::rt {
@@ -25,6 +26,10 @@ NodeScheduler::~NodeScheduler() {
 bool NodeScheduler::adopt(std::unique_ptr<GuestThread> thread) {
   ThreadId id = thread->ref.id;
   if (history_.wasHere(id, thread->incarnation) && !JVMC_FAULT("run-thread-twice")) return false;
+  if (vm_.tracer().isOn()) {
+    const int64_t now = Tracer::now();
+    vm_.tracer().add({TraceKind::Arrive, 0, id, now, now, thread->incarnation});
+  }
   auto owned = std::make_unique<ThreadEntry>(std::move(thread));
   GuestThread& guest = *owned->thread;
   bool waits = guest.wait.kind != WaitKind::None;
@@ -74,6 +79,10 @@ void NodeScheduler::ship(ThreadEntry& entry) {
   thread->captureReason = CaptureReason::None;
   thread->pinned = removed->pinOnArrival;
   NodeId target = thread->migrateTarget;
+  if (vm_.tracer().isOn()) {
+    const int64_t now = Tracer::now();
+    vm_.tracer().add({TraceKind::Leave, target.value, thread->ref.id, now, now, thread->incarnation});
+  }
   vm_.shipper()->ship(std::move(thread), target);
   std::scoped_lock lock(mutex_);
   changed_.notify_all();
@@ -96,6 +105,15 @@ bool NodeScheduler::mayMove(const GuestThread& thread) const {
 // ---------------------------------------------------------------- one dispatch
 
 void NodeScheduler::execute(ThreadEntry& entry) {
+  if (!vm_.tracer().isOn()) return run(entry);
+  // The thread may be over afterwards, but its entry is not gone before it is settled.
+  const ThreadId thread = entry.thread->ref.id;
+  const int64_t begin = Tracer::now();
+  run(entry);
+  vm_.tracer().add({TraceKind::Run, uint32_t(entry.end), thread, begin, Tracer::now(), 0});
+}
+
+void NodeScheduler::run(ThreadEntry& entry) {
   GuestThread& thread = *entry.thread;
   ThreadEntry::Step step;
   {
@@ -113,6 +131,7 @@ void NodeScheduler::execute(ThreadEntry& entry) {
   }
   bool returned;
   if (step == ThreadEntry::Step::Resume) {
+    CpuSampler::setRunning(&entry.fiber->context());
     returned = entry.fiber->resume();
   } else {
     entry.fiber = vm_.fibers().acquire();
@@ -124,6 +143,7 @@ void NodeScheduler::execute(ThreadEntry& entry) {
     }
     returned = entry.fiber->start([this, &entry, step] { runOnFiber(entry, step); });
   }
+  CpuSampler::setRunning(nullptr);
   if (returned)
     releaseFiber(std::exchange(entry.fiber, nullptr));
   else
@@ -154,6 +174,7 @@ void NodeScheduler::runOnFiber(ThreadEntry& entry, ThreadEntry::Step step) {
   GuestThread& thread = *entry.thread;
   ThreadContext& ctx = entry.fiber->context();
   prepareContext(thread, ctx);
+  CpuSampler::setRunning(&ctx);
   vm_.world().enter(ctx);
   bool ended = false;
   if (step == ThreadEntry::Step::Flush)
@@ -342,6 +363,14 @@ std::vector<ThreadSnapshot> NodeScheduler::snapshot() const {
                    cpu.recent(now), frameBytes, thread.pinned, entry.moving, entry.suspension != nullptr, entry.parks});
   });
   return all;
+}
+
+void NodeScheduler::visitThreads(
+    const std::function<void(const GuestThread&, bool moving, bool suspended)>& visit) const {
+  table_.forEach([&](ThreadEntry& entry) {
+    const bool suspended = entry.thread->state == ThreadState::Running && entry.suspension != nullptr;
+    visit(*entry.thread, entry.moving, suspended);
+  });
 }
 
 void NodeScheduler::visitRoots(const std::function<void(ObjectRef)>& visit) {

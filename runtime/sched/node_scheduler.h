@@ -54,6 +54,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   Timers& timers() override { return timers_; }
 
   std::vector<ThreadSnapshot> snapshot() const override;
+  void visitThreads(const std::function<void(const GuestThread&, bool moving, bool suspended)>& visit) const override;
   size_t threadCount() const override { return table_.size(); }
   uint32_t occupiedWorkers() const override { return workers_.occupied(); }
   uint32_t queuedThreads() const override { return workers_.queued(); }
@@ -76,6 +77,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
 
   // -- dispatch (node_scheduler.cpp)
   void execute(ThreadEntry& entry) override;
+  void run(ThreadEntry& entry);
   ThreadEntry* settle(ThreadEntry& entry, uint64_t cpuNanos) override;
   void runOnFiber(ThreadEntry& entry, ThreadEntry::Step step);
   void prepareContext(GuestThread& thread, ThreadContext& ctx);
@@ -99,6 +101,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   /// Parks, unless the wait has ended already; then the thread is Ready and true is given.
   bool parkLocked(ThreadEntry& entry, Effects& effects);
   void detachLocked(ThreadEntry& entry, Effects& effects);
+  void noteWaitLocked(ThreadEntry& entry);
   bool deliverElsewhere(const ThreadRef& to, const ThreadMail& mail);
   void postLater(ThreadId thread);
   ObjectRef newByteArray(const std::string& bytes);

@@ -70,6 +70,10 @@ class Scheduler : public ThreadPost {
   virtual Timers& timers() = 0;
 
   virtual std::vector<ThreadSnapshot> snapshot() const = 0;
+  /// Visits each thread here with its mutex held. Frames of those that have a context change meanwhile unless the world
+  /// is stopped.
+  virtual void visitThreads(
+      const std::function<void(const GuestThread&, bool moving, bool suspended)>& visit) const = 0;
   virtual size_t threadCount() const = 0;
   /// Workers that have threads to run at this moment, whether the machine gives them a core or not.
   virtual uint32_t occupiedWorkers() const = 0;

@@ -37,6 +37,10 @@ struct ThreadEntry {
 
   // Under thread->mutex.
   Step step = Step::Run;
+  /// Tracer::now() / kParkedUnit when it was parked, while somebody wants to know; 0: unknown. Wraps after 73 minutes;
+  /// entries of parked threads must be small.
+  uint32_t parkedSince = 0;
+  static constexpr int64_t kParkedUnit = 1024;
   bool moving = false;       ///< it will be shipped to thread->migrateTarget as soon as its writes are home
   uint64_t flushTicket = 0;  ///< of the flush in flight, 0: none
   Timers::Id timer = 0;      ///< of the present wait

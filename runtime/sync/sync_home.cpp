@@ -101,6 +101,35 @@ void SyncHome::visitRoots(const std::function<void(ObjectRef)>& visit) const {
   }
 }
 
+std::vector<std::pair<ObjectRef, SyncState>> SyncHome::states() const {
+  std::unordered_map<ObjectRef, SyncState> all;
+  const auto list = [](const WaiterQueue& queue) {
+    std::vector<SyncState::Waiting> waiting;
+    for (const Waiter* each = queue.first(); each; each = each->next)
+      waiting.push_back({each->thread, each->ticket, each->count, each->interrupted, 0});
+    return waiting;
+  };
+  for (const Shard& shard : shards_) {
+    std::scoped_lock lock(shard.mutex);
+    for (const auto& [object, monitor] : shard.monitors) {
+      SyncState& state = all[object];
+      state.inflated = true;
+      state.owner = monitor.owner;
+      state.count = monitor.count;
+      state.entering = list(monitor.entering);
+      state.waiting = list(monitor.waiting);
+    }
+    for (const auto& [object, queue] : shard.joins) all[object].joining = list(queue);
+    for (const auto& [object, init] : shard.classInits) {
+      SyncState& state = all[object];
+      state.classInit = init.state;
+      state.initRunner = init.runner;
+      state.initWaiting = list(init.waiting);
+    }
+  }
+  return {all.begin(), all.end()};
+}
+
 std::string SyncHome::describe() const {
   size_t monitors = 0, waiters = 0;
   for (const Shard& shard : shards_) {

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "runtime/object_space.h"
 #include "runtime/sync/sync_state.h"
@@ -53,6 +54,8 @@ class SyncHome final : private Timers::Sink {
   /// Objects that monitors, joins and initialisations are about, and the Thread objects of those who wait.
   void visitRoots(const std::function<void(ObjectRef)>& visit) const;
 
+  /// The state of every object that somebody waits for or whose monitor is inflated, as it is now; nothing is taken.
+  std::vector<std::pair<ObjectRef, SyncState>> states() const;
   /// One line: how many monitors are inflated, how many threads wait.
   std::string describe() const;
 

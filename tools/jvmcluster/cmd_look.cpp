@@ -2,10 +2,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tools/jvmcluster/clusters.h"
+#include "tools/jvmcluster/explain.h"
 #include "tools/jvmcluster/table.h"
 
 namespace jvmc::tool {
@@ -18,6 +21,7 @@ constexpr int kSchemaVersion = 1;
 
 struct LookOptions : ClusterOptions {
   std::string program;
+  bool explain = false;  ///< threads
 };
 
 Json toJson(const cluster::ThreadView& thread) {
@@ -133,11 +137,30 @@ int showPrograms(const CommonOptions& common, const LookOptions& options) {
   return kOk;
 }
 
+/// Two looks, so that a circle of waits that only seems to be one is not called a deadlock.
+int explainThreads(const CommonOptions& common, const LookOptions& options, Clusters::Program& program) {
+  constexpr auto kPause = std::chrono::milliseconds(200);
+  std::vector<std::string> looks[2];
+  for (auto& look : looks) {
+    if (&look != looks) std::this_thread::sleep_for(kPause);
+    auto reports = program.client->observe(program.view.id, R"({"threads": true})");
+    if (!reports.ok()) return fail(common, reports.error());
+    look = std::move(*reports);
+  }
+  auto found = explain(looks[0], looks[1]);
+  if (!found.ok()) return fail(common, found.error());
+  if (options.output != "json") return std::fputs(found->text().c_str(), stdout), kOk;
+  Json json = {{"program", program.view.id}};
+  json.update(found->toJson());
+  return printJson(json), kOk;
+}
+
 int showThreads(const CommonOptions& common, const LookOptions& options) {
   auto clusters = Clusters::open(options);
   if (!clusters.ok()) return fail(common, clusters.error());
   auto program = clusters->program(options.program);
   if (!program.ok()) return fail(common, program.error());
+  if (options.explain) return explainThreads(common, options, *program);
   auto threads = program->client->threads(program->view.id);
   if (!threads.ok()) return fail(common, threads.error());
   if (options.output == "json") return printJson({{"program", program->view.id}, {"threads", toJson(*threads)}}), kOk;
@@ -222,9 +245,9 @@ int showNodes(const CommonOptions& common, const LookOptions& options) {
 }
 
 template <class Show>
-void addLook(CLI::App& app, CommonOptions& common, Action& action, const char* name, const char* what,
-             bool takesProgram, const char* examples, Show show) {
-  auto options = std::make_shared<LookOptions>();
+CLI::App* addLook(CLI::App& app, CommonOptions& common, Action& action, const char* name, const char* what,
+                  bool takesProgram, const char* examples, Show show,
+                  std::shared_ptr<LookOptions> options = std::make_shared<LookOptions>()) {
   CLI::App* command = app.add_subcommand(name, what);
   options->addTo(*command);
   if (takesProgram)
@@ -232,6 +255,7 @@ void addLook(CLI::App& app, CommonOptions& common, Action& action, const char* n
   command->footer(examples);
   command->callback(
       [&common, options, &action, show] { action = [&common, options, show] { return show(common, *options); }; });
+  return command;
 }
 
 }  // namespace
@@ -244,8 +268,14 @@ void addPs(CLI::App& app, CommonOptions& common, Action& action) {
 }
 
 void addThreads(CLI::App& app, CommonOptions& common, Action& action) {
-  addLook(app, common, action, "threads", "List the threads of a program", true,
-          "Examples:\n  jvmcluster threads\n  jvmcluster threads 3fa9 -o wide", showThreads);
+  auto options = std::make_shared<LookOptions>();
+  CLI::App* command =
+      addLook(app, common, action, "threads", "List the threads of a program", true,
+              "Examples:\n  jvmcluster threads\n  jvmcluster threads 3fa9 -o wide\n"
+              "  jvmcluster threads --explain         # why does it not get on: stacks, waits, deadlocks",
+              showThreads, options);
+  command->add_flag("--explain", options->explain,
+                    "The stack of each thread, what it waits for, and who waits for whom in a circle");
 }
 
 void addNodes(CLI::App& app, CommonOptions& common, Action& action) {

@@ -11,11 +11,14 @@
 #include "cluster/dashboard/http_server.h"
 #include "cluster/launch/launcher.h"
 #include "cluster/launch/log.h"
+#include "ir/support/write_file.h"
 #include "runtime/outside_local.h"
 #include "runtime/run_options.h"
 #include "tools/common/command_line.h"
 #include "tools/jvmcluster/commands.h"
 #include "tools/jvmcluster/load_program.h"
+#include "tools/jvmcluster/profile.h"
+#include "tools/jvmcluster/profile_request.h"
 #include "tools/jvmcluster/stats_file.h"
 
 namespace jvmc::tool {
@@ -31,6 +34,8 @@ struct RunOptions {
   bool balanceDryRun = false;
   std::string zeal;
   std::string statsFile;
+  std::string profFile;
+  std::string profModes = "cpu,alloc,lock,remote";
   uint64_t passSeed = 0;
   std::string heap;  ///< empty: the default of a node
   double timeoutSeconds = 0;
@@ -40,9 +45,30 @@ struct RunOptions {
   std::string dashboardToken;
 };
 
+constexpr uint32_t kProfileHz = 100;
+constexpr const char* kProfileAllocInterval = "512K";
+
 /// Cores for all nodes of this machine, shared out; at least one each.
 uint32_t defaultWorkers(uint32_t nodes) {
   return std::max(1u, std::thread::hardware_concurrency() / std::max(1u, nodes));
+}
+
+/// What the nodes have gathered from start to end, those that have left included. Takes it out of their statistics.
+Status writeProfile(const std::string& path, const std::string& modes, const std::string& program,
+                    cluster::RunOutcome& outcome) {
+  ClusterProfile profile;
+  profile.program = program;
+  profile.seconds = double(outcome.wallNanos) / 1e9;
+  for (uint32_t node = 0; node < outcome.stats.size(); ++node) {
+    auto stats = nlohmann::ordered_json::parse(outcome.stats[node], nullptr, false);
+    if (!stats.is_object() || !stats.contains("profile")) continue;
+    if (auto added = profile.add(node, stats["profile"]); !added.ok()) return added;
+    stats.erase("profile");
+    outcome.stats[node] = stats.dump();
+  }
+  auto mode = modeNamed(modes.substr(0, modes.find(',')));
+  if (!mode.ok()) return mode.error();
+  return writeFile(path, formatted(profile, *mode, formatOf(path), {}));
 }
 
 int run(const CommonOptions& common, const RunOptions& options, const std::vector<std::string>& words) {
@@ -68,6 +94,8 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.plan.heapBytes = options.heap.empty() ? 0 : *rt::parseSize(options.heap);
   launch.plan.zeal = *rt::parseZeal(options.zeal);
   launch.plan.passSeed = options.passSeed;
+  if (!options.profFile.empty())
+    launch.plan.profile = profileRequest(options.profModes, kProfileHz, kProfileAllocInterval)->dump();
   launch.nodes = options.nodes;
   launch.cluster = options.cluster;
   launch.keyFile = options.keyFile;
@@ -91,6 +119,13 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   auto outcome = cluster::launch(launch, [&](std::function<void(int)> end) { endProgram = std::move(end); });
   executor.interruptInput();
   if (!outcome.error.empty()) printError(common, outcome.error);
+  if (!options.profFile.empty()) {
+    auto written = writeProfile(options.profFile, options.profModes, launch.name, outcome);
+    if (!written.ok()) {
+      printError(common, written.error().message);
+      if (outcome.exitCode == 0) outcome.exitCode = cluster::kExitOwnFailure;
+    }
+  }
   if (!options.statsFile.empty()) {
     auto written = writeStats(options.statsFile, launch.name, outcome);
     if (!written.ok()) {
@@ -165,6 +200,14 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->add_option("--stats", options->statsFile,
                    "Write statistics of all nodes as JSON to FILE (- is standard output)")
       ->envname("JVMC_STATS");
+  command
+      ->add_option("--prof", options->profFile,
+                   "Profile the whole run into FILE; its name says the format, as for 'prof -o'")
+      ->envname("JVMC_PROF");
+  command->add_option("--prof-mode", options->profModes, "What is profiled, as for 'prof --mode'")
+      ->envname("JVMC_PROF_MODE")
+      ->check(tools::parsesWith([](const std::string& text) { return profileRequest(text, 1, "1K"); }))
+      ->capture_default_str();
   command->add_option("--heap", options->heap, "Heap limit of each node, such as 512M or 4G; at least 4M")
       ->envname("JVMC_HEAP")
       ->check(tools::parsesWith(rt::parseSize));

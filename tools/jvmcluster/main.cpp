@@ -36,6 +36,9 @@ int runMain(int argc, char** argv) {
   addNodes(app, common, action);
   addInspect(app, common, action);
   addDashboard(app, common, action);
+  addTop(app, common, action);
+  addProf(app, common, action);
+  addTrace(app, common, action);
   addMigrate(app, common, action);
   addPin(app, common, action);
   addUnpin(app, common, action);

@@ -12,6 +12,7 @@ class Table {
   enum class LastColumn { Word, Sentence };
   explicit Table(std::vector<std::string> header, LastColumn last = LastColumn::Word)
       : rows_{std::move(header)}, last_(last) {}
+  size_t rows() const { return rows_.size(); }  ///< the header included
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
   /// Columns are two spaces apart; the last one is not padded. The header is bold if `color`.
   std::string text(bool color) const;

@@ -29,6 +29,9 @@ VENDORS = {
     "toml++/": ("tools/common/settings/",),
     "openssl/": ("cluster/net/",),
     "curl/": ("cluster/registry/",),
+    "curses": ("tools/jvmcluster/",),
+    "protozero/": ("tools/jvmcluster/",),
+    "zlib": ("tools/jvmcluster/",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 LAYERS = ("ir/", "runtime/", "jit/", "cluster/", "tools/")

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "tests/unit/jit/fake_runtime.h"
@@ -78,6 +79,27 @@ TEST(Provider, KnowsWhichFunctionAnAddressBelongsTo) {
   EXPECT_FALSE(vm.code->functionAt(entry - (1 << 20)).valid());
   EXPECT_FALSE(vm.code->functionAt(uint64_t(&vm)).valid());
   EXPECT_GT(vm.code->stats().codeBytes, 0u);
+}
+
+TEST(Provider, KnowsWhichLinesAnAddressStandsFor) {
+  FakeRuntime vm(kProgram);
+  vm.run("twice", {slot(1)});
+  const ir::FunctionId f = vm.function("twice");
+  const uint64_t entry = uint64_t(vm.ctx.cells[f.index()].entry.load());
+  std::set<uint32_t> lines;
+  uint64_t pc = entry;
+  for (; vm.code->functionAt(pc) == f; ++pc) {
+    const std::vector<rt::CodeSite> places = vm.code->sitesAt(pc);
+    ASSERT_FALSE(places.empty());
+    EXPECT_EQ(places.back().function, f) << "the compiled function is the outermost place";
+    lines.insert(places.back().loc.line);
+  }
+  const uint32_t declared = (*vm.module)[f].loc.line;
+  lines.erase(declared);  // the prologue
+  ASSERT_FALSE(lines.empty());
+  EXPECT_GT(*lines.begin(), declared);
+  EXPECT_LT(*lines.rbegin(), declared + 10);
+  EXPECT_TRUE(vm.code->sitesAt(uint64_t(&vm)).empty());
 }
 
 TEST(Provider, WhatCannotBeCompiledIsAFailureAndNotACrash) {

@@ -176,6 +176,8 @@ class FakeVm final : public Vm {
   // Parts that scripts do not use.
   OutsideWorld& outside() override { return missing<OutsideWorld>(); }
   CaptureStats& captureStats() override { return missing<CaptureStats>(); }
+  Profiler& profiler() override { return profiler_; }
+  Tracer& tracer() override { return tracer_; }
   void startMain() override {}
   ThreadId newThreadId() override { return 0; }
   FunctionInfos& functionInfos() override { return missing<FunctionInfos>(); }
@@ -186,6 +188,9 @@ class FakeVm final : public Vm {
   std::atomic<int> ended{0};
 
  private:
+  Profiler profiler_{*this};
+  Tracer tracer_;
+
   template <class T>
   T& missing() {
     JVMC_UNREACHABLE("a script needs no such part");

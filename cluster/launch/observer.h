@@ -1,0 +1,54 @@
+// What a node tells about its program while it runs, to whoever looks: profiles, stacks, events. Requests and answers
+// are JSON objects, carried as text by VmProcess.observe: the launcher and the agents between need not understand them,
+// and fields are only ever added.
+//
+//   request                                                        answer
+//   {"profile": {"kinds": ["cpu", ...], "hz", "allocBytes",        {"node", "profile": {...}}   gathered since the last
+//                "leaseMillis"}}                                                                 request; goes on
+//   {"profile": {"stop": true}}                                    the same, and nothing more is gathered
+//   {"threads": true}                                              {"threads": [...], "monitors": [...], "joins":
+//   [...],
+//                                                                   "classInits": [...], "state": [...]}
+//   {"trace": {"events", "leaseMillis"}}, {"trace": {"stop"}}      {"trace": [...], "lost", "now"}
+//   {"clock": true}                                                {"now"}: monotonic nanoseconds
+//
+// Whoever asks for a profile or a trace must ask again before its lease is over: nobody needs to be told when a tool
+// was killed.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ir/support/result.h"
+#include "runtime/sync/sync_home.h"
+#include "runtime/vm.h"
+
+namespace jvmc::cluster {
+
+class NodeServices;
+
+/// Methods are called by the VM process's main thread.
+class Observer {
+ public:
+  /// `home`: monitors and waits at this node. `services`: null if there are no other nodes.
+  Observer(rt::Vm& vm, const rt::SyncHome& home, NodeServices* services);
+  ~Observer();
+
+  /// Fails for a request that makes no sense.
+  Result<std::string> answer(const std::string& request);
+  /// The same, without a lease, from the start of the program on. `options`: as in a request.
+  Status startProfile(const std::string& options);
+  /// The profile that was begun so, as in an answer; empty if none was.
+  std::string finishProfile();
+
+ private:
+  class TraceLease;
+
+  rt::Vm& vm_;
+  const rt::SyncHome& home_;
+  NodeServices* const services_;
+  std::unique_ptr<TraceLease> traceLease_;
+  bool profilesWholeRun_ = false;
+};
+
+}  // namespace jvmc::cluster

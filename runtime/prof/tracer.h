@@ -1,0 +1,70 @@
+// The timeline of one VM: what happened when, kept in buffers of fixed size, the latest events only.
+//
+// Whoever has something to tell asks isOn() first, on a path that is slow anyway: one relaxed load and a branch that is
+// not taken while nobody traces. Times are the monotonic clock's, in nanoseconds.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "runtime/ids.h"
+
+namespace jvmc::rt {
+
+enum class TraceKind : uint8_t {
+  Run,      ///< a thread runs: one dispatch. a: how it ended (ThreadEntry::End)
+  Wait,     ///< a thread is parked. a: WaitKind, b: object
+  Leave,    ///< a thread leaves for node a; b: its incarnation there
+  Arrive,   ///< a thread begins here or comes from another node; b: its incarnation, 0 of a new one
+  Fetch,    ///< a thread waits for an object of node a; b: object
+  Pause,    ///< the world is stopped for the collector. a: kind of collection
+  Compile,  ///< a function is compiled. a: FunctionId, b: resume point + 1 of a continuation, 0: the function
+  kCount
+};
+inline constexpr const char* kTraceKindNames[] = {"run", "wait", "leave", "arrive", "fetch", "pause", "compile"};
+static_assert(std::size(kTraceKindNames) == size_t(TraceKind::kCount));
+
+struct TraceEvent {
+  TraceKind kind = TraceKind::Run;
+  uint32_t a = 0;
+  ThreadId thread = 0;  ///< 0: none
+  int64_t begin = 0, end = 0;
+  uint64_t b = 0;
+};
+
+struct TraceTaken {
+  std::vector<TraceEvent> events;  ///< by their ends, roughly
+  uint64_t lost = 0;               ///< overwritten before anybody took them
+};
+
+/// Thread-safe.
+class Tracer {
+ public:
+  /// Keeps about `events` of the latest events, until stop().
+  void start(size_t events);
+  void stop();
+  bool isOn() const { return on_.load(std::memory_order_relaxed); }
+  /// Costs a lock that is free nearly always, and a copy.
+  void add(const TraceEvent& event);
+  /// What has been kept since the last time.
+  TraceTaken take();
+
+  static int64_t now();
+
+ private:
+  static constexpr size_t kShards = 16;
+  struct alignas(64) Shard {
+    std::mutex mutex;
+    std::vector<TraceEvent> ring;
+    uint64_t added = 0, taken = 0;
+  };
+  std::atomic<bool> on_{false};
+  std::array<Shard, kShards> shards_;  // by thread
+};
+
+}  // namespace jvmc::rt

@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""Looks at running programs: profiles, stuck threads, timelines. Usage: observe_test.py JVMCLUSTER [TESTS]
+
+The programs have something known to find (programs/observed.ir, programs/deadlock.ir); each view must name it.
+"""
+import gzip
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+JVMCLUSTER = None
+PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
+OBSERVED, DEADLOCK = PROGRAMS / "observed.ir", PROGRAMS / "deadlock.ir"
+PATIENCE = 120  # seconds; the machine may be busy
+
+
+def line_of(program, comment):
+    """The line of a program that ends with this comment."""
+    for number, text in enumerate(program.read_text().splitlines(), 1):
+        if text.endswith("// " + comment):
+            return number
+    raise AssertionError(f"no line says {comment}")
+
+
+HOT, FETCHES, WAITS, ALLOCATES = (line_of(OBSERVED, text) for text in (
+    "the hot line", "the line that fetches", "the line that waits", "the line that allocates"))
+
+
+class ObserveTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="jvmc-observe-")
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name)
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("JVMC_")}
+        self.env.update(XDG_RUNTIME_DIR=folder.name, HOME=folder.name)
+
+    def jvmcluster(self, *arguments):
+        done = subprocess.run([JVMCLUSTER, *map(str, arguments)], env=self.env, text=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def start(self, *arguments):
+        """A program in the background; returns when commands find it running."""
+        process = subprocess.Popen([JVMCLUSTER, "run", *map(str, arguments)], env=self.env, stdin=subprocess.DEVNULL)
+
+        def end():
+            process.terminate()
+            process.wait(timeout=PATIENCE)
+
+        self.addCleanup(end)
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:
+            found = json.loads(self.jvmcluster("ps", "--json"))["programs"]
+            if found and found[0]["state"] == "running":
+                return process
+            time.sleep(0.1)
+        self.fail("the program does not run")
+
+    def top_line(self, profile, mode, thread=None):
+        """The first row of a saved profile."""
+        rows = json.loads(self.jvmcluster("prof", "--load", profile, "--mode", mode, "--json"))
+        self.assertGreater(rows["total"], 0, mode)
+        return rows["lines"][0], rows
+
+
+class Profiles(ObserveTest):
+    def check_all(self, *options):
+        profile = self.path / "p.json"
+        self.jvmcluster("run", "--nodes", 2, "--workers", 2, "--balance", "off", "--prof", profile, *options, OBSERVED,
+                        2500)
+        line, rows = self.top_line(profile, "cpu")
+        self.assertEqual((line["function"], line["line"]), ("divide", HOT))
+        self.assertGreater(max(t["value"] for t in rows["threads"] if t["name"] == "hot"), rows["total"] / 3)
+        line, _ = self.top_line(profile, "lock")
+        self.assertEqual((line["function"], line["line"], line["class"]), ("eager", WAITS, "Gate"))
+        line, _ = self.top_line(profile, "alloc")
+        self.assertEqual((line["function"], line["line"], line["class"]), ("maker", ALLOCATES, "array(i64)"))
+        _, rows = self.top_line(profile, "remote")
+        self.assertTrue(any((row["function"], row["line"], row.get("class"), row.get("home")) ==
+                            ("reader", FETCHES, "Cell", 0) and row["count"] > 20 for row in rows["lines"]), rows)
+
+    def test_a_whole_run_compiled(self):
+        self.check_all("--mode", "jit")
+
+    def test_a_whole_run_when_hot_code_is_compiled(self):
+        self.check_all("--mode", "auto")
+
+    def test_a_whole_run_interpreted(self):
+        self.check_all("--mode", "interp")
+
+    def test_a_thread_is_followed_over_nodes(self):
+        profile = self.path / "p.json"
+        self.jvmcluster("run", "--nodes", 2, "--workers", 2, "--balance", "rotate", "--prof", profile, OBSERVED, 2500)
+        line, rows = self.top_line(profile, "cpu")
+        self.assertEqual((line["function"], line["line"]), ("divide", HOT))
+        hot = [t for t in rows["threads"] if t["name"] == "hot"]
+        self.assertEqual(len(hot), 1)
+        self.assertEqual(hot[0]["nodes"], [0, 1])
+
+    def test_formats_of_a_running_programs_profile(self):
+        self.start("--nodes", 2, "--workers", 2, OBSERVED, 60000)
+        saved = self.path / "cpu.json"
+        self.jvmcluster("prof", "observed.ir", "--seconds", 2, "-o", saved)
+        self.assertIn(f"observed.ir:{HOT}", self.jvmcluster("prof", "--load", saved))
+        self.check_folded(self.jvmcluster("prof", "--load", saved, "--format", "folded"))
+        self.check_speedscope(json.loads(self.jvmcluster("prof", "--load", saved, "--format", "speedscope")))
+        packed = self.path / "cpu.pb.gz"
+        self.jvmcluster("prof", "--load", saved, "-o", packed)
+        self.check_pprof(packed)
+        same = self.jvmcluster("prof", "--diff", saved, saved)
+        self.assertIn("+0.0%", same)
+        self.assertNotIn("+1", same)
+
+    def check_folded(self, text):
+        stacks = [line.rsplit(" ", 1) for line in text.splitlines()]
+        self.assertTrue(any(stack.startswith("hot;hot observed.ir:") and stack.endswith(f"divide observed.ir:{HOT}") and
+                            int(value) > 0 for stack, value in stacks), text)
+
+    def check_speedscope(self, file):
+        """What https://www.speedscope.app/file-format-schema.json asks of a sampled profile."""
+        self.assertEqual(file["$schema"], "https://www.speedscope.app/file-format-schema.json")
+        frames = file["shared"]["frames"]
+        for frame in frames:
+            self.assertIsInstance(frame["name"], str)
+            self.assertLessEqual(set(frame), {"name", "file", "line", "col"})
+        self.assertLess(file["activeProfileIndex"], len(file["profiles"]))
+        for profile in file["profiles"]:
+            self.assertEqual(set(profile),
+                             {"type", "name", "unit", "startValue", "endValue", "samples", "weights"})
+            self.assertEqual(profile["type"], "sampled")
+            self.assertIn(profile["unit"], ("nanoseconds", "bytes"))
+            self.assertEqual(len(profile["samples"]), len(profile["weights"]))
+            self.assertEqual(profile["endValue"] - profile["startValue"], sum(profile["weights"]))
+            self.assertTrue(all(0 <= index < len(frames) for sample in profile["samples"] for index in sample))
+        self.assertIn("hot", [profile["name"] for profile in file["profiles"]])
+
+    def check_pprof(self, path):
+        """Read by Google's protobuf with pprof's message descriptions, in the system's Python, which has it."""
+        done = subprocess.run(["/usr/bin/python3", pathlib.Path(__file__).with_name("read_pprof.py"), path], text=True,
+                              capture_output=True, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        leaves = json.loads(done.stdout)
+        best = max(leaves, key=lambda leaf: leaf["value"])
+        self.assertEqual((best["function"], best["line"], best["thread"]), ("divide", HOT, "hot"))
+        self.assertTrue(best["file"].endswith("observed.ir"))
+
+
+class Stuck(ObserveTest):
+    def test_a_deadlock_of_two_nodes_is_named(self):
+        self.start("--nodes", 2, "--workers", 2, "--balance", "off", DEADLOCK)
+        give_up = time.monotonic() + PATIENCE
+        while True:
+            found = json.loads(self.jvmcluster("threads", "--explain", "--json"))
+            if found["deadlocks"]:
+                break
+            self.assertLess(time.monotonic(), give_up, found)
+        self.assertEqual(len(found["deadlocks"]), 1)
+        circle = {member["name"]: member for member in found["deadlocks"][0]}
+        self.assertEqual(set(circle), {"plato", "kant"})
+        self.assertEqual({member["node"] for member in circle.values()}, {0, 1})
+        never = line_of(DEADLOCK, "never")
+        for member in circle.values():
+            self.assertIn("Fork", member["why"])
+            self.assertIn(f"take_both ({DEADLOCK}:{never})", member["at"])
+        threads = {thread["name"]: thread for thread in found["threads"]}
+        self.assertEqual([f["function"] for f in threads["plato"]["stack"]], ["take_both", "diner"])
+        self.assertEqual(threads["guest"]["waitsFor"]["name"], "plato")
+        self.assertEqual(threads["guest"]["wait"]["for"], "join")
+        self.assertIn("busy", [frame["function"] for frame in threads["busy"]["stack"]])
+        text = self.jvmcluster("threads", "--explain")
+        self.assertIn("deadlock of 2 threads", text)
+        self.assertIn("plato on node", text)
+
+    def test_a_program_that_gets_on_has_no_deadlock(self):
+        self.start("--nodes", 2, "--workers", 2, OBSERVED, 60000)
+        for _ in range(3):
+            found = json.loads(self.jvmcluster("threads", "--explain", "--json"))
+            self.assertEqual(found["deadlocks"], [])
+        stacks = {thread["name"]: [frame["function"] for frame in thread["stack"]] for thread in found["threads"]}
+        self.assertEqual((stacks["hot"][-1], stacks["main"]), ("hot", ["main"]))
+
+
+class Timelines(ObserveTest):
+    def test_a_timeline_keeps_the_rules_of_its_format(self):
+        self.start("--nodes", 2, "--workers", 2, "--balance", "rotate", OBSERVED, 60000)
+        path = self.path / "t.json"
+        self.jvmcluster("trace", "--seconds", 2, "-o", path)
+        file = json.loads(path.read_text())
+        events = file["traceEvents"]
+        tracks, arrows = {}, {}
+        for event in events:
+            self.assertIn(event["ph"], "MXisf")
+            self.assertIsInstance(event["pid"], int)
+            self.assertIsInstance(event["tid"], int)
+            if event["ph"] == "M":
+                self.assertIn("name", event["args"])
+                continue
+            self.assertGreaterEqual(event["ts"], 0)
+            if event["ph"] == "X":
+                self.assertGreaterEqual(event["dur"], 0)
+                tracks.setdefault((event["pid"], event["tid"]), []).append(event)
+            if event["ph"] in "sf":
+                arrows.setdefault(event["id"], []).append(event)
+        for track in tracks.values():  # slices of a track nest
+            open_ends = []
+            for event in sorted(track, key=lambda e: (e["ts"], -e["dur"])):
+                while open_ends and open_ends[-1] <= event["ts"] + 1e-3:
+                    open_ends.pop()
+                end = event["ts"] + event["dur"]
+                self.assertTrue(not open_ends or end <= open_ends[-1] + 1e-3, event)
+                open_ends.append(end)
+        names = {event["name"] for event in events}
+        for expected in ("run on 0", "run on 1", "wait: sleep", "wait: monitor", "fetch from 0"):
+            self.assertIn(expected, names)
+        whole = [pair for pair in arrows.values() if len(pair) == 2]
+        self.assertTrue(whole, "no thread was seen to move")
+        for leaves, arrives in (sorted(pair, key=lambda e: e["ph"] == "f") for pair in whole):
+            self.assertLess(leaves["ts"], arrives["ts"] + 1000)
+            self.assertNotEqual(leaves["args"]["node"], arrives["args"]["node"])
+        self.assertEqual({clock["offsetNanos"] for clock in file["otherData"]["clocks"].values()}, {0})
+
+
+class Top(ObserveTest):
+    def test_once_and_as_json(self):
+        self.start("--nodes", 2, "--workers", 2, OBSERVED, 60000)
+        time.sleep(1)
+        text = self.jvmcluster("top", "--once")
+        self.assertIn("2 nodes", text)
+        self.assertRegex(text, r"(?m)^ *\d+%.* hot$")
+        seen = json.loads(self.jvmcluster("top", "--json", "--sort", "cpu"))
+        self.assertEqual([node["node"] for node in seen["nodes"]], [0, 1])
+        self.assertEqual(seen["threads"][0]["name"], "hot")
+        self.assertGreater(seen["threads"][0]["cpuShare"], 0.05)
+        remote = json.loads(self.jvmcluster("top", "--json", "--sort", "remote"))["threads"]
+        self.assertIn(remote[0]["name"], ("reader", "eager"))
+        self.assertGreater(remote[0]["remoteRequestsPerSecond"], 1)
+        only = json.loads(self.jvmcluster("top", "--json", "--filter", "hold"))["threads"]
+        self.assertEqual([thread["name"] for thread in only], ["holder"])
+
+    def test_on_a_terminal(self):
+        self.start("--nodes", 2, "--workers", 2, "--balance", "off", OBSERVED, 60000)
+        tmux = ["tmux", "-L", self.path.name, "-f", "/dev/null"]
+
+        def do(*arguments):
+            return subprocess.run([*tmux, *arguments], env=self.env, text=True, capture_output=True, timeout=PATIENCE)
+
+        def shows(text, absent=None):
+            give_up = time.monotonic() + PATIENCE
+            while True:
+                screen = do("capture-pane", "-p").stdout
+                if text in screen and (absent is None or absent not in screen):
+                    return screen
+                self.assertLess(time.monotonic(), give_up, f"{text!r} in {screen}")
+                time.sleep(0.1)
+
+        started = do("new-session", "-d", "-x", "130", "-y", "40", str(JVMCLUSTER), "top", "--seconds", "0.2")
+        self.assertEqual(started.returncode, 0, started.stderr)
+        self.addCleanup(do, "kill-server")
+        shows("2 nodes")
+        do("send-keys", "n")
+        shows("by node")
+        do("send-keys", "/")
+        shows("only threads with:")
+        do("send-keys", "hot", "Enter")
+        shows("with 'hot'", "reader")
+        do("send-keys", "m")
+        shows("move hot to node:")
+        do("send-keys", "1", "Enter")
+        shows("asked to move to node 1")
+        give_up = time.monotonic() + PATIENCE
+        while True:
+            threads = json.loads(self.jvmcluster("threads", "--json"))["threads"]
+            if [t["node"] for t in threads if t["name"] == "hot"] == [1]:
+                break
+            self.assertLess(time.monotonic(), give_up, threads)
+        do("send-keys", "q")
+        while do("has-session").returncode == 0:
+            self.assertLess(time.monotonic(), give_up)
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    JVMCLUSTER = sys.argv.pop(1)
+    unittest.main(verbosity=2)

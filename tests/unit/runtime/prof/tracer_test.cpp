@@ -1,0 +1,55 @@
+#include "runtime/prof/tracer.h"
+
+#include <gtest/gtest.h>
+
+namespace jvmc::rt {
+namespace {
+
+TraceEvent eventOf(ThreadId thread, int64_t begin) {
+  TraceEvent event;
+  event.thread = thread;
+  event.begin = event.end = begin;
+  return event;
+}
+
+TEST(Tracer, NothingIsKeptWhileItIsOff) {
+  Tracer tracer;
+  EXPECT_FALSE(tracer.isOn());
+  tracer.add(eventOf(1, 1));
+  EXPECT_TRUE(tracer.take().events.empty());
+}
+
+TEST(Tracer, EachEventIsTakenOnce) {
+  Tracer tracer;
+  tracer.start(1024);
+  for (int64_t i = 0; i < 10; ++i) tracer.add(eventOf(ThreadId(i) * kNodesMax + 1, i));
+  EXPECT_EQ(tracer.take().events.size(), 10u);
+  EXPECT_TRUE(tracer.take().events.empty());
+  tracer.start(1024);  // goes on
+  tracer.add(eventOf(1, 11));
+  EXPECT_EQ(tracer.take().events.size(), 1u);
+}
+
+TEST(Tracer, TheOldestEventsAreLostAndCounted) {
+  Tracer tracer;
+  tracer.start(1024);  // 64 for each shard; one thread has one shard
+  for (int64_t i = 0; i < 100; ++i) tracer.add(eventOf(1, i));
+  const TraceTaken taken = tracer.take();
+  ASSERT_EQ(taken.events.size(), 64u);
+  EXPECT_EQ(taken.lost, 36u);
+  EXPECT_EQ(taken.events.front().begin, 36);
+  EXPECT_EQ(taken.events.back().begin, 99);
+}
+
+TEST(Tracer, WhatWasNotTakenIsGoneWhenItStops) {
+  Tracer tracer;
+  tracer.start(1024);
+  tracer.add(eventOf(1, 1));
+  tracer.stop();
+  EXPECT_FALSE(tracer.isOn());
+  tracer.start(1024);
+  EXPECT_TRUE(tracer.take().events.empty());
+}
+
+}  // namespace
+}  // namespace jvmc::rt
