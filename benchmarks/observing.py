@@ -80,7 +80,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    pairs, rounds = (1, 20_000) if options.smoke else (options.pairs, 500_000)
+    pairs, rounds = (1, 20_000) if options.smoke else (options.pairs, 200_000)
     with tempfile.TemporaryDirectory(prefix="jvmc-bench-") as folder:
         env = {k: v for k, v in os.environ.items() if not k.startswith("JVMC_")} | {"XDG_RUNTIME_DIR": folder}
         program = pathlib.Path(folder) / "work.ir"

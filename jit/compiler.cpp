@@ -52,6 +52,7 @@ class Engine {
     llvm::LLVMContext context;
     CodeSites sites;
     UnitRequest request{function, resumePoint, symbol, {}, &functionsByLine_, &sites};
+    if (options_.tools.gdb) request.sites = nullptr;  // to a debugger site numbers would look like lines
     request.pipeline.checked = options_.checked;
     request.pipeline.unmovable = options_.unmovable;
     request.pipeline.seed = options_.passSeed;
