@@ -16,7 +16,10 @@ struct BrokenToml {};
 #define TOML_ASSERT(expr) ((expr) ? void() : throw BrokenToml())
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wterminate"  // some of them stand in functions that do not throw; none of ours calls those
 #include <toml++/toml.h>
+#pragma GCC diagnostic pop
 
 namespace jvmc::tools {
 
