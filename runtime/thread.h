@@ -151,18 +151,18 @@ class GuestThread {
   // What does not.
   std::mutex mutex;
   ThreadState state = ThreadState::New;
+  CaptureReason captureReason = CaptureReason::None;
+  bool ending = false;                    ///< what it leaves (exit code, report) is not in its image: it moves no more
   std::optional<Resumption> earlyAnswer;  ///< arrived for `wait.ticket` before the thread had finished parking
   std::atomic<uint32_t> requests{0};
   NodeId migrateTarget;
-  bool ending = false;  ///< what it leaves (exit code, report) is not in its image: it moves no more
   std::atomic<ThreadContext*> context{nullptr};  ///< while it has a fiber
-  CaptureReason captureReason = CaptureReason::None;
-  uint64_t epoch = 0;        ///< T.epoch while it has no context, as an epoch word
-  uint64_t writerSlot = 0;   ///< lease, 0 = none
-  void* writeSet = nullptr;  ///< the object space's, see ObjectSpace
-  ReadInterval reads;        ///< likewise
-  int32_t exitCode = 0;      ///< once ended, main: what it returned, 1 after an uncaught exception
-  std::string report;        ///< once ended by an uncaught exception: the text for stderr
+  uint64_t epoch = 0;                            ///< T.epoch while it has no context, as an epoch word
+  uint64_t writerSlot = 0;                       ///< lease, 0 = none
+  void* writeSet = nullptr;                      ///< the object space's, see ObjectSpace
+  ReadInterval reads;                            ///< likewise
+  int32_t exitCode = 0;                          ///< once ended, main: what it returned, 1 after an uncaught exception
+  std::string report;                            ///< once ended by an uncaught exception: the text for stderr
   ThreadStats stats;
   int64_t allocSampleLeft = 0;  ///< bytes until an allocation is noted, while a profile of these is taken; 0: not begun
 

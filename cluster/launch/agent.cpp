@@ -207,16 +207,20 @@ class Agent::Server final : public schema::Agent::Server {
 
   kj::Promise<void> nodes(NodesContext context) override {
     std::string program = context.getParams().getProgram().cStr();
-    return agent_.controlOf(program).then([context](schema::Control::Client control) mutable {
-      return control.nodesRequest().send().then(
+    return agent_.controlOf(program).then([context, program](schema::Control::Client control) mutable {
+      auto request = control.nodesRequest();
+      request.setProgram(program);
+      return request.send().then(
           [context](auto response) mutable { context.getResults().setNodes(response.getNodes()); });
     });
   }
 
   kj::Promise<void> threads(ThreadsContext context) override {
     std::string program = context.getParams().getProgram().cStr();
-    return agent_.controlOf(program).then([context](schema::Control::Client control) mutable {
-      return control.threadsRequest().send().then(
+    return agent_.controlOf(program).then([context, program](schema::Control::Client control) mutable {
+      auto request = control.threadsRequest();
+      request.setProgram(program);
+      return request.send().then(
           [context](auto response) mutable { context.getResults().setThreads(response.getThreads()); });
     });
   }
@@ -225,8 +229,10 @@ class Agent::Server final : public schema::Agent::Server {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
         .then([context, classes = params.getClasses(), collect = params.getCollect(),
-               countersOnly = params.getCountersOnly()](schema::Control::Client control) mutable {
+               countersOnly = params.getCountersOnly(),
+               program = std::string(params.getProgram().cStr())](schema::Control::Client control) mutable {
           auto request = control.inspectRequest();
+          request.setProgram(program);
           request.setClasses(classes);
           request.setCollect(collect);
           request.setCountersOnly(countersOnly);
@@ -238,8 +244,10 @@ class Agent::Server final : public schema::Agent::Server {
   kj::Promise<void> observe(ObserveContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
-        .then([context, text = std::string(params.getRequest().cStr())](schema::Control::Client control) mutable {
+        .then([context, text = std::string(params.getRequest().cStr()),
+               program = std::string(params.getProgram().cStr())](schema::Control::Client control) mutable {
           auto request = control.observeRequest();
+          request.setProgram(program);
           request.setRequest(text);
           return request.send().then(
               [context](auto response) mutable { context.getResults().setReports(response.getReports()); });
@@ -249,8 +257,10 @@ class Agent::Server final : public schema::Agent::Server {
   kj::Promise<void> migrate(MigrateContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
-        .then([thread = params.getThread(), node = params.getNode()](schema::Control::Client control) mutable {
+        .then([thread = params.getThread(), node = params.getNode(),
+               program = std::string(params.getProgram().cStr())](schema::Control::Client control) mutable {
           auto request = control.migrateRequest();
+          request.setProgram(program);
           request.setThread(thread);
           request.setNode(node);
           return request.send().ignoreResult();
@@ -261,8 +271,10 @@ class Agent::Server final : public schema::Agent::Server {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
         .then([thread = params.getThread(), pinned = params.getPinned(), moves = params.getMoves(),
-               node = params.getNode()](schema::Control::Client control) mutable {
+               node = params.getNode(),
+               program = std::string(params.getProgram().cStr())](schema::Control::Client control) mutable {
           auto request = control.pinRequest();
+          request.setProgram(program);
           request.setThread(thread);
           request.setPinned(pinned);
           request.setMoves(moves);
@@ -273,8 +285,10 @@ class Agent::Server final : public schema::Agent::Server {
 
   kj::Promise<void> decisions(DecisionsContext context) override {
     std::string program = context.getParams().getProgram().cStr();
-    return agent_.controlOf(program).then([context](schema::Control::Client control) mutable {
-      return control.decisionsRequest().send().then([context](auto response) mutable {
+    return agent_.controlOf(program).then([context, program](schema::Control::Client control) mutable {
+      auto request = control.decisionsRequest();
+      request.setProgram(program);
+      return request.send().then([context](auto response) mutable {
         auto results = context.getResults();
         results.setPolicy(response.getPolicy());
         results.setDryRun(response.getDryRun());
@@ -286,9 +300,10 @@ class Agent::Server final : public schema::Agent::Server {
   kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
-        .then([context, source = params.getSource(), target = params.getTarget(),
-               bytes = params.getBytes()](schema::Control::Client control) mutable {
+        .then([context, source = params.getSource(), target = params.getTarget(), bytes = params.getBytes(),
+               program = std::string(params.getProgram().cStr())](schema::Control::Client control) mutable {
           auto request = control.moveBlocksRequest();
+          request.setProgram(program);
           request.setSource(source);
           request.setTarget(target);
           request.setBytes(bytes);
@@ -300,8 +315,10 @@ class Agent::Server final : public schema::Agent::Server {
   kj::Promise<void> grow(GrowContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
-        .then([context, agent = kj::str(params.getAgent())](schema::Control::Client control) mutable {
+        .then([context, agent = kj::str(params.getAgent()),
+               program = std::string(params.getProgram().cStr())](schema::Control::Client control) mutable {
           auto request = control.growRequest();
+          request.setProgram(program);
           request.setAgent(agent);
           return request.send().then(
               [context](auto response) mutable { context.getResults().setNode(response.getNode()); });
@@ -311,9 +328,10 @@ class Agent::Server final : public schema::Agent::Server {
   kj::Promise<void> drain(DrainContext context) override {
     auto params = context.getParams();
     return agent_.controlOf(params.getProgram().cStr())
-        .then([context, node = params.getNode(), begin = params.getBegin(),
-               deadline = params.getDeadlineNanos()](schema::Control::Client control) mutable {
+        .then([context, node = params.getNode(), begin = params.getBegin(), deadline = params.getDeadlineNanos(),
+               program = std::string(params.getProgram().cStr())](schema::Control::Client control) mutable {
           auto request = control.drainRequest();
+          request.setProgram(program);
           request.setNode(node);
           request.setBegin(begin);
           request.setDeadlineNanos(deadline);
@@ -323,11 +341,12 @@ class Agent::Server final : public schema::Agent::Server {
   }
 
   kj::Promise<void> stop(StopContext context) override {
-    return agent_.controlOf(context.getParams().getProgram().cStr())
-        .then([context](schema::Control::Client control) mutable {
-          return control.stopRequest().send().then(
-              [context](auto response) mutable { context.getResults().setId(response.getId()); });
-        });
+    const std::string program = context.getParams().getProgram().cStr();
+    return agent_.controlOf(program).then([context, program](schema::Control::Client control) mutable {
+      auto request = control.stopRequest();
+      request.setProgram(program);
+      return request.send().then([context](auto response) mutable { context.getResults().setId(response.getId()); });
+    });
   }
 
   kj::Promise<void> agents(AgentsContext context) override {

@@ -93,20 +93,24 @@ void ThreadMigrator::commit(Transfer transfer) {
   stats_.settleNanos.add(now - transfer.begun);
   router_.departed(id, thread.incarnation, transfer.target);
   const NodeId target = transfer.target;
+  const Departure departure{id, thread.incarnation};
   {
     std::lock_guard lock(mutex_);
     leaving_.erase(id);
-    sent_[id] = {std::move(transfer.thread), target, now};
+    const bool isNew = sent_.emplace(departure, Sent{std::move(transfer.thread), target, now}).second;
+    JVMC_CHECK(isNew, id, departure.second);
   }
   net_.request(target, Channel::Threads, out.take(),
-               [this, id](Result<Bytes> reply) { answered(id, std::move(reply)); });
+               [this, departure](Result<Bytes> reply) { answered(departure, std::move(reply)); });
 }
 
-void ThreadMigrator::answered(ThreadId thread, Result<Bytes> reply) {
+void ThreadMigrator::answered(Departure departure, Result<Bytes> reply) {
+  const ThreadId thread = departure.first;
   Sent sent;
   {
     std::lock_guard lock(mutex_);
-    const auto found = sent_.find(thread);
+    const auto found = sent_.find(departure);
+    JVMC_CHECK(found != sent_.end(), thread, departure.second);
     sent = std::move(found->second);
     sent_.erase(found);
   }
@@ -150,7 +154,7 @@ void ThreadMigrator::takeBack(Sent sent, const std::string& reason) {
 void ThreadMigrator::forEachLeaving(const std::function<void(const GuestThread&)>& visit) const {
   std::lock_guard lock(mutex_);
   for (const auto& [id, thread] : leaving_) visit(*thread);
-  for (const auto& [id, sent] : sent_) visit(*sent.thread);
+  for (const auto& [departure, sent] : sent_) visit(*sent.thread);
 }
 
 size_t ThreadMigrator::onTheirWay() const {
@@ -166,7 +170,7 @@ std::string ThreadMigrator::lastRefusal() const {
 std::vector<std::string> ThreadMigrator::inTransit() const {
   std::vector<std::string> names;
   std::lock_guard lock(mutex_);
-  for (const auto& [id, sent] : sent_)
+  for (const auto& [departure, sent] : sent_)
     names.push_back(fmt::format("{} -> node {}", sent.thread->name, sent.target.value));
   std::sort(names.begin(), names.end());
   return names;

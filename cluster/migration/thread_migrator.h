@@ -81,9 +81,12 @@ class ThreadMigrator final : public rt::ThreadShipper {
     int64_t sentNanos = 0;
   };
 
+  /// A thread and its incarnation. It may have come back and left again before the answer to its first move is here.
+  using Departure = std::pair<rt::ThreadId, uint32_t>;
+
   void pump(NodeId target);
   void commit(Transfer transfer);
-  void answered(rt::ThreadId thread, Result<Bytes> reply);
+  void answered(Departure departure, Result<Bytes> reply);
   void takeBack(Sent sent, const std::string& reason);
   MoveOutcome receive(const ShipHead& head, std::span<const uint8_t> image, std::string& reason);
 
@@ -98,7 +101,7 @@ class ThreadMigrator final : public rt::ThreadShipper {
   mutable std::mutex mutex_;
   std::unordered_map<rt::ThreadId, const rt::GuestThread*> leaving_;  ///< from ship() until sent
   std::string lastRefusal_;
-  std::unordered_map<rt::ThreadId, Sent> sent_;
+  std::map<Departure, Sent> sent_;  ///< not answered yet
   MigrationStats stats_;
 };
 

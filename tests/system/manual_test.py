@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 TOOL = FOLDER = None
@@ -131,7 +132,9 @@ class Completion(unittest.TestCase):
     def setUp(self):
         self.tool = describe()
         self.name = self.tool["words"][0]
-        self.path = {"PATH": f"{TOOL.parent}:/usr/bin:/bin", "HOME": "/nonexistent", "XDG_RUNTIME_DIR": "/nonexistent"}
+        runtime = tempfile.TemporaryDirectory(prefix="jvmc-manual-")  # no programs but ours
+        self.addCleanup(runtime.cleanup)
+        self.path = {"PATH": f"{TOOL.parent}:/usr/bin:/bin", "HOME": "/nonexistent", "XDG_RUNTIME_DIR": runtime.name}
 
     def bash(self, line):
         """What bash offers for `line`, the cursor at its end."""

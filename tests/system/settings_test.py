@@ -107,7 +107,7 @@ class Settings(ToolTest):
         for text, place, words in (("[rn]\nnodes = 3\n", "1:2", "did you mean '[run]'?"),
                                    ("colour = 1\n", "1:1", "did you mean 'color'?"),
                                    ("[run]\nnodes = 'three'\n", "2:9", "three"),
-                                   ("[run]\nnodes = 1000\n", "2:9", "1000"),
+                                   ("[run]\nnodes = 10000\n", "2:9", "10000"),
                                    ("[run]\nnodes = \n", "2:", "value"),
                                    ("[run]\nnodes = [1]\n", "2:1", "a list of strings"),
                                    ("[run]\nmode = \"jit\"\nmode = \"auto\"\n", "3:", "mode"),

@@ -17,7 +17,8 @@ struct BrokenToml {};
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wterminate"  // some of them stand in functions that do not throw; none of ours calls those
+#pragma GCC diagnostic ignored \
+    "-Wterminate"  // some of them stand in functions that do not throw; none of ours calls those
 #include <toml++/toml.h>
 #pragma GCC diagnostic pop
 

@@ -65,7 +65,7 @@ TEST(ThreadPlacerTest, ATableTravelsUnchangedAndGarbageIsRefused) {
   EXPECT_EQ((*back)[0].workers, 4u);
   EXPECT_NEAR((*back)[0].busy, 1.5, 1e-3);
   for (size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_FALSE(decodeRoom(std::span(bytes).first(cut)).ok()) << cut;
-  EXPECT_FALSE(decodeRoom(encodeRoom(std::vector<NodeRoom>{{NodeId(64), 1, 0}})).ok());
+  EXPECT_FALSE(decodeRoom(encodeRoom(std::vector<NodeRoom>{{NodeId(rt::kNodesMax), 1, 0}})).ok());
   EXPECT_FALSE(decodeRoom(encodeRoom(std::vector<NodeRoom>{{NodeId(1), 0, 0}})).ok());
 }
 
