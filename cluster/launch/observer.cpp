@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "cluster/launch/state_name.h"
 #include "cluster/node_services.h"
 #include "runtime/abi/guest_memory.h"
 #include "runtime/helpers/throwing.h"
@@ -71,24 +72,10 @@ Json toJson(const rt::Profile& profile) {
 
 // ---------------------------------------------------------------- stacks and waits
 
-const char* stateName(const rt::ThreadDump& thread) {
+const char* stateOf(const rt::ThreadDump& thread) {
   if (thread.moving) return "moving";
   if (thread.suspended) return "fetching";
-  switch (thread.state) {
-    case rt::ThreadState::New:
-      return "new";
-    case rt::ThreadState::Ready:
-      return "ready";
-    case rt::ThreadState::Running:
-      return "running";
-    case rt::ThreadState::Parked:
-      return "parked";
-    case rt::ThreadState::Shipped:
-      return "moving";
-    case rt::ThreadState::Ended:
-      return "ended";
-  }
-  return "unknown";
+  return stateName(thread.state);
 }
 
 /// As text: JSON readers lose bits of large numbers.
@@ -109,7 +96,7 @@ Json toJson(rt::Vm& vm, const rt::ThreadDump& thread) {
     stack.push_back({{"function", frame.function}, {"file", frame.file}, {"line", frame.line}});
   Json json = {{"id", thread.ref.id},
                {"name", thread.name},
-               {"state", stateName(thread)},
+               {"state", stateOf(thread)},
                {"moves", thread.incarnation},
                {"pinned", thread.pinned},
                {"wait", nullptr},

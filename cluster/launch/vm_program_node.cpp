@@ -10,6 +10,7 @@
 
 #include "cluster/launch/freezer.h"
 #include "cluster/launch/observer.h"
+#include "cluster/launch/state_name.h"
 #include "cluster/node_services.h"
 #include "ir/binary/reader.h"
 #include "runtime/frames/capture_stats.h"
@@ -25,24 +26,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr double kCpuWindowNanos = 100e6;  // of ThreadSnapshot::cpuNanosRecent
-
-const char* stateName(rt::ThreadState state) {
-  switch (state) {
-    case rt::ThreadState::New:
-      return "new";
-    case rt::ThreadState::Ready:
-      return "ready";
-    case rt::ThreadState::Running:
-      return "running";
-    case rt::ThreadState::Parked:
-      return "parked";
-    case rt::ThreadState::Shipped:
-      return "moving";
-    case rt::ThreadState::Ended:
-      return "ended";
-  }
-  return "unknown";
-}
 
 ThreadView viewOf(const rt::ThreadSnapshot& snapshot, NodeId node) {
   ThreadView view;
