@@ -26,7 +26,7 @@ auto about(Request request, const std::string& program) {
 
 /// Completes when all parts of `sample` have come.
 kj::Promise<void> fill(ProgramSample& sample, schema::Control::Client& control, const std::string& program) {
-  auto parts = kj::heapArrayBuilder<kj::Promise<void>>(4);
+  auto parts = kj::heapArrayBuilder<kj::Promise<void>>(5);
   parts.add(describe(control, program).then([&sample](ProgramView view) { sample.program = std::move(view); }));
   parts.add(about(control.nodesRequest(), program).send().then([&sample](auto response) {
     sample.nodes = decodeList<NodeView>(response.getNodes());
@@ -36,6 +36,11 @@ kj::Promise<void> fill(ProgramSample& sample, schema::Control::Client& control, 
     sample.threads = decodeList<ThreadView>(response.getThreads());
     std::stable_sort(sample.threads.begin(), sample.threads.end(), [](auto& a, auto& b) { return a.id < b.id; });
   }));
+  parts.add(
+      about(control.decisionsRequest(), program)
+          .send()
+          .then([&sample](auto response) { sample.decisions = decodeList<DecisionView>(response.getDecisions()); },
+                [](kj::Exception&&) {}));  // without a balancer there are none
   auto counters = about(control.inspectRequest(), program);
   counters.setCountersOnly(true);
   parts.add(counters.send().then([&sample](auto response) {

@@ -14,9 +14,10 @@ namespace jvmc::cluster {
 struct ProgramSample {
   int64_t unixMillis = 0;
   ProgramView program;
-  std::vector<NodeView> nodes;        ///< by id
-  std::vector<ThreadView> threads;    ///< by id
-  std::vector<std::string> counters;  ///< of each node that has answered: a JSON object, as in --stats
+  std::vector<NodeView> nodes;            ///< by id
+  std::vector<ThreadView> threads;        ///< by id
+  std::vector<DecisionView> decisions{};  ///< of the balancer, oldest first
+  std::vector<std::string> counters;      ///< of each node that has answered: a JSON object, as in --stats
 };
 
 /// Asks whoever answers for the program (a launcher or an agent). Fails as ControlClient does: kUnavailable while the

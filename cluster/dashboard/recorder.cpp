@@ -18,6 +18,8 @@ const NodeView* findNode(const std::vector<NodeView>& nodes, uint32_t id) {
   return found == nodes.end() ? nullptr : &*found;
 }
 
+constexpr int64_t kPatienceNanos = 3'000'000'000;  // for the outcome of a decision
+
 /// Counters never fall; a node that is asked in vain once must not make a curve that does.
 double rate(uint64_t before, uint64_t now, double seconds) {
   return now <= before || seconds <= 0 ? 0 : double(now - before) / seconds;
@@ -34,6 +36,7 @@ void Recorder::take(ProgramSample sample) {
   noteNodes(sample);
   noteThreads(sample);
   noteTraffic(sample);
+  noteDecisions(sample);
   if (sample.unixMillis - frameMillis_ >= kFrameMillis) addFrame(sample);
   latest_ = std::move(sample);
 }
@@ -85,6 +88,26 @@ void Recorder::noteTraffic(const ProgramSample& sample) {
   for (const ThreadView& thread : sample.threads)
     for (const ThreadView::Use& use : thread.uses)
       if (use.requestsPerSecond > 0) traffic_[{thread.node, use.home}] += use.requestsPerSecond;
+}
+
+/// When it is known what came of them.
+void Recorder::noteDecisions(const ProgramSample& sample) {
+  for (const DecisionView& decision : sample.decisions) {
+    uint64_t& last = decided_[decision.node];
+    if (decision.number <= last) continue;
+    if (decision.outcome == "pending" && decision.ageNanos < kPatienceNanos) break;
+    last = decision.number;
+    const auto thread = std::find_if(sample.threads.begin(), sample.threads.end(),
+                                     [&](const ThreadView& one) { return one.id == decision.thread; });
+    const std::string what = decision.thread == 0             ? fmt::format("{} KiB of objects", decision.bytes / 1024)
+                             : thread == sample.threads.end() ? fmt::format("thread {}", decision.thread)
+                                                              : nameOf(*thread);
+    addEvent(
+        sample.unixMillis - decision.ageNanos / 1'000'000, "balance",
+        fmt::format("{} from node {} to node {}: {}; gain expected {:.2f}{}; {}", what, decision.from, decision.to,
+                    decision.reason, decision.predicted,
+                    decision.isMeasured ? fmt::format(", measured {:.2f}", decision.measured) : "", decision.outcome));
+  }
 }
 
 void Recorder::addFrame(const ProgramSample& sample) {

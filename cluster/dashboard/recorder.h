@@ -74,6 +74,7 @@ class Recorder {
   void noteNodes(const ProgramSample& sample);
   void noteThreads(const ProgramSample& sample);
   void noteTraffic(const ProgramSample& sample);
+  void noteDecisions(const ProgramSample& sample);
   void addFrame(const ProgramSample& sample);
   void addEvent(int64_t unixMillis, const char* kind, std::string text);
 
@@ -82,6 +83,7 @@ class Recorder {
   std::deque<HistoryFrame> frames_;
   std::deque<ProgramEvent> events_;
   std::map<std::pair<uint32_t, uint32_t>, double> traffic_;
+  std::map<uint32_t, uint64_t> decided_;  // by node that decides: the last decision that became an event
   uint64_t number_ = 0;
   int64_t frameMillis_ = 0;            // of the last frame
   std::map<uint32_t, Totals> totals_;  // at the last frame

@@ -87,6 +87,34 @@ TEST(Recorder, SaysWhatChangedBetweenSamples) {
   EXPECT_TRUE(recorder.latest()) << "what was known last stays";
 }
 
+TEST(Recorder, TellsOfDecisionsOnceTheirOutcomeIsKnown) {
+  Recorder recorder;
+  ProgramSample sample = sampleAt(100);
+  DecisionView decision;
+  decision.number = 1;
+  decision.thread = 65;
+  decision.to = 1;
+  decision.ageNanos = 500'000'000;
+  decision.predicted = 0.5;
+  decision.outcome = "pending";
+  decision.reason = "node 0 is crowded";
+  sample.decisions = {decision};
+  recorder.take(sample);
+  EXPECT_EQ(kindsOf(recorder), (std::vector<std::string>{"program"}));
+  decision.ageNanos += 1'000'000'000;
+  decision.outcome = "moved";
+  decision.isMeasured = true;
+  decision.measured = 0.4;
+  sample = sampleAt(101);
+  sample.decisions = {decision};
+  recorder.take(sample);
+  recorder.take(sample);
+  EXPECT_EQ(kindsOf(recorder), (std::vector<std::string>{"program", "balance"}));
+  EXPECT_EQ(recorder.events().back().text,
+            "mill (65) from node 0 to node 1: node 0 is crowded; gain expected 0.50, measured 0.40; moved");
+  EXPECT_EQ(recorder.events().back().unixMillis, 99'500);
+}
+
 TEST(Recorder, ForgetsTheOldest) {
   Recorder recorder;
   ProgramSample joined = sampleAt(1);
