@@ -20,6 +20,9 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr auto kAskTime = 15 * kj::SECONDS;
+constexpr auto kProfilePause = 500 * kj::MILLISECONDS;  // between two questions for profiles
+constexpr auto kProfileLease = 5 * kj::SECONDS;
+constexpr double kFlameLeast = 0.002;  // share of all time that a call must take to be shown
 
 int64_t unixMillis() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -77,6 +80,7 @@ kj::Promise<HttpAnswer> Dashboard::answer(std::string_view target) {
   const std::string_view path = pathOf(target);
   if (path == "/api/state")
     return HttpAnswer{200, "application/json", stateJson(recorder_, sinceOf(target), unixMillis())};
+  if (path == "/api/flame") return queryValue(target, "stop") ? stopProfile() : profile();
   if (path == "/metrics") {
     std::vector<ProgramSample> samples;
     if (recorder_.latest() && recorder_.problem().empty()) samples.push_back(*recorder_.latest());
@@ -86,6 +90,39 @@ kj::Promise<HttpAnswer> Dashboard::answer(std::string_view target) {
   for (const PageFile& file : pageFiles())
     if (file.name == name) return HttpAnswer{200, typeOf(name), std::string(file.content)};
   return HttpAnswer{404, "text/plain; charset=utf-8", "there is nothing here\n"};
+}
+
+// ---------------------------------------------------------------- profile
+
+kj::Promise<std::vector<std::string>> Dashboard::observe(const char* text) {
+  auto request = control_.observeRequest();
+  request.setProgram(program_);
+  request.setRequest(text);
+  return loop_.timer().timeoutAfter(kAskTime, request.send().then([](auto response) {
+    std::vector<std::string> reports;
+    for (auto report : response.getReports()) reports.emplace_back(report.cStr());
+    return reports;
+  }));
+}
+
+/// What has been gathered while pages asked; nodes end it by themselves when none asks any more.
+kj::Promise<HttpAnswer> Dashboard::profile() {
+  const auto drawn = [this] { return HttpAnswer{200, "application/json", flame_.json(kFlameLeast)}; };
+  const kj::TimePoint now = loop_.timer().now();
+  if (profiledAt_ && now - *profiledAt_ < kProfilePause) return drawn();  // another page has asked
+  if (!profiledAt_ || now - *profiledAt_ > kProfileLease) flame_ = FlameTree();
+  profiledAt_ = now;
+  return observe(R"({"profile": {"kinds": ["cpu"], "hz": 100, "leaseMillis": 5000}})")
+      .then([this, drawn](std::vector<std::string> reports) {
+        for (const std::string& report : reports)
+          if (auto added = flame_.add(report); !added.ok()) spdlog::warn("dashboard: {}", added.error().message);
+        return drawn();
+      });
+}
+
+kj::Promise<HttpAnswer> Dashboard::stopProfile() {
+  profiledAt_.reset();
+  return observe(R"({"profile": {"stop": true}})").then([](auto) { return HttpAnswer{200, "application/json", "{}"}; });
 }
 
 // ---------------------------------------------------------------- a process of its own

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
+#include "cluster/dashboard/flame.h"
 #include "cluster/dashboard/http_server.h"
 #include "cluster/dashboard/recorder.h"
 #include "cluster/launch/endpoint.h"
@@ -24,11 +26,16 @@ class Dashboard {
   kj::Promise<void> watch();
   kj::Promise<void> sampleOnce();
   kj::Promise<HttpAnswer> answer(std::string_view target);
+  kj::Promise<HttpAnswer> profile();
+  kj::Promise<HttpAnswer> stopProfile();
+  kj::Promise<std::vector<std::string>> observe(const char* request);
 
   IoLoop& loop_;
   schema::Control::Client control_;
   std::string program_;
   Recorder recorder_;
+  FlameTree flame_;
+  std::optional<kj::TimePoint> profiledAt_;  // the last time that the nodes were asked for their profiles
   kj::Own<HttpServer> server_;
   kj::Promise<void> watching_;
 };

@@ -223,6 +223,23 @@ class Page(unittest.TestCase):
                              "|| e.ariaLabel || e.getAttribute('aria-labelledby'))).map((e) => e.outerHTML)")
         self.assertEqual(unnamed, [])
 
+    def test_a_flame_graph_grows_while_it_is_switched_on(self):
+        page = self.page(1280, 900)
+        self.assertEqual(page.value("document.querySelectorAll('.call').length"), 0)
+        page.value("document.getElementById('profile').click()")
+        page.until("[...document.querySelectorAll('.call')].some((call) => call.textContent.includes('grind'))")
+        page.until("[...document.querySelectorAll('.call')].some((call) => call.textContent.includes('mill'))")
+        page.value("[...document.querySelectorAll('.call')].find((call) => call.textContent.includes('grind')).click()")
+        page.until("[...document.querySelectorAll('.call')].find((call) => call.textContent.includes('grind')).clientWidth"
+                   " > document.getElementById('flame').clientWidth - 5")
+        for dark in (False, True):
+            page.dark(dark)
+            contrast, where = page.value(CONTRAST)
+            self.assertGreaterEqual(contrast, 4.5, where)
+        page.picture(PICTURES / "flame.png")
+        page.value("document.getElementById('profile').click()")
+        self.assertEqual(page.complaints, [])
+
     def test_nodes_come_and_go(self):
         page = self.page(1280, 900)
         grown = json.loads(self.program.command("grow", "--json").stdout)["node"]

@@ -1,5 +1,6 @@
 // Asks the server twice a second for what is new, keeps the last quarter of an hour, and gives it to the panels.
 import { Charts } from './charts.js';
+import { FlameGraph } from './flame.js';
 import { duration } from './format.js';
 import { ThreadMap } from './map.js';
 import { ThreadTable, showEvents, showNumbers, showTraffic } from './panels.js';
@@ -16,6 +17,8 @@ let latest = null, paused = false, kinds = [];
 const map = new ThreadMap($('map'), $('mapSummary'), $('tip'), choose);
 const charts = new Charts($('charts'), $('nodeLegend'));
 const table = new ThreadTable($('threadTable'), $('filter'), $('threadsCount'), choose);
+
+new FlameGraph($('profile'), $('flameNote'), $('flame'));
 
 function choose(id) {
   map.choose(id);
