@@ -13,8 +13,9 @@ constexpr double kSliceSeconds = 0.01;     // of the scheduler
 constexpr double kIdleCpu = 0.005;         // a thread that has used less of a core wants nothing
 
 // A thread that has been ready or running for some time without parking wants a core: unless it is one that runs
-// briefly and only waits for its turn, in a queue of others. Three time slices may well be a turn.
-constexpr int64_t kLiveNanos = 25'000'000;
+// briefly and only waits for its turn, in a queue of others. Three time slices may well be a turn. The time is what the
+// workers have run meanwhile: where other processes take the machine, the queue stands still for long.
+constexpr uint64_t kLiveNanos = 25'000'000;
 constexpr uint64_t kLongCpuNanos = 5'000'000;    // it has used so much since: no brief one
 constexpr uint64_t kLongBurstNanos = 2'000'000;  // or it usually does between two waits
 constexpr uint32_t kParksKnown = 3;              // fewer waits tell nothing about it
@@ -64,26 +65,29 @@ std::vector<double> LoadMeter::workerCpu(double nanos) {
   const std::vector<uint64_t> now = scheduler_.workerCpuNanos();
   workerNanos_.resize(now.size());
   std::vector<double> shares;
+  uint64_t most = 0;
   for (size_t i = 0; i < now.size(); ++i) {
     const uint64_t used = now[i] - std::min(now[i], workerNanos_[i]);
     shares.push_back(std::min(1.0, double(used) / nanos));
+    most = std::max(most, used);
   }
+  ranNanos_ += most;
   workerNanos_ = now;
   return shares;
 }
 
 /// The share of a core that the thread would use, if that can be told from how it has run since it last waited; else 0.
-double LoadMeter::wanted(const rt::ThreadSnapshot& thread, bool live, double waits, int64_t nowNanos, Seen& seen) {
+double LoadMeter::wanted(const rt::ThreadSnapshot& thread, bool live, double waits, Seen& seen) {
   const uint64_t cpu = thread.stats.cpuNanosInterpreter + thread.stats.cpuNanosCompiled + thread.cpuNanosRunning;
   const auto before = seen_.find(thread.ref.id);
   const double active = seen.active;
-  seen = {live, thread.parks, nowNanos, cpu, cpu, active};
+  seen = {live, thread.parks, ranNanos_, cpu, cpu, active};
   if (before == seen_.end()) return 0;
   seen.cpuFirst = before->second.cpuFirst;
   if (!live || !before->second.live || before->second.parks != thread.parks) return 0;
   seen.liveSince = before->second.liveSince;
   seen.cpuThen = before->second.cpuThen;
-  if (nowNanos - seen.liveSince < kLiveNanos) return 0;
+  if (ranNanos_ - seen.liveSince < kLiveNanos) return 0;
   const bool isLong = thread.parks < kParksKnown || cpu - std::min(cpu, seen.cpuThen) >= kLongCpuNanos ||
                       cpu - std::min(cpu, seen.cpuFirst) >= kLongBurstNanos * thread.parks;
   return isLong ? std::max(0.0, 1 - waits) : 0;
@@ -142,7 +146,7 @@ NodeLoad LoadMeter::sample(int64_t nowNanos) {
     load.remote.wait += std::min(waits, 1.0);
     Seen& remembered = seen[thread.ref.id];
     one.active = remembered.active = activity(thread, live, nanos);
-    one.wanted = wanted(thread, live, waits, nowNanos, remembered);
+    one.wanted = wanted(thread, live, waits, remembered);
     if (isWorthListing(one))
       load.threads.push_back(std::move(one));
     else

@@ -42,10 +42,10 @@ class LoadMeter {
   struct Seen {
     bool live;  ///< ready, running, or waiting for another node
     uint32_t parks;
-    int64_t liveSince;  ///< it has been so in all samples since, without parking
-    uint64_t cpuThen;   ///< CPU it had used at that time
-    uint64_t cpuFirst;  ///< and when it was first seen here
-    double active;      ///< as ThreadLoad::active
+    uint64_t liveSince;  ///< it has been so in all samples since this value of ranNanos_, without parking
+    uint64_t cpuThen;    ///< CPU it had used at that time
+    uint64_t cpuFirst;   ///< and when it was first seen here
+    double active;       ///< as ThreadLoad::active
   };
   struct Moment {
     size_t threads = 0;
@@ -56,7 +56,7 @@ class LoadMeter {
 
   Moment moment() const;
   std::vector<double> workerCpu(double nanos);
-  double wanted(const rt::ThreadSnapshot& thread, bool live, double waits, int64_t nowNanos, Seen& seen);
+  double wanted(const rt::ThreadSnapshot& thread, bool live, double waits, Seen& seen);
   double activity(const rt::ThreadSnapshot& thread, bool live, double nanos) const;
   bool isWorthListing(const ThreadLoad& thread) const;
 
@@ -70,6 +70,7 @@ class LoadMeter {
   Moment sampledMoment_;
   double occupied_ = 0;
   std::vector<uint64_t> workerNanos_;
+  uint64_t ranNanos_ = 0;  ///< CPU of the busiest worker of each sample, summed up
   std::unordered_map<rt::ThreadId, Seen> seen_;
   mutable std::mutex mutex_;
   NodeLoad latest_;
