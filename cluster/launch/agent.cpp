@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,6 +20,7 @@
 #include "cluster/net/rpc_connection.h"
 #include "cluster/net/tls_stream.h"
 #include "cluster/registry/registry_watch.h"
+#include "ir/support/version.h"
 #include "schema/agent.capnp.h"
 
 namespace jvmc::cluster {
@@ -499,7 +502,15 @@ void Agent::joinListed(const std::vector<std::string>& addresses) {
 
 AgentView Agent::describe() const {
   const auto running = std::count_if(vms_->begin(), vms_->end(), [](const Handle* vm) { return vm->running(); });
-  return {address_, uint32_t(getpid()), uint32_t(running)};
+  const auto clock = std::chrono::system_clock::now().time_since_epoch();
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  return {address_,
+          uint32_t(getpid()),
+          uint32_t(running),
+          std::string(kVersion),
+          std::chrono::duration_cast<std::chrono::nanoseconds>(clock).count(),
+          files.rlim_cur};
 }
 
 // ---------------------------------------------------------------- leaving

@@ -42,6 +42,9 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setBlocksEvery(plan.zeal.blocksEvery);
   out.setCountBarriers(plan.zeal.countBarriers);
   out.setPassSeed(plan.passSeed);
+  out.setPerfMap(plan.tools.perfMap);
+  out.setJitDump(plan.tools.jitDump);
+  out.setGdb(plan.tools.gdb);
   out.setElastic(plan.elastic);
   out.setProfile(plan.profile);
   auto homes = out.initHomes(uint32_t(plan.homes.size()));
@@ -70,6 +73,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.blocksEvery = in.getBlocksEvery();
   plan.zeal.countBarriers = in.getCountBarriers();
   plan.passSeed = in.getPassSeed();
+  plan.tools = {.perfMap = in.getPerfMap(), .jitDump = in.getJitDump(), .gdb = in.getGdb()};
   plan.elastic = in.getElastic();
   plan.profile = in.getProfile().cStr();
   for (auto homes : in.getHomes()) plan.homes.emplace_back(homes.begin(), homes.end());
@@ -103,6 +107,7 @@ rt::VmOptions vmOptions(const StartPlan& plan, uint32_t node) {
   if (plan.heapBytes) options.heap.limitBytes = plan.heapBytes;
   options.heap.collectEvery = plan.zeal.collectEvery;
   options.arguments = plan.arguments;
+  options.code.tools = plan.tools;
   // Another subset on each node: frames that move fit them all.
   if (plan.passSeed) options.code.passSeed = plan.passSeed + node * kNodeSeedStep;
   return options;

@@ -24,6 +24,7 @@ struct StartPlan {
   std::vector<std::vector<uint8_t>> homes;  ///< what nodes have left behind that have gone (HomeMap::beliefs)
   std::string profile;                      ///< not empty: options of a profile from the start on (observer.h)
   uint64_t passSeed = 0;  ///< non-zero: each node compiles each function with a random subset of the passes
+  rt::NativeTools tools;
 };
 
 void encode(const StartPlan& plan, schema::StartRequest::Builder out);

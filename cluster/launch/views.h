@@ -57,6 +57,9 @@ struct AgentView {
   std::string address;
   uint32_t pid = 0;
   uint32_t vms = 0;
+  std::string version = {};
+  int64_t unixNanos = 0;  ///< its clock when it answered; 0: it did not answer
+  uint64_t filesMax = 0;  ///< files it and each of its VM processes may have open
 };
 
 /// What became of a request to move blocks to another node.

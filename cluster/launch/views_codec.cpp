@@ -54,6 +54,9 @@ void encode(const AgentView& view, schema::AgentInfo::Builder out) {
   out.setAddress(view.address);
   out.setPid(view.pid);
   out.setVms(view.vms);
+  out.setVersion(view.version);
+  out.setUnixNanos(view.unixNanos);
+  out.setFilesMax(view.filesMax);
 }
 
 void encode(const BlocksMovedView& view, schema::BlocksMoved::Builder out) {
@@ -140,7 +143,8 @@ ProgramView decode(schema::ProgramInfo::Reader in) {
 }
 
 AgentView decode(schema::AgentInfo::Reader in) {
-  return {in.getAddress().cStr(), in.getPid(), in.getVms()};
+  return {in.getAddress().cStr(), in.getPid(),       in.getVms(),
+          in.getVersion().cStr(), in.getUnixNanos(), in.getFilesMax()};
 }
 
 }  // namespace jvmc::cluster

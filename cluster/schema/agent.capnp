@@ -36,6 +36,9 @@ struct AgentInfo {
   address @0 :Text;
   pid @1 :UInt32;
   vms @2 :UInt32;
+  version @3 :Text;             # of its programs
+  unixNanos @4 :Int64;          # its clock when it answered; 0: it did not
+  filesMax @5 :UInt64;          # files it and each of its VM processes may have open
 }
 
 # Commands. `program` is an id or a unique prefix of one; empty means the only program.

@@ -55,6 +55,9 @@ struct StartRequest {
   elastic @15 :Bool;            # nodes may join later, also if there is only one now
   balanceDryRun @17 :Bool;      # the balancer decides, and does nothing about it
   profile @18 :Text;            # not empty: a profile is taken from the start on (cluster/launch/observer.h)
+  perfMap @19 :Bool;            # compiled functions are named to perf (/tmp/perf-PID.map, jit-PID.dump) and GDB
+  jitDump @20 :Bool;
+  gdb @21 :Bool;
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer

@@ -195,9 +195,10 @@ class Doctor(ToolTest):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.05)
         out = json.loads(self.tool("doctor", "--json", "--cluster", first).stdout)["findings"]
-        found = [f for f in out if f["check"] == "agent"]
-        self.assertEqual([f["health"] for f in found], ["ok", "ok"], found)
-        self.assertTrue(any(address in f["found"] for f in found))
+        for check in ("version", "clock"):
+            found = [f for f in out if f["check"] == check]
+            self.assertEqual([f["health"] for f in found], ["ok", "ok"], found)
+            self.assertTrue(any(address in f["found"] for f in found))
         second.send_signal(signal.SIGSTOP)
         self.assertIn(f"agent {address} does not answer", self.tool("doctor", "--cluster", first, code=1).stdout)
         self.assertEqual(self.findings("--cluster", "127.0.0.1:1", code=1)["agent"]["health"], "failure")

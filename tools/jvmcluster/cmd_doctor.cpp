@@ -31,14 +31,16 @@ std::vector<Finding> examineClusters(const ClusterOptions& options) {
   std::vector<Finding> findings;
   std::set<std::string> seen;
   for (auto& client : clusters->clients) {
+    const auto asked = std::chrono::system_clock::now();
     auto agents = client->agents();
+    const auto answered = std::chrono::system_clock::now();
     if (!agents.ok()) {
       findings.push_back({"agent", Health::Failure, agents.error().message, "see its log"});
       continue;
     }
     // Several agents of one cluster run here: each knows all.
     std::erase_if(*agents, [&](const cluster::AgentView& agent) { return !seen.insert(agent.address).second; });
-    for (Finding& finding : examineAgents(*agents)) findings.push_back(std::move(finding));
+    for (Finding& finding : examineAgents(*agents, asked, answered)) findings.push_back(std::move(finding));
   }
   return findings;
 }
@@ -86,8 +88,8 @@ void addDoctor(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--port", options->ports, "Also: could an agent listen at HOST:PORT? May be given several times");
   command->add_flag("--json", options->json, "As JSON");
   command->footer(
-      "Looks at limits, memory, disk, settings of the kernel, and whether the agents of the cluster that runs\n"
-      "here or at --cluster answer. Exit code 1 if something would keep programs from running.\n\n"
+      "Looks at limits, memory, disk, settings of the kernel, and at versions and clocks of the agents of the cluster\n"
+      "that runs here or at --cluster. Exit code 1 if something would keep programs from running.\n\n"
       "Examples:\n"
       "  jvmcluster doctor\n"
       "  jvmcluster doctor --port 127.0.0.1:7000\n"

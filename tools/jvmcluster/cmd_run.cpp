@@ -37,6 +37,8 @@ struct RunOptions {
   std::string profFile;
   std::string profModes = "cpu,alloc,lock,remote";
   uint64_t passSeed = 0;
+  std::string perf;
+  bool gdb = false;
   std::string heap;  ///< empty: the default of a node
   double timeoutSeconds = 0;
   std::string cluster;
@@ -96,6 +98,8 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.plan.passSeed = options.passSeed;
   if (!options.profFile.empty())
     launch.plan.profile = profileRequest(options.profModes, kProfileHz, kProfileAllocInterval)->dump();
+  launch.plan.tools = *rt::parsePerf(options.perf);
+  launch.plan.tools.gdb = options.gdb;
   launch.nodes = options.nodes;
   launch.cluster = options.cluster;
   launch.keyFile = options.keyFile;
@@ -208,6 +212,13 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->envname("JVMC_PROF_MODE")
       ->check(tools::parsesWith([](const std::string& text) { return profileRequest(text, 1, "1K"); }))
       ->capture_default_str();
+  command
+      ->add_option(
+          "--perf", options->perf,
+          "Name compiled functions to perf on each node: map (/tmp/perf-PID.map), jitdump (jit-PID.dump), or both")
+      ->envname("JVMC_PERF")
+      ->check(tools::parsesWith(rt::parsePerf));
+  command->add_flag("--gdb", options->gdb, "Name compiled functions to GDB on each node")->envname("JVMC_GDB");
   command->add_option("--heap", options->heap, "Heap limit of each node, such as 512M or 4G; at least 4M")
       ->envname("JVMC_HEAP")
       ->check(tools::parsesWith(rt::parseSize));

@@ -2,6 +2,7 @@
 // mend what is in the way.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,9 @@ std::vector<Finding> examineMachine();
 /// Whether an agent could listen there.
 Finding examinePort(const std::string& address);
 
-/// Whether they answer.
-std::vector<Finding> examineAgents(const std::vector<cluster::AgentView>& agents);
+/// Versions and clocks. `asked` and `answered`: by this machine's clock, around the question that gave `agents`.
+std::vector<Finding> examineAgents(const std::vector<cluster::AgentView>& agents,
+                                   std::chrono::system_clock::time_point asked,
+                                   std::chrono::system_clock::time_point answered);
 
 }  // namespace jvmc::tool
