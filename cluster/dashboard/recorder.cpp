@@ -87,7 +87,11 @@ void Recorder::noteTraffic(const ProgramSample& sample) {
   traffic_.clear();
   for (const ThreadView& thread : sample.threads)
     for (const ThreadView::Use& use : thread.uses)
-      if (use.requestsPerSecond > 0) traffic_[{thread.node, use.home}] += use.requestsPerSecond;
+      if (use.requestsPerSecond > 0) {
+        Traffic& between = traffic_[{thread.node, use.home}];
+        between.requests += use.requestsPerSecond;
+        between.bytes += use.bytesPerSecond;
+      }
 }
 
 /// When it is known what came of them.

@@ -44,6 +44,12 @@ struct ProgramEvent {
   std::string text;
 };
 
+/// From one node to another, a second.
+struct Traffic {
+  double requests = 0;
+  double bytes = 0;  ///< of requests and answers
+};
+
 /// Not thread-safe.
 class Recorder {
  public:
@@ -61,8 +67,8 @@ class Recorder {
   const std::string& problem() const { return problem_; }
   const std::deque<HistoryFrame>& frames() const { return frames_; }
   const std::deque<ProgramEvent>& events() const { return events_; }
-  /// Requests a second that node `first` makes to node `second`, lately.
-  const std::map<std::pair<uint32_t, uint32_t>, double>& traffic() const { return traffic_; }
+  /// What threads on node `first` use of objects of node `second`, lately.
+  const std::map<std::pair<uint32_t, uint32_t>, Traffic>& traffic() const { return traffic_; }
   uint64_t lastNumber() const { return number_; }
 
  private:
@@ -82,7 +88,7 @@ class Recorder {
   std::string problem_;
   std::deque<HistoryFrame> frames_;
   std::deque<ProgramEvent> events_;
-  std::map<std::pair<uint32_t, uint32_t>, double> traffic_;
+  std::map<std::pair<uint32_t, uint32_t>, Traffic> traffic_;
   std::map<uint32_t, uint64_t> decided_;  // by node that decides: the last decision that became an event
   uint64_t number_ = 0;
   int64_t frameMillis_ = 0;            // of the last frame

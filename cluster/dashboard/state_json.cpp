@@ -80,8 +80,8 @@ std::string stateJson(const Recorder& recorder, uint64_t since, int64_t nowUnixM
       state["threads"].push_back(threadJson(thread));
     }
     state["threadCount"] = sample->threads.size();
-    for (const auto& [ends, requests] : recorder.traffic())
-      state["traffic"].push_back({ends.first, ends.second, rounded(requests)});
+    for (const auto& [ends, traffic] : recorder.traffic())
+      state["traffic"].push_back({ends.first, ends.second, rounded(traffic.requests), rounded(traffic.bytes)});
   }
   for (const HistoryFrame& frame : recorder.frames())
     if (frame.number > since) state["frames"].push_back(frameJson(frame));

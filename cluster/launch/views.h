@@ -22,6 +22,7 @@ struct ThreadView {
     uint32_t home = 0;
     uint64_t requests = 0, bytes = 0;  ///< since the thread came to its node
     double requestsPerSecond = 0;      ///< lately
+    double bytesPerSecond = 0;         ///< lately
   };
   std::vector<Use> uses{};  ///< other nodes' objects, by home, most requests first
 };

@@ -18,6 +18,7 @@ void encode(const ThreadView& view, schema::ThreadInfo::Builder out) {
     uses[i].setRequests(view.uses[i].requests);
     uses[i].setBytes(view.uses[i].bytes);
     uses[i].setRequestsPerSecond(view.uses[i].requestsPerSecond);
+    uses[i].setBytesPerSecond(view.uses[i].bytesPerSecond);
   }
 }
 
@@ -122,7 +123,8 @@ ThreadView decode(schema::ThreadInfo::Reader in) {
   ThreadView view{in.getId(),    in.getName().cStr(), in.getNode(),   in.getState().cStr(), in.getWait().cStr(),
                   in.getMoves(), in.getCpuNanos(),    in.getPinned(), in.getCpuShare()};
   for (auto use : in.getUses())
-    view.uses.push_back({use.getHome(), use.getRequests(), use.getBytes(), use.getRequestsPerSecond()});
+    view.uses.push_back(
+        {use.getHome(), use.getRequests(), use.getBytes(), use.getRequestsPerSecond(), use.getBytesPerSecond()});
   return view;
 }
 

@@ -267,7 +267,7 @@ class VmProgramNode final : public ProgramNode {
       ThreadView& view = views.emplace_back(viewOf(snapshot, self_));
       if (!services) continue;
       for (const HomeUse& use : services->usesOf(snapshot.ref.id))
-        view.uses.push_back({use.home.value, use.requests, use.bytes, use.requestsPerSecond});
+        view.uses.push_back({use.home.value, use.requests, use.bytes, use.requestsPerSecond, use.bytesPerSecond});
     }
     return views;
   }

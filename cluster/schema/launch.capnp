@@ -98,6 +98,7 @@ struct HomeUse {
   requests @1 :UInt64;
   bytes @2 :UInt64;
   requestsPerSecond @3 :Float64;
+  bytesPerSecond @4 :Float64;
 }
 
 struct NodeInfo {

@@ -30,7 +30,8 @@ Json toJson(const cluster::ThreadView& thread) {
     remote.push_back({{"node", use.home},
                       {"requests", use.requests},
                       {"bytes", use.bytes},
-                      {"requestsPerSecond", use.requestsPerSecond}});
+                      {"requestsPerSecond", use.requestsPerSecond},
+                      {"bytesPerSecond", use.bytesPerSecond}});
   return {{"id", thread.id},
           {"name", thread.name},
           {"node", thread.node},

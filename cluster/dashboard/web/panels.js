@@ -40,14 +40,15 @@ function show(place, numbers) {
 export function showTraffic(place, state) {
   const nodes = state.nodes.map((node) => node.node);
   if (nodes.length < 2) return place.replaceChildren(el('p', { className: 'quiet', textContent: 'There is only one node.' }));
-  const rates = new Map(state.traffic.map(([from, to, rate]) => [`${from} ${to}`, rate]));
-  const most = Math.max(10, ...rates.values());
+  const rates = new Map(state.traffic.map(([from, to, rate, volume]) => [`${from} ${to}`, { rate, volume }]));
+  const most = Math.max(10, ...state.traffic.map(([, , rate]) => rate));
   const head = el('tr', {}, el('th', { textContent: 'from ↓ to →' }),
     ...nodes.map((node) => el('th', { scope: 'col', textContent: `node ${node}` })));
   const rows = nodes.map((from) => el('tr', {}, el('th', { scope: 'row' }, `node ${from}`), ...nodes.map((to) => {
     if (from === to) return el('td', { className: 'own', textContent: '–' });
-    const rate = rates.get(`${from} ${to}`) ?? 0;
-    const cell = el('td', { textContent: count(rate), title: `node ${from} asks node ${to}: ${count(rate)} requests a second` });
+    const { rate, volume } = rates.get(`${from} ${to}`) ?? { rate: 0, volume: 0 };
+    const cell = el('td', { title: `node ${from} asks node ${to}: ${count(rate)} requests and ${bytes(volume)} a second` },
+      count(rate), el('small', { textContent: bytes(volume) }));
     // By magnitude: ten requests are seen beside ten thousand.
     cell.style.setProperty('--heat', (rate <= 0 ? 0 : 0.08 + 0.42 * Math.log1p(rate) / Math.log1p(most)).toFixed(3));
     return cell;

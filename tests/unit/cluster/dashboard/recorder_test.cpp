@@ -31,7 +31,7 @@ ProgramSample sampleAt(int64_t second, uint32_t threadNode = 0) {
   thread.node = threadNode;
   thread.state = "running";
   thread.moves = threadNode;
-  thread.uses.push_back({1 - threadNode, 10, 100, 2.5});
+  thread.uses.push_back({1 - threadNode, 10, 100, 2.5, 40.0});
   sample.threads.push_back(thread);
   sample.counters = {R"({"node":0,"heap":{"pauseNanosTotal":)" + std::to_string(second * 10'000'000) + "}}", "no json"};
   return sample;
@@ -142,13 +142,13 @@ TEST(StateJson, GivesOnlyWhatIsNew) {
   const Json first = Json::parse(stateJson(recorder, 0, 100'500));
   EXPECT_EQ(first["frames"].size(), 1U);
   EXPECT_EQ(first["events"].size(), 1U);
-  EXPECT_EQ(first["traffic"], Json::parse("[[0, 1, 2.5]]"));
+  EXPECT_EQ(first["traffic"], Json::parse("[[0, 1, 2.5, 40]]"));
   recorder.take(sampleAt(101, 1));
   const Json second = Json::parse(stateJson(recorder, first["number"].get<uint64_t>(), 101'500));
   ASSERT_EQ(second["frames"].size(), 1U);
   EXPECT_EQ(second["frames"][0]["time"], 101'000);
   EXPECT_EQ(second["events"][0]["kind"], "move");
-  EXPECT_EQ(second["traffic"], Json::parse("[[1, 0, 2.5]]"));
+  EXPECT_EQ(second["traffic"], Json::parse("[[1, 0, 2.5, 40]]"));
 }
 
 TEST(StateJson, NamesMayBeAnyBytes) {
