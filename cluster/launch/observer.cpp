@@ -23,6 +23,7 @@ using Json = nlohmann::ordered_json;
 using rt::SampleKind;
 
 constexpr uint32_t kHzMax = 10'000;
+constexpr int64_t kOutcomeNanos = 3'000'000'000;  // so long at most the outcome of a decision is awaited
 constexpr size_t kTraceEvents = 1 << 17, kTraceEventsMax = 1 << 22;
 
 Error nonsense(const std::string& what) {
@@ -160,10 +161,44 @@ Json toJson(const rt::TraceTaken& taken, rt::Vm& vm) {
                  {"a", event.a},
                  {"b", event.b}};
     if (event.kind == rt::TraceKind::Wait) json["wait"] = rt::waitName(rt::WaitKind(event.a));
+    if (event.kind == rt::TraceKind::Member && event.b < size_t(rt::MemberChange::kCount))
+      json["change"] = rt::kMemberChangeNames[event.b];
     if (event.kind == rt::TraceKind::Compile) json["function"] = vm.module()[ir::FunctionId(event.a)].name;
     events.push_back(std::move(json));
   }
   return events;
+}
+
+Json toJson(const DecisionRecord& record) {
+  const auto [from, to, gain, reason] =
+      std::visit([](const auto& move) { return std::tuple(move.from, move.to, move.gain, move.reason); }, record.move);
+  const Move* const move = std::get_if<Move>(&record.move);
+  return {{"number", record.number},
+          {"time", record.nanos},
+          {"thread", move ? Json(move->thread.id) : Json()},
+          {"bytes", move ? Json() : Json(std::get<BlockMove>(record.move).bytes)},
+          {"from", from.value},
+          {"to", to.value},
+          {"reason", reason},
+          {"predictedGain", gain},
+          {"measuredGain", record.measured ? Json(*record.measured) : Json()},
+          {"outcome", nameOf(record.outcome)}};
+}
+
+/// Those that are younger than `nanos` and have not been told with their outcome. `told`: see Observer::decisionsTold_.
+Json decisionsSince(NodeServices* services, int64_t nanos, uint64_t& told) {
+  Json list = Json::array();
+  if (!services) return list;
+  bool isSettled = true;
+  for (const DecisionRecord& record : services->balancer().decisions()) {
+    if (record.number <= told) continue;
+    const bool isOpen =
+        record.outcome == DecisionRecord::Outcome::Pending && rt::Tracer::now() - record.nanos < kOutcomeNanos;
+    isSettled = isSettled && !isOpen;
+    if (isSettled) told = record.number;
+    if (record.nanos >= nanos) list.push_back(toJson(record));
+  }
+  return list;
 }
 
 std::string textOf(const Json& json) {
@@ -211,8 +246,10 @@ class Observer::TraceLease {
   std::thread thread_;  // last: it uses the rest
 };
 
-Observer::Observer(rt::Vm& vm, const rt::SyncHome& home, NodeServices* services)
-    : vm_(vm), home_(home), services_(services) {}
+Observer::Observer(rt::Vm& vm, const rt::SyncHome& home, NodeServices* services, const NodeNet& net)
+    : vm_(vm), home_(home), services_(services) {
+  noteMembers(net.nodes(), net.places());
+}
 
 Observer::~Observer() = default;
 
@@ -244,13 +281,16 @@ Result<std::string> Observer::answer(const std::string& text) {
     if (const auto trace = request.find("trace"); trace != request.end()) {
       const bool stop = trace->value("stop", false);
       if (!stop) {
-        vm_.tracer().start(std::clamp<size_t>(trace->value("events", kTraceEvents), 1024, kTraceEventsMax));
+        if (!vm_.tracer().isOn()) tracedNanos_ = rt::Tracer::now();
+        vm_.tracer().start(std::clamp<size_t>(trace->value("events", kTraceEvents), 1024, kTraceEventsMax),
+                           trace->value("minNanos", int64_t(0)));
         if (!traceLease_) traceLease_ = std::make_unique<TraceLease>(vm_.tracer());
         traceLease_->renew(trace->value("leaseMillis", int64_t(5000)) * 1'000'000);
       }
       const rt::TraceTaken taken = vm_.tracer().take();
       reply["trace"] = toJson(taken, vm_);
       reply["lost"] = taken.lost;
+      reply["decisions"] = decisionsSince(services_, tracedNanos_, decisionsTold_);
       if (stop) {
         vm_.tracer().stop();
         traceLease_.reset();
@@ -261,6 +301,21 @@ Result<std::string> Observer::answer(const std::string& text) {
     return nonsense(error.what());
   }
   return textOf(reply);
+}
+
+void Observer::noteMembers(std::span<const NodeId> nodes, std::span<const NodeId> places) {
+  const std::set<NodeId> now(nodes.begin(), nodes.end()), open(places.begin(), places.end());
+  const auto note = [this, nanos = rt::Tracer::now()](NodeId node, rt::MemberChange change) {
+    if (vm_.tracer().isOn()) vm_.tracer().add({rt::TraceKind::Member, node.value, 0, nanos, nanos, uint64_t(change)});
+  };
+  for (NodeId node : open)
+    if (!places_.contains(node)) note(node, rt::MemberChange::Joined);
+  for (NodeId node : places_)
+    if (!open.contains(node)) note(node, rt::MemberChange::Leaving);
+  for (NodeId node : nodes_)
+    if (!now.contains(node)) note(node, rt::MemberChange::Left);
+  nodes_ = now;
+  places_ = open;
 }
 
 Status Observer::startProfile(const std::string& text) {

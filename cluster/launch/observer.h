@@ -9,7 +9,8 @@
 //   {"threads": true}                                              {"threads": [...], "monitors": [...], "joins":
 //   [...],
 //                                                                   "classInits": [...], "state": [...]}
-//   {"trace": {"events", "leaseMillis"}}, {"trace": {"stop"}}      {"trace": [...], "lost", "now"}
+//   {"trace": {"events", "leaseMillis", "minNanos"}},              {"trace": [...], "lost", "now", "decisions": [...]}
+//   {"trace": {"stop"}}                                            decisions whose outcome is open are told again
 //   {"clock": true}                                                {"now"}: monotonic nanoseconds
 //
 // Whoever asks for a profile or a trace must ask again before its lease is over: nobody needs to be told when a tool
@@ -17,8 +18,11 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 
+#include "cluster/net/node_net.h"
 #include "ir/support/result.h"
 #include "runtime/sync/sync_home.h"
 #include "runtime/vm.h"
@@ -27,16 +31,20 @@ namespace jvmc::cluster {
 
 class NodeServices;
 
-/// Methods are called by the VM process's main thread.
+/// Methods are called by the VM process's main thread unless they say otherwise.
 class Observer {
  public:
-  /// `home`: monitors and waits at this node. `services`: null if there are no other nodes.
-  Observer(rt::Vm& vm, const rt::SyncHome& home, NodeServices* services);
+  /// `home`: monitors and waits at this node. `services`: null if there are no other nodes. `net`: asked for the
+  /// program's nodes, here only.
+  Observer(rt::Vm& vm, const rt::SyncHome& home, NodeServices* services, const NodeNet& net);
   ~Observer();
 
   /// Fails for a request that makes no sense.
   Result<std::string> answer(const std::string& request);
-  /// The same, without a lease, from the start of the program on. `options`: as in a request.
+  /// I/O loop: the program's nodes now, and those of them to which threads may go: for timelines.
+  void noteMembers(std::span<const NodeId> nodes, std::span<const NodeId> places);
+  /// The same as a request for a profile, without a lease, from the start of the program on. `options`: as in a
+  /// request.
   Status startProfile(const std::string& options);
   /// The profile that was begun so, as in an answer; empty if none was.
   std::string finishProfile();
@@ -49,6 +57,9 @@ class Observer {
   NodeServices* const services_;
   std::unique_ptr<TraceLease> traceLease_;
   bool profilesWholeRun_ = false;
+  int64_t tracedNanos_ = 0;          // when the trace began
+  uint64_t decisionsTold_ = 0;       // number of the last one whose outcome was known, and of all before
+  std::set<NodeId> nodes_, places_;  // I/O loop: as last told
 };
 
 }  // namespace jvmc::cluster

@@ -50,6 +50,8 @@ class ProgramNode {
   /// Any thread: where the blocks are that have moved, as this node knows (HomeMap::beliefs); and believes another's.
   virtual std::vector<uint8_t> homes() = 0;
   virtual bool takeOverHomes(std::span<const uint8_t> homes) = 0;
+  /// I/O loop: the members of the program are others now; `places`: those that threads may go to.
+  virtual void noteMembers(std::span<const NodeId> nodes, std::span<const NodeId> places) = 0;
   /// Any thread: all guest threads stand still, or go on.
   virtual void freeze(bool frozen) = 0;
   /// I/O loop: the launcher's answer to a thread's outside call.

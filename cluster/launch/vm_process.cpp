@@ -489,6 +489,7 @@ kj::Promise<void> VmProcess::setMembers(Members members) {
   connected.insert(connected.end(), nodes.begin(), nodes.end());
   if (members.leaver.valid()) connected.push_back(members.leaver);  // it hangs up
   peers_->setMembers(connected);
+  if (node_) node_->noteMembers(nodes, members.places);
   const NodeId leaver = members.leaver;
   messageLoop_.runSync([&] {
     net_->setMembers(std::move(nodes), std::move(members.places));

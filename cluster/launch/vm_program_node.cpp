@@ -216,7 +216,7 @@ class VmProgramNode final : public ProgramNode {
       return ports;
     });
     freezer_.emplace(vm_->world());
-    observer_.emplace(*vm_, surroundings_->syncHome(), surroundings_->services());
+    observer_.emplace(*vm_, surroundings_->syncHome(), surroundings_->services(), net_);
   }
 
   /// What nodes that have gone have left behind. False if it makes no sense.
@@ -351,6 +351,10 @@ class VmProgramNode final : public ProgramNode {
   bool takeOverHomes(std::span<const uint8_t> homes) override {
     NodeServices* services = surroundings_->services();
     return services && services->homes().takeOver(homes);
+  }
+
+  void noteMembers(std::span<const NodeId> nodes, std::span<const NodeId> places) override {
+    observer_->noteMembers(nodes, places);
   }
 
   void freeze(bool frozen) override { freezer_->set(frozen); }

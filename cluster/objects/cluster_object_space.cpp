@@ -277,12 +277,25 @@ uint64_t ClusterObjectSpace::arrivalEpoch() {
 }
 
 bool ClusterObjectSpace::release(ThreadContext& ctx, uint64_t ticket) {
-  return flusher_.release(ctx, [this, to = ctx.thread->ref, ticket] {
-    rt::ThreadMail mail{};
-    mail.kind = rt::ThreadMail::Kind::Answer;
-    mail.ticket = ticket;
-    core_.host.post(to, mail);
-  });
+  return flusher_.release(ctx, noted(ctx, [this, to = ctx.thread->ref, ticket] {
+                            rt::ThreadMail mail{};
+                            mail.kind = rt::ThreadMail::Kind::Answer;
+                            mail.ticket = ticket;
+                            core_.host.post(to, mail);
+                          }));
+}
+
+/// For the timeline: `done`, called when the thread's writes are home, also says how long they were on their way.
+std::function<void()> ClusterObjectSpace::noted(ThreadContext& ctx, std::function<void()> done) {
+  if (!ctx.vm || !ctx.vm->tracer().isOn()) return done;
+  const auto* writes = static_cast<const WriteSet*>(ctx.thread->writeSet);
+  rt::TraceEvent flush{rt::TraceKind::Flush, writes ? uint32_t(writes->objects.size()) : 0, ctx.thread->ref.id,
+                       steadyNanos()};
+  return [vm = ctx.vm, flush, done = std::move(done)]() mutable {
+    flush.end = steadyNanos();
+    vm->tracer().add(flush);
+    done();
+  };
 }
 
 /// A release that the program has not asked for. It is always allowed: what it writes home, others see a little sooner.
@@ -290,19 +303,22 @@ void ClusterObjectSpace::standsInPoll(ThreadContext& ctx) {
   if (!releaseEarly_.load(std::memory_order_relaxed) || !ctx.thread->writeSet) return;
   core_.stats.earlyReleases++;
   WaitToken token = core_.host.prepareWait(ctx);
-  if (!flusher_.release(ctx, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
+  if (!flusher_.release(ctx, noted(ctx, [this, token] { core_.host.wake(token); })))
+    core_.host.wait(ctx, std::move(token));
 }
 
 void ClusterObjectSpace::publish(ThreadContext& ctx) {
   if (core_.options.fault == Fault::FreezeWithoutFlush) return;
   WaitToken token = core_.host.prepareWait(ctx);
-  if (!flusher_.publish(ctx, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
+  if (!flusher_.publish(ctx, noted(ctx, [this, token] { core_.host.wake(token); })))
+    core_.host.wait(ctx, std::move(token));
 }
 
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
   if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
   exportArguments(request);
-  if (request.isRelease() && !flusher_.release(ctx, [this, request] { submitDetached(request); })) return std::nullopt;
+  if (request.isRelease() && !flusher_.release(ctx, noted(ctx, [this, request] { submitDetached(request); })))
+    return std::nullopt;
   if (!core_.homedHere(request.object)) {
     sendToHome(request);
     return std::nullopt;

@@ -75,6 +75,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
 
   void validate(rt::ThreadContext& ctx, ObjectRef object);
   bool fetch(rt::ThreadContext& ctx, ObjectRef object);
+  std::function<void()> noted(rt::ThreadContext& ctx, std::function<void()> done);
   void noteFetch(rt::ThreadContext& ctx, ObjectRef object, NodeId home, int64_t asked);
   void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, WaitToken token);
   /// Asks for an object that is busy now, and for more that may be wanted with it.

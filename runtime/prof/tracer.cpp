@@ -10,7 +10,8 @@ int64_t Tracer::now() {
       .count();
 }
 
-void Tracer::start(size_t events) {
+void Tracer::start(size_t events, int64_t minNanos) {
+  minNanos_.store(minNanos, std::memory_order_relaxed);
   for (Shard& shard : shards_) {
     std::scoped_lock lock(shard.mutex);
     if (shard.ring.empty()) shard.ring.resize(std::max<size_t>(events / kShards, 16));
@@ -28,6 +29,9 @@ void Tracer::stop() {
 }
 
 void Tracer::add(const TraceEvent& event) {
+  const bool mayBeShort =
+      event.kind == TraceKind::Wait || event.kind == TraceKind::Fetch || event.kind == TraceKind::Flush;
+  if (mayBeShort && event.end - event.begin < minNanos_.load(std::memory_order_relaxed)) return;
   Shard& shard = shards_[(event.thread / kNodesMax) % kShards];
   std::scoped_lock lock(shard.mutex);
   if (shard.ring.empty()) return;

@@ -19,15 +19,27 @@ namespace jvmc::rt {
 enum class TraceKind : uint8_t {
   Run,      ///< a thread runs: one dispatch. a: how it ended (ThreadEntry::End)
   Wait,     ///< a thread is parked. a: WaitKind, b: object
-  Leave,    ///< a thread leaves for node a; b: its incarnation there
+  Leave,    ///< a thread is written down and sent to node a; b: its incarnation there
   Arrive,   ///< a thread begins here or comes from another node; b: its incarnation, 0 of a new one
   Fetch,    ///< a thread waits for an object of node a; b: object
   Pause,    ///< the world is stopped for the collector. a: kind of collection
   Compile,  ///< a function is compiled. a: FunctionId, b: resume point + 1 of a continuation, 0: the function
+  Flush,    ///< a thread's writes are on their way home, and it waits. a: objects
+  Member,   ///< this node learns of a change of the program's nodes. a: which node, b: MemberChange
   kCount
 };
-inline constexpr const char* kTraceKindNames[] = {"run", "wait", "leave", "arrive", "fetch", "pause", "compile"};
+inline constexpr const char* kTraceKindNames[] = {"run",   "wait",    "leave", "arrive", "fetch",
+                                                  "pause", "compile", "flush", "member"};
 static_assert(std::size(kTraceKindNames) == size_t(TraceKind::kCount));
+
+enum class MemberChange : uint8_t {
+  Joined,   ///< threads may go there now; also a node that was to leave and stays
+  Leaving,  ///< it is told to leave: what is on it goes elsewhere
+  Left,
+  kCount
+};
+inline constexpr const char* kMemberChangeNames[] = {"joined", "is to leave", "left"};
+static_assert(std::size(kMemberChangeNames) == size_t(MemberChange::kCount));
 
 struct TraceEvent {
   TraceKind kind = TraceKind::Run;
@@ -45,8 +57,9 @@ struct TraceTaken {
 /// Thread-safe.
 class Tracer {
  public:
-  /// Keeps about `events` of the latest events, until stop().
-  void start(size_t events);
+  /// Keeps about `events` of the latest events, until stop(), but no waits, fetches and flushes shorter than
+  /// `minNanos`. Once started, only `minNanos` changes.
+  void start(size_t events, int64_t minNanos = 0);
   void stop();
   bool isOn() const { return on_.load(std::memory_order_relaxed); }
   /// Costs a lock that is free nearly always, and a copy.
@@ -64,6 +77,7 @@ class Tracer {
     uint64_t added = 0, taken = 0;
   };
   std::atomic<bool> on_{false};
+  std::atomic<int64_t> minNanos_{0};
   std::array<Shard, kShards> shards_;  // by thread
 };
 

@@ -79,11 +79,14 @@ void NodeScheduler::ship(ThreadEntry& entry) {
   thread->captureReason = CaptureReason::None;
   thread->pinned = removed->pinOnArrival;
   NodeId target = thread->migrateTarget;
-  if (vm_.tracer().isOn()) {
-    const int64_t now = Tracer::now();
-    vm_.tracer().add({TraceKind::Leave, target.value, thread->ref.id, now, now, thread->incarnation});
-  }
+  const bool isTraced = vm_.tracer().isOn();
+  TraceEvent leave{TraceKind::Leave,   target.value, thread->ref.id, isTraced ? Tracer::now() : 0, 0,
+                   thread->incarnation};
   vm_.shipper()->ship(std::move(thread), target);
+  if (isTraced) {
+    leave.end = Tracer::now();
+    vm_.tracer().add(leave);
+  }
   std::scoped_lock lock(mutex_);
   changed_.notify_all();
 }

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -216,7 +217,8 @@ class Timelines(ObserveTest):
                 self.assertTrue(not open_ends or end <= open_ends[-1] + 1e-3, event)
                 open_ends.append(end)
         names = {event["name"] for event in events}
-        for expected in ("run on 0", "run on 1", "wait: sleep", "wait: monitor", "fetch from 0"):
+        for expected in ("run on 0", "run on 1", "wait: sleep", "wait: monitor", "fetch from 0", "flush", "move from 0 to 1",
+                         "capture", "wire", "resume"):
             self.assertIn(expected, names)
         whole = [pair for pair in arrows.values() if len(pair) == 2]
         self.assertTrue(whole, "no thread was seen to move")
@@ -224,6 +226,51 @@ class Timelines(ObserveTest):
             self.assertLess(leaves["ts"], arrives["ts"] + 1000)
             self.assertNotEqual(leaves["args"]["node"], arrives["args"]["node"])
         self.assertEqual({clock["offsetNanos"] for clock in file["otherData"]["clocks"].values()}, {0})
+        # The balancer's decisions are before the moves that they ask for.
+        decisions = [event for event in events if event.get("cat") == "balance"]
+        self.assertEqual({event["ph"] for event in decisions}, {"i"})
+        self.assertTrue(all(event["args"]["reason"] for event in decisions), decisions)
+        hot = next(event["tid"] for event in events if event["name"] == "thread_name" and event["args"]["name"] == "hot")
+        asked = [e for e in decisions if e["args"]["thread"] == hot]
+        self.assertTrue(asked[0]["name"].startswith("move hot from "), asked)
+        moves = [e for e in events if e["tid"] == hot and e["name"].startswith("move from")]
+        self.assertTrue(any(move["name"] == asked[0]["name"].replace("hot ", "") and move["ts"] > asked[0]["ts"]
+                            for move in moves), (asked, moves))
+        # The parts of a move follow each other without gaps.
+        for move in moves:
+            end = move["ts"] + move["dur"]
+            parts = {e["name"]: e for e in events if e["tid"] == hot and e["ph"] == "X" and e["name"] in ("capture", "wire", "resume")
+                     and move["ts"] <= e["ts"] <= end}
+            self.assertAlmostEqual(parts["capture"]["ts"] + parts["capture"]["dur"], parts["wire"]["ts"], delta=1e-2)
+            self.assertAlmostEqual(sum(part["dur"] for part in parts.values()), move["dur"], delta=1e-1)
+
+    def test_a_threshold_leaves_out_what_is_short(self):
+        self.start("--nodes", 2, "--workers", 2, "--balance", "off", OBSERVED, 60000)
+        path = self.path / "t.json"
+        self.jvmcluster("trace", "--seconds", 1, "--min-micros", 2000, "-o", path)
+        slices = [e for e in json.loads(path.read_text())["traceEvents"] if e["ph"] == "X"]
+        self.assertIn("wait", {e["cat"] for e in slices})
+        short = [e for e in slices if e["cat"] in ("wait", "fetch", "flush") and e["dur"] < 2000]
+        self.assertEqual(short, [])
+
+    def test_nodes_that_come_and_go_are_on_it(self):
+        self.start("--nodes", 2, "--workers", 2, OBSERVED, 60000)
+        path = self.path / "t.json"
+        tracing = subprocess.Popen([JVMCLUSTER, "trace", "--seconds", str(PATIENCE), "-o", path], env=self.env)
+        self.addCleanup(tracing.kill)
+        time.sleep(1)  # it has begun
+        node = json.loads(self.jvmcluster("grow", "--json"))["node"]
+        self.jvmcluster("drain", node)
+        time.sleep(1)
+        tracing.send_signal(signal.SIGINT)
+        self.assertEqual(tracing.wait(timeout=PATIENCE), 0)
+        events = json.loads(path.read_text())["traceEvents"]
+        seen = {}
+        for event in events:
+            if event.get("cat") == "member":
+                seen.setdefault(event["pid"], []).append(event["name"])
+        for process in (1000, 1001):  # each node says when it has learned of it
+            self.assertEqual(seen[process], [f"node {node} joined", f"node {node} is to leave", f"node {node} left"])
 
 
 class Top(ObserveTest):

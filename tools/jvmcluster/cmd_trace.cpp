@@ -1,4 +1,5 @@
-// jvmcluster trace: when each thread of a running program ran, waited, fetched and moved.
+// jvmcluster trace: when each thread of a running program ran, waited, fetched, flushed and moved, and what the nodes
+// did meanwhile.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -56,7 +57,9 @@ Result<std::vector<Json>> ask(Clusters::Program& program, Timeline& timeline, co
 Status record(Clusters::Program& program, Timeline& timeline, const TraceOptions& options) {
   for (int i = 0; i < kClockQuestions; ++i)
     if (auto answers = ask(program, timeline, {{"clock", true}}); !answers.ok()) return answers.error();
-  const Json request = {{"trace", {{"events", options.events}, {"leaseMillis", kLeaseMillis}}}};
+  const Json request = {
+      {"trace",
+       {{"events", options.events}, {"leaseMillis", kLeaseMillis}, {"minNanos", int64_t(options.minMicros * 1e3)}}}};
   std::signal(SIGINT, [](int) { isInterrupted = 1; });
   const auto end = std::chrono::steady_clock::now() +
                    std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(options.seconds));
@@ -118,7 +121,7 @@ void addTrace(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_option("--events", options->events, "Events that each node keeps between two looks at it (two a second)")
       ->check(CLI::Range(1024, 1 << 22))
       ->capture_default_str();
-  command->add_option("--min-micros", options->minMicros, "Leave out fetches and waits that are shorter")
+  command->add_option("--min-micros", options->minMicros, "Leave out fetches, flushes and waits that are shorter")
       ->capture_default_str();
   command->footer(
       "Examples:\n"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 namespace jvmc::tool {
@@ -13,6 +14,10 @@ namespace {
 
 constexpr int kThreads = 1;       // the process whose tracks are the program's threads
 constexpr int kFirstNode = 1000;  // node n is process kFirstNode + n
+
+/// Tracks of a node: what belongs to no thread.
+enum Track { kCollector = 1, kCompiler, kBalancer, kMembers };
+constexpr const char* kTrackNames[] = {"", "collector", "compiler", "balancer", "members"};
 
 double micros(int64_t nanos) {
   return double(nanos) / 1e3;
@@ -35,8 +40,12 @@ Status Timeline::add(const Json& answer) {
     for (const Json& each : answer.at("trace")) {
       Event event{node,          each.at("kind"), "", each.at("thread"), each.at("b"), each.at("a"), each.at("begin"),
                   each.at("end")};
-      event.label = each.value("wait", each.value("function", ""));
+      event.label = each.value("wait", each.value("function", each.value("change", "")));
       events_.push_back(std::move(event));
+    }
+    for (const Json& each : answer.at("decisions")) {
+      each.at("time").get<int64_t>();
+      decisions_[{node, each.at("number")}] = each;  // perhaps told before, without its outcome
     }
     lost_ += answer.value("lost", uint64_t(0));
   } catch (const Json::exception& error) {
@@ -45,40 +54,181 @@ Status Timeline::add(const Json& answer) {
   return Unit{};
 }
 
-/// The events by our clock, in order. What one thread does must nest: a fetch begins in one stretch of running and ends
-/// in the next, so it is cut to what lies between.
+int64_t Timeline::offsetOf(uint32_t node) const {
+  const auto clock = clocks_.find(node);
+  return clock == clocks_.end() ? 0 : clock->second.offset;
+}
+
+/// Each move that was seen to begin and to end, and its parts: the thread is written down and sent (capture), on its
+/// way (wire), and waits for a worker (resume), if it is not there to wait for something else.
+std::vector<Timeline::Event> Timeline::movesOf(const std::vector<Event>& inOrder) {
+  struct Move {
+    Event leave;
+    std::optional<Event> arrive;
+  };
+  std::vector<Event> parts;
+  const auto close = [&](const Move& move, const Event* run) {
+    const auto add = [&](const char* kind, int64_t begin, int64_t end) {
+      Event part = move.leave;
+      part.kind = kind;
+      part.begin = begin;
+      part.end = end;
+      parts.push_back(part);
+    };
+    const int64_t arrived = move.arrive->begin, sent = std::min(move.leave.end, arrived);
+    add("move", move.leave.begin, run ? run->begin : arrived);
+    add("capture", move.leave.begin, sent);
+    add("wire", sent, arrived);
+    if (run) add("resume", arrived, run->begin);
+  };
+  std::map<uint64_t, Move> open;  // by thread
+  for (const Event& event : inOrder) {
+    if (event.kind == "leave") {
+      open.insert_or_assign(event.thread, Move{event, {}});
+      continue;
+    }
+    const auto found = open.find(event.thread);
+    if (found == open.end()) continue;
+    Move& move = found->second;
+    if (event.kind == "arrive" && event.b == move.leave.b) {
+      move.arrive = event;
+    } else if (move.arrive && (event.kind == "run" || event.kind == "wait")) {
+      close(move, event.kind == "run" ? &event : nullptr);
+      open.erase(found);
+    }
+  }
+  for (const auto& [thread, move] : open)
+    if (move.arrive) close(move, nullptr);
+  return parts;
+}
+
+/// What one thread does must nest on its track. A fetch begins in one stretch of running and ends in the next, so it is
+/// cut to what lies between. A flush begins before the wait that it is part of, and the wait counts from there on. All
+/// else follows what began before it.
+void Timeline::nest(Event& event, std::vector<Event*>& open) {
+  while (!open.empty() && open.back()->end <= event.begin) open.pop_back();
+  for (; !open.empty() && open.back()->end < event.end; open.pop_back()) {
+    Event& before = *open.back();
+    if (before.kind == "flush" && event.kind == "wait")
+      event.begin = before.begin;
+    else if (before.kind == "fetch" || before.kind == "flush")
+      before.end = event.begin;
+    else
+      event.begin = std::max(event.begin, before.end);
+  }
+  if (event.begin < event.end) open.push_back(&event);
+}
+
+/// The events by our clock, in order.
 std::vector<Timeline::Event> Timeline::aligned() const {
   std::vector<Event> all = events_;
   for (Event& event : all) {
-    const auto clock = clocks_.find(event.node);
-    const int64_t offset = clock == clocks_.end() ? 0 : clock->second.offset;
+    const int64_t offset = offsetOf(event.node);
     event.begin += offset;
     event.end = std::max(event.begin, event.end + offset);
   }
-  std::stable_sort(all.begin(), all.end(), [](const Event& a, const Event& b) {
+  const auto isBefore = [](const Event& a, const Event& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
-  });
-  std::map<uint64_t, Event*> latest;  // by thread: the event that may still go on
-  for (Event& event : all) {
-    if (event.thread == 0 || event.begin == event.end) continue;
-    Event*& before = latest[event.thread];
-    if (before && event.begin < before->end && event.end > before->end) {
-      if (before->kind == "fetch")
-        before->end = event.begin;
-      else
-        event.begin = before->end;
-    }
-    if (!before || event.end > before->end) before = &event;
-  }
+  };
+  std::stable_sort(all.begin(), all.end(), isBefore);
+  const std::vector<Event> moves = movesOf(all);
+  all.insert(all.end(), moves.begin(), moves.end());
+  std::stable_sort(all.begin(), all.end(), isBefore);
+  std::map<uint64_t, std::vector<Event*>> open;  // by thread: what may still go on, outermost first
+  for (Event& event : all)
+    if (event.thread != 0 && event.begin < event.end && event.kind != "leave") nest(event, open[event.thread]);
   return all;
+}
+
+std::string Timeline::nameOf(uint64_t thread) const {
+  const auto name = names_.find(thread);
+  return name == names_.end() || name->second.empty() ? fmt::format("thread {}", thread) : name->second;
+}
+
+namespace {
+
+Json metaOf(const char* what, int process, uint64_t track, const std::string& name) {
+  return {{"name", what}, {"ph", "M"}, {"pid", process}, {"tid", track}, {"args", {{"name", name}}}};
+}
+
+Json instantOf(const std::string& name, const char* category, int64_t at, int process, uint64_t track) {
+  return {{"name", name},     {"cat", category}, {"ph", "i"},    {"s", "t"},
+          {"ts", micros(at)}, {"pid", process},  {"tid", track}, {"args", Json::object()}};
+}
+
+}  // namespace
+
+/// Times count from `start`.
+void Timeline::write(const Event& event, int64_t start, std::vector<Json>& out) const {
+  const int64_t begin = event.begin - start;
+  const int node = kFirstNode + int(event.node);
+  Json json = {{"name", event.kind},
+               {"cat", event.kind},
+               {"ph", "X"},
+               {"ts", micros(begin)},
+               {"dur", micros(event.end - event.begin)},
+               {"pid", kThreads},
+               {"tid", event.thread},
+               {"args", {{"node", event.node}}}};
+  if (event.kind == "run") {
+    json["name"] = fmt::format("run on {}", event.node);
+  } else if (event.kind == "wait") {
+    json["name"] = "wait: " + event.label;
+  } else if (event.kind == "fetch") {
+    json["name"] = fmt::format("fetch from {}", event.a);
+    json["args"]["object"] = fmt::format("{:#x}", event.b);
+  } else if (event.kind == "flush") {
+    json["args"]["objects"] = event.a;
+  } else if (event.kind == "move") {
+    json["name"] = fmt::format("move from {} to {}", event.node, event.a);
+  } else if (event.kind == "leave" || event.kind == "arrive") {
+    return writeArrow(event, begin, out);
+  } else if (event.kind == "pause") {
+    const char* const kinds[] = {"young", "begin of a cycle", "end of a cycle", "full"};
+    json["pid"] = node;
+    json["tid"] = int(kCollector);
+    json["name"] = fmt::format("pause: {}", event.a < 4 ? kinds[event.a] : "?");
+  } else if (event.kind == "compile") {
+    json["pid"] = node;
+    json["tid"] = int(kCompiler);
+    json["name"] = event.label + (event.b ? " (continuation)" : "");
+  } else if (event.kind == "member") {
+    json = instantOf(fmt::format("node {} {}", event.a, event.label), "member", begin, node, kMembers);
+  }
+  out.push_back(std::move(json));
+}
+
+/// From where a thread leaves to where it arrives, by thread and incarnation.
+void Timeline::writeArrow(const Event& event, int64_t begin, std::vector<Json>& out) const {
+  const bool leaves = event.kind == "leave";
+  if (!leaves && event.b == 0) return;  // it begins here
+  const std::string what = leaves ? fmt::format("leaves for {}", event.a) : fmt::format("arrives on {}", event.node);
+  out.push_back(instantOf(what, "move", begin, kThreads, event.thread));
+  Json arrow = {{"name", "move"},           {"cat", "move"},
+                {"ph", leaves ? "s" : "f"}, {"id", fmt::format("{}.{}", event.thread, event.b)},
+                {"ts", micros(begin)},      {"pid", kThreads},
+                {"tid", event.thread},      {"args", {{"node", event.node}}}};
+  if (!leaves) arrow["bp"] = "e";
+  out.back()["args"]["node"] = event.node;
+  out.push_back(std::move(arrow));
+}
+
+void Timeline::writeDecision(uint32_t node, const Json& decision, int64_t start, std::vector<Json>& out) const {
+  const Json& thread = decision.at("thread");
+  const std::string what =
+      thread.is_null() ? fmt::format("{} KiB of objects", decision.at("bytes").get<uint64_t>() / 1024) : nameOf(thread);
+  Json json = instantOf(fmt::format("move {} from {} to {}", what, decision.at("from").get<uint32_t>(),
+                                    decision.at("to").get<uint32_t>()),
+                        "balance", decision.at("time").get<int64_t>() + offsetOf(node) - start, kFirstNode + int(node),
+                        kBalancer);
+  json["args"] = decision;
+  json["args"].erase("time");  // it is the event's
+  out.push_back(std::move(json));
 }
 
 Json Timeline::toChrome(const std::string& program, const TimelineOptions& options) const {
   Json out = Json::array();
-  const auto meta = [&](const char* what, int process, uint64_t track, const std::string& name) {
-    out.push_back({{"name", what}, {"ph", "M"}, {"pid", process}, {"tid", track}, {"args", {{"name", name}}}});
-  };
-  meta("process_name", kThreads, 0, program + ": threads");
+  out.push_back(metaOf("process_name", kThreads, 0, program + ": threads"));
   std::set<uint64_t> threads;
   std::set<uint32_t> nodes;
   int64_t start = INT64_MAX;
@@ -88,63 +238,29 @@ Json Timeline::toChrome(const std::string& program, const TimelineOptions& optio
     nodes.insert(event.node);
     start = std::min(start, event.begin);
   }
-  for (uint64_t id : threads) {
-    const auto name = names_.find(id);
-    meta("thread_name", kThreads, id,
-         name == names_.end() || name->second.empty() ? fmt::format("thread {}", id) : name->second);
+  for (const auto& [key, decision] : decisions_) {
+    nodes.insert(key.first);
+    start = std::min(start, decision.at("time").get<int64_t>() + offsetOf(key.first));
   }
+  for (uint64_t id : threads) out.push_back(metaOf("thread_name", kThreads, id, nameOf(id)));
   for (uint32_t node : nodes) {
-    meta("process_name", kFirstNode + int(node), 0, fmt::format("node {}", node));
-    meta("thread_name", kFirstNode + int(node), 1, "collector");
-    meta("thread_name", kFirstNode + int(node), 2, "compiler");
+    out.push_back(metaOf("process_name", kFirstNode + int(node), 0, fmt::format("node {}", node)));
+    for (int track : {kCollector, kCompiler, kBalancer, kMembers})
+      out.push_back(metaOf("thread_name", kFirstNode + int(node), uint64_t(track), kTrackNames[track]));
   }
   std::vector<Json> events;
   for (const Event& event : all) {
-    const int64_t begin = event.begin - start, duration = event.end - event.begin;
-    const bool mayBeShort = event.kind == "wait" || event.kind == "fetch";
-    if (mayBeShort && micros(duration) < options.minMicros) continue;
-    Json json = {{"name", event.kind},      {"cat", event.kind}, {"ph", "X"},          {"ts", micros(begin)},
-                 {"dur", micros(duration)}, {"pid", kThreads},   {"tid", event.thread}};
-    json["args"] = {{"node", event.node}};
-    if (event.kind == "run") {
-      json["name"] = fmt::format("run on {}", event.node);
-    } else if (event.kind == "wait") {
-      json["name"] = "wait: " + event.label;
-    } else if (event.kind == "fetch") {
-      json["name"] = fmt::format("fetch from {}", event.a);
-      json["args"]["object"] = fmt::format("{:#x}", event.b);
-    } else if (event.kind == "leave" || event.kind == "arrive") {
-      const bool leaves = event.kind == "leave";
-      if (!leaves && event.b == 0) continue;  // it begins here
-      // An arrow from the one to the other, by thread and incarnation.
-      json = {{"name", "move"},           {"cat", "move"},
-              {"ph", leaves ? "s" : "f"}, {"id", fmt::format("{}.{}", event.thread, event.b)},
-              {"ts", micros(begin)},      {"pid", kThreads},
-              {"tid", event.thread},      {"args", {{"node", event.node}}}};
-      if (!leaves) json["bp"] = "e";
-      events.push_back(
-          {{"name", leaves ? fmt::format("leaves for {}", event.a) : fmt::format("arrives on {}", event.node)},
-           {"cat", "move"},
-           {"ph", "i"},
-           {"s", "t"},
-           {"ts", micros(begin)},
-           {"pid", kThreads},
-           {"tid", event.thread},
-           {"args", {{"node", event.node}}}});
-    } else if (event.kind == "pause") {
-      const char* const kinds[] = {"young", "begin of a cycle", "end of a cycle", "full"};
-      json["pid"] = kFirstNode + int(event.node);
-      json["tid"] = 1;
-      json["name"] = fmt::format("pause: {}", event.a < 4 ? kinds[event.a] : "?");
-    } else if (event.kind == "compile") {
-      json["pid"] = kFirstNode + int(event.node);
-      json["tid"] = 2;
-      json["name"] = event.label + (event.b ? " (continuation)" : "");
-    }
-    events.push_back(std::move(json));
+    const bool mayBeShort = event.kind == "wait" || event.kind == "fetch" || event.kind == "flush";
+    if (!mayBeShort || micros(event.end - event.begin) >= options.minMicros) write(event, start, events);
   }
-  std::stable_sort(events.begin(), events.end(),
-                   [](const Json& a, const Json& b) { return a.at("ts").get<double>() < b.at("ts").get<double>(); });
+  for (const auto& [key, decision] : decisions_) writeDecision(key.first, decision, start, events);
+  // Readers take what comes first as what is outside.
+  std::stable_sort(events.begin(), events.end(), [](const Json& a, const Json& b) {
+    const auto key = [](const Json& event) {
+      return std::pair(event.at("ts").get<double>(), -event.value("dur", 0.0));
+    };
+    return key(a) < key(b);
+  });
   for (Json& event : events) out.push_back(std::move(event));
   Json clocks = Json::object();
   for (const auto& [node, clock] : clocks_)

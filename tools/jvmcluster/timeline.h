@@ -12,7 +12,7 @@
 namespace jvmc::tool {
 
 struct TimelineOptions {
-  double minMicros = 0;  ///< shorter fetches and waits are left out
+  double minMicros = 0;  ///< shorter fetches, flushes and waits are left out
 };
 
 /// Events of all nodes by one clock, the one of whoever asks. Nodes on the same machine share its monotonic clock; the
@@ -43,9 +43,18 @@ class Timeline {
     int64_t offset = 0;  ///< to add to the node's
     int64_t error = INT64_MAX;
   };
+  int64_t offsetOf(uint32_t node) const;
+  std::string nameOf(uint64_t thread) const;
+  static std::vector<Event> movesOf(const std::vector<Event>& inOrder);
+  static void nest(Event& event, std::vector<Event*>& open);
   std::vector<Event> aligned() const;
+  void write(const Event& event, int64_t start, std::vector<nlohmann::ordered_json>& out) const;
+  void writeArrow(const Event& event, int64_t begin, std::vector<nlohmann::ordered_json>& out) const;
+  void writeDecision(uint32_t node, const nlohmann::ordered_json& decision, int64_t start,
+                     std::vector<nlohmann::ordered_json>& out) const;
 
   std::vector<Event> events_;
+  std::map<std::pair<uint32_t, uint64_t>, nlohmann::ordered_json> decisions_;  // by node and number
   std::map<uint32_t, Clock> clocks_;
   std::map<uint64_t, std::string> names_;
   uint64_t lost_ = 0;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace jvmc::rt {
 namespace {
 
@@ -39,6 +41,27 @@ TEST(Tracer, TheOldestEventsAreLostAndCounted) {
   EXPECT_EQ(taken.lost, 36u);
   EXPECT_EQ(taken.events.front().begin, 36);
   EXPECT_EQ(taken.events.back().begin, 99);
+}
+
+TEST(Tracer, ShortWaitsFetchesAndFlushesAreNotKeptIfAskedSo) {
+  Tracer tracer;
+  tracer.start(1024, 100);
+  for (TraceKind kind : {TraceKind::Run, TraceKind::Wait, TraceKind::Fetch, TraceKind::Flush, TraceKind::Leave}) {
+    for (int64_t nanos : {99, 100}) {
+      TraceEvent event = eventOf(1, 0);
+      event.kind = kind;
+      event.end = nanos;
+      tracer.add(event);
+    }
+  }
+  std::map<TraceKind, std::vector<int64_t>> kept;
+  for (const TraceEvent& event : tracer.take().events) kept[event.kind].push_back(event.end);
+  const std::vector<int64_t> all{99, 100}, longOnes{100};
+  EXPECT_EQ(kept, (std::map<TraceKind, std::vector<int64_t>>{{TraceKind::Run, all},
+                                                             {TraceKind::Wait, longOnes},
+                                                             {TraceKind::Fetch, longOnes},
+                                                             {TraceKind::Flush, longOnes},
+                                                             {TraceKind::Leave, all}}));
 }
 
 TEST(Tracer, WhatWasNotTakenIsGoneWhenItStops) {
