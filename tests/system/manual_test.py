@@ -200,7 +200,9 @@ class Completion(unittest.TestCase):
             zmodload zsh/zpty || exit 9
             zpty shell zsh -f -i
             zpty -w shell "PS1=; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; zstyle ':completion:*' list-colors ''"
-            zpty -w shell "zstyle ':completion:*' menu no; setopt no_list_beep; LISTMAX=500; bindkey '^D' list-choices; echo REA''DY"
+            zpty -w shell "zstyle ':completion:*' menu no; setopt no_list_beep; LISTMAX=500; bindkey '^D' list-choices"
+            # Before the line editor has the terminal, ^D would not be a key but the end of the input.
+            zpty -w shell "zle-line-init() { print -n REA''DY }; zle -N zle-line-init"
             zpty -r shell answer '*READY*'
             zpty -w -n shell "$2"$'\x04'
             zpty -r -m shell answer "*$3*" && print -r -- found
