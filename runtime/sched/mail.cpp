@@ -159,6 +159,7 @@ void NodeScheduler::endWaitLocked(ThreadEntry& entry, const Resumption& answer, 
   noteWaitLocked(entry);
   thread.resumption = answer;
   if (isInterruption(answer) && !JVMC_FAULT("interrupt-flag-survives")) thread.interrupted = false;
+  effects.holds = thread.wait.kind == WaitKind::MonitorEnter || thread.wait.kind == WaitKind::MonitorWait;
   thread.wait.kind = WaitKind::None;
   thread.wait.object = kNullRef;
   thread.wait.remainingNanos = 0;

@@ -95,7 +95,7 @@ void NodeScheduler::perform(const Effects& effects) {
   timers_.cancel(effects.cancel);
   if (effects.post) vm_.space().post(*effects.post);
   if (effects.mail) vm_.post().send(effects.mail->first, effects.mail->second);
-  if (effects.wake) workers_.wake(*effects.wake);
+  if (effects.wake) workers_.wake(*effects.wake, effects.holds);
   if (effects.ship) ship(*effects.ship);
   if (effects.discard) finish(*effects.discard);
 }
@@ -280,7 +280,7 @@ ThreadEntry* NodeScheduler::settleCaptured(ThreadEntry& entry, uint64_t cpuNanos
   perform(effects);
   if (!goesOn) return nullptr;
   if (!sliceOver) return &entry;
-  workers_.add(entry);
+  workers_.putBack(entry);
   return nullptr;
 }
 
@@ -334,7 +334,7 @@ void NodeScheduler::discardSuspended(ThreadEntry& entry) {
 
 void NodeScheduler::resume(Suspension& suspension) {
   ThreadEntry* entry = suspension.entry;
-  if (suspension.state.exchange(Suspension::Resumed) == Suspension::Suspended) workers_.wake(*entry);
+  if (suspension.state.exchange(Suspension::Resumed) == Suspension::Suspended) workers_.wake(*entry, false);
 }
 
 // ---------------------------------------------------------------- time

@@ -67,6 +67,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   /// What to do once the thread's mutex is free.
   struct Effects {
     ThreadEntry* wake = nullptr;
+    bool holds = false;  ///< it has got a monitor, for which others may wait
     ThreadEntry* ship = nullptr;
     ThreadEntry* discard = nullptr;
     Timers::Id cancel = 0;

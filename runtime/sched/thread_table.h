@@ -53,6 +53,7 @@ struct ThreadEntry {
 
   // The worker's.
   End end = End::Captured;
+  uint32_t sliceMicros = 0;  ///< used of its time slice, rounded up; its waker's too
   Fiber* fiber = nullptr;
   Scheduler::Suspension* suspending = nullptr;   ///< on the way from suspend() to the worker
   std::shared_ptr<Scheduler::Suspension> token;  ///< of the suspension; the fiber's stack must not own it

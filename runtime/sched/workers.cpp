@@ -54,6 +54,9 @@ struct alignas(64) Workers::Worker {
   // What runs now: for preemption and snapshots, under the mutex.
   std::mutex mutex;
   GuestThread* current = nullptr;
+  bool hurried = false;   ///< it has just waited: not interrupted for another that has
+  bool cutShort = false;  ///< it has been asked to stop for one in a hurry
+  int64_t dispatchStart = 0;
   int64_t sliceStart = 0;
   uint64_t cpuStart = 0;
   uint64_t cpuTotal = 0;  ///< of dispatches that are over
@@ -111,43 +114,100 @@ Workers::~Workers() {
   timers_.forget(*this);
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [&] { return turns_ == 0; });
-  JVMC_CHECK(!first_);
+  JVMC_CHECK(queued_ == 0);
 }
 
 // ---------------------------------------------------------------- queueing
 
-void Workers::add(ThreadEntry& entry) {
+void Workers::pushUrgent(ThreadEntry& entry) {
+  entry.next = nullptr;
+  (urgent_.last ? urgent_.last->next : urgent_.first) = &entry;
+  urgent_.last = &entry;
+}
+
+void Workers::pushFront(ThreadEntry& entry) {
+  entry.next = queue_.first;
+  queue_.first = &entry;
+  if (!queue_.last) queue_.last = &entry;
+}
+
+void Workers::pushBack(ThreadEntry& entry) {
+  entry.sliceMicros = 0;
+  entry.next = nullptr;
+  (queue_.last ? queue_.last->next : queue_.first) = &entry;
+  queue_.last = &entry;
+}
+
+/// `where`: one of the three above.
+void Workers::enqueue(ThreadEntry& entry, void (Workers::*where)(ThreadEntry&)) {
   bool startTurn = false;
   {
     std::scoped_lock lock(mutex_);
-    entry.next = nullptr;
-    (last_ ? last_->next : first_) = &entry;
-    last_ = &entry;
+    (this->*where)(entry);
     ++queued_;
     if (turns_ < workers_.size()) {
       busy_ = ++turns_;
       startTurn = true;
     }
   }
-  if (startTurn)
-    arena_->enqueue(*this);
-  else
-    startTick();
-}
-
-void Workers::wake(ThreadEntry& entry) {
-  auto* worker = static_cast<Worker*>(currentWorker());
-  if (!worker || worker->owner != this) return add(entry);
-  worker->slotSince.store(timers_.now(), std::memory_order_relaxed);
-  if (ThreadEntry* displaced = worker->slot.exchange(&entry)) add(*displaced);
+  if (startTurn) return arena_->enqueue(*this);
+  if (where == &Workers::pushUrgent) interruptOne();
   startTick();
 }
 
-ThreadEntry* Workers::popLocked() {
-  ThreadEntry* entry = first_;
+void Workers::add(ThreadEntry& entry) {
+  enqueue(entry, &Workers::pushBack);
+}
+
+void Workers::hurry(ThreadEntry& entry) {
+  enqueue(entry, hasSlice(entry) ? &Workers::pushUrgent : &Workers::pushBack);
+}
+
+void Workers::wake(ThreadEntry& entry, bool holds) {
+  auto* worker = static_cast<Worker*>(currentWorker());
+  if (!worker || worker->owner != this) return hurry(entry);
+  worker->slotSince.store(timers_.now(), std::memory_order_relaxed);
+  if (ThreadEntry* displaced = worker->slot.exchange(&entry)) hurry(*displaced);
+  if (holds && busy_ == workers_.size()) {
+    std::scoped_lock lock(worker->mutex);
+    cutShort(*worker);
+  }
+  startTick();
+}
+
+void Workers::putBack(ThreadEntry& entry) {
+  auto* worker = static_cast<Worker*>(currentWorker());
+  bool next = false;
+  if (worker) {
+    std::scoped_lock lock(worker->mutex);
+    next = worker->cutShort && hasSlice(entry);
+  }
+  enqueue(entry, next ? &Workers::pushFront : &Workers::pushBack);
+}
+
+/// All workers are busy and somebody is in a hurry.
+void Workers::interruptOne() {
+  for (auto& worker : workers_) {
+    std::scoped_lock lock(worker->mutex);
+    if (!worker->current || worker->hurried || worker->cutShort) continue;
+    return cutShort(*worker);
+  }
+}
+
+/// Under the worker's mutex.
+void Workers::cutShort(Worker& worker) {
+  if (!worker.current || std::exchange(worker.cutShort, true)) return;
+  std::scoped_lock lock(worker.current->mutex);
+  worker.current->request(kRequestPreempt);
+}
+
+ThreadEntry* Workers::popLocked(bool& urgent) {
+  urgent = urgent_.first != nullptr;
+  Queue& queue = urgent ? urgent_ : queue_;
+  ThreadEntry* entry = queue.first;
   if (!entry) return nullptr;
-  first_ = entry->next;
-  if (!first_) last_ = nullptr;
+  queue.first = entry->next;
+  if (!queue.first) queue.last = nullptr;
   --queued_;
   return entry;
 }
@@ -180,16 +240,21 @@ ThreadEntry* Workers::next(Worker& worker, int& chained) {
   ThreadEntry* entry = worker.slot.exchange(nullptr);
   if (entry && (chained < kMaxChain || queued_ == 0)) {
     ++chained;
+    std::scoped_lock lock(worker.mutex);
+    worker.hurried = true;
     return entry;
   }
   if (entry) add(*entry);
   chained = 0;
-  {
-    std::scoped_lock lock(worker.mutex);
-    worker.sliceStart = timers_.now();
+  bool urgent;
+  std::unique_lock lock(mutex_);
+  if (ThreadEntry* first = popLocked(urgent)) {
+    lock.unlock();
+    std::scoped_lock workerLock(worker.mutex);
+    worker.sliceStart = timers_.now() - first->sliceMicros * int64_t(1000);
+    worker.hurried = urgent;
+    return first;
   }
-  std::scoped_lock lock(mutex_);
-  if (ThreadEntry* first = popLocked()) return first;
   setCurrentWorker(nullptr);
   free_.push_back(&worker);
   busy_ = --turns_;
@@ -201,6 +266,8 @@ ThreadEntry* Workers::dispatch(Worker& worker, ThreadEntry& entry) {
   {
     std::scoped_lock lock(worker.mutex);
     worker.current = entry.thread.get();
+    worker.cutShort = false;
+    worker.dispatchStart = timers_.now();
   }
   dispatcher_.execute(entry);
   // One look at the clock a dispatch (it is a system call): the time between two dispatches counts for the later one.
@@ -208,6 +275,8 @@ ThreadEntry* Workers::dispatch(Worker& worker, ThreadEntry& entry) {
   {
     std::scoped_lock lock(worker.mutex);
     worker.current = nullptr;
+    const int64_t micros = (timers_.now() - worker.dispatchStart) / 1000 + 1;
+    entry.sliceMicros = uint32_t(std::min<int64_t>(entry.sliceMicros + micros, UINT32_MAX));
     used = now - std::exchange(worker.cpuStart, now);
     worker.cpuTotal += used;
   }

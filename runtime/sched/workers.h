@@ -1,7 +1,11 @@
 // Worker threads (TBB's) and the order in which they run threads.
 //
-//     back of the queue <- new, preempted, woken from outside        front -> any worker
-//     slot of a worker  <- woken by the thread that runs there                -> that worker, next
+//     urgent queue      <- woken from outside, slice left    -> any worker, first; one that runs another is interrupted
+//     queue             <- new, or its slice is used up      -> any worker
+//     slot of a worker  <- woken by the thread that runs there -> that worker, next
+//
+// A thread that waits keeps what is left of its time slice, and with it the right to run at once when its wait is over:
+// others may wait for it (it has got a monitor, or answers a request). When the slice is used up it queues like all.
 //
 // The slot makes a wake-up on the same core cheap (a partner that is woken right before its waker parks finds a warm
 // cache and no sleeping core). It stays fair: after kMaxChain slot runs in a row the queue comes first, the chain
@@ -41,10 +45,15 @@ class Workers final : private Timers::Sink {
   /// Returns when every worker is idle; nothing may be queued any more.
   ~Workers();
 
-  /// To the back of the queue.
+  /// To the back of the queue, with a new slice.
   void add(ThreadEntry& entry);
-  /// As add(), or into the slot if this is one of its workers (on a fiber too).
-  void wake(ThreadEntry& entry);
+  /// Its wait is over. On one of the workers (on a fiber too): into the slot; `holds`: others wait for what it has got,
+  /// so the thread that runs there makes room, unless another worker is idle. Else it comes before all that have not
+  /// just waited, on an idle worker or on one that is asked to stop what it does; or as add() if its slice is used up.
+  void wake(ThreadEntry& entry, bool holds);
+  /// It was running here and has been asked to stop: for one in a hurry, then it comes next in the queue and keeps its
+  /// slice; else as add().
+  void putBack(ThreadEntry& entry);
 
   struct Running {
     ThreadId thread;
@@ -65,7 +74,15 @@ class Workers final : private Timers::Sink {
   void takeTurn();
   ThreadEntry* next(Worker& worker, int& chained);
   ThreadEntry* dispatch(Worker& worker, ThreadEntry& entry);
-  ThreadEntry* popLocked();
+  ThreadEntry* popLocked(bool& urgent);
+  void hurry(ThreadEntry& entry);
+  bool hasSlice(const ThreadEntry& entry) const { return entry.sliceMicros * int64_t(1000) < timeSliceNanos_; }
+  static void cutShort(Worker& worker);
+  void enqueue(ThreadEntry& entry, void (Workers::*where)(ThreadEntry&));
+  void pushUrgent(ThreadEntry& entry);
+  void pushFront(ThreadEntry& entry);
+  void pushBack(ThreadEntry& entry);
+  void interruptOne();
   void startTick();
   void onTimer(uint64_t, uint64_t, uint64_t) override;
 
@@ -77,8 +94,11 @@ class Workers final : private Timers::Sink {
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  ThreadEntry* first_ = nullptr;  // the queue
-  ThreadEntry* last_ = nullptr;
+  struct Queue {
+    ThreadEntry* first = nullptr;
+    ThreadEntry* last = nullptr;
+  };
+  Queue urgent_, queue_;
   std::vector<Worker*> free_;  // workers without a turn
   uint32_t turns_ = 0;         // workers that are taking or about to take a turn
   std::atomic<uint32_t> queued_{0};

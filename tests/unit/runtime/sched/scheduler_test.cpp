@@ -9,6 +9,9 @@
 namespace jvmc::rt {
 namespace {
 
+/// A slice that no test sees the end of.
+constexpr int64_t kForEver = 3'600'000'000'000;
+
 constexpr int64_t kMilli = 1'000'000, kForever = 3600'000 * kMilli;
 
 TEST(Scheduler, every_thread_runs_to_its_end) {
@@ -306,6 +309,99 @@ TEST(Scheduler, a_woken_thread_does_not_wait_for_a_waker_that_computes_on) {
   });
   vm.scheduler().waitIdle();
   EXPECT_TRUE(woken);
+}
+
+/// Two compute on the only worker, and no slice is ever over; one waits now and then.
+TEST(Scheduler, a_thread_whose_wait_is_over_interrupts_one_that_computes) {
+  FakeVm vm({.workers = 1, .timeSliceNanos = kForEver});
+  std::atomic<bool> stop{false};
+  std::atomic<int> computing{0};
+  const auto compute = [&](Guest& g) {
+    ++computing;
+    while (!stop)
+      if (g.poll()) return Did::Captured;
+    return g.end();
+  };
+  std::atomic<int> rounds{0};
+  const ThreadRef waiter = vm.spawn([&](Guest& g) { return ++rounds == 20 ? (stop = true, g.end()) : g.park(); });
+  vm.awaitParked(waiter, WaitKind::Park);
+  vm.spawn(compute);
+  vm.spawn(compute);
+  while (computing == 0) std::this_thread::yield();
+  while (!stop) {
+    vm.unpark(waiter);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(rounds, 20);
+}
+
+TEST(Scheduler, who_is_interrupted_for_another_goes_on_before_those_that_queue) {
+  FakeVm vm({.workers = 1, .timeSliceNanos = kForEver});
+  std::atomic<bool> stop{false}, ran{false};
+  std::atomic<int> turns[2] = {};
+  const ThreadRef waiter = vm.spawn([&](Guest& g) { return g.pc == 0 ? g.park() : (ran = true, g.end()); });
+  vm.awaitParked(waiter, WaitKind::Park);
+  for (std::atomic<int>& turn : turns)
+    vm.spawn([&](Guest& g) {
+      ++turn;
+      while (!stop)
+        if (g.poll()) return Did::Captured;
+      return g.end();
+    });
+  while (turns[0] == 0) std::this_thread::yield();
+  vm.unpark(waiter);
+  while (turns[0] < 2) std::this_thread::yield();
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(turns[1], 0);
+  stop = true;
+  vm.scheduler().waitIdle();
+}
+
+TEST(Scheduler, a_thread_that_waits_again_and_again_does_not_keep_others_from_their_turns) {
+  FakeVm vm({.workers = 1, .timeSliceNanos = 1 * kMilli});
+  std::atomic<bool> stop{false};
+  int turns = 0;
+  const ThreadRef eager = vm.spawn([&](Guest& g) {
+    if (stop) return g.end();
+    const int64_t start = nowNanos();
+    while (nowNanos() - start < kMilli / 2) {
+    }
+    return g.park();
+  });
+  std::thread waker([&] {
+    while (!stop) vm.unpark(eager);
+    vm.unpark(eager);
+  });
+  vm.spawn([&](Guest& g) { return ++turns == 20 ? (stop = true, g.end()) : g.yield(); });
+  waker.join();
+  vm.scheduler().waitIdle();
+  EXPECT_EQ(turns, 20);
+}
+
+TEST(Scheduler, who_hands_a_monitor_over_and_computes_on_makes_room) {
+  FakeVm vm({.workers = 1, .timeSliceNanos = kForEver});
+  const ObjectRef object = vm.newObject();
+  std::atomic<bool> entered{false}, contended{false}, ran{false};
+  vm.spawn([&](Guest& g) {
+    if (g.pc == 0) return g.enter(object);
+    entered = true;
+    if (!contended) return --g.pc, g.yield();
+    if (g.pc == 1) return g.exit(object);
+    while (!ran)
+      if (g.poll()) return --g.pc, Did::Captured;
+    return g.end();
+  });
+  while (!entered) std::this_thread::yield();
+  const ThreadRef other = vm.spawn([&](Guest& g) {
+    if (g.pc == 0) return g.enter(object);
+    if (g.pc == 1) return ran = true, g.exit(object);
+    return g.end();
+  });
+  vm.awaitParked(other, WaitKind::MonitorEnter);
+  contended = true;
+  vm.scheduler().waitIdle();
+  EXPECT_TRUE(ran);
 }
 
 TEST(Scheduler, cpu_time_is_seen_while_a_thread_runs_and_after) {
