@@ -46,6 +46,15 @@ class Settings(ToolTest):
         rows = json.loads(self.tool(*words, "config", "--json").stdout)["settings"]
         return {f"{r['command']}.{r['key']}".strip("."): (r["value"], r["from"]) for r in rows}
 
+    def test_tokens_are_not_shown(self):
+        token = "0123456789abcdefghij"
+        path = self.write(f'[dashboard]\ntoken = "{token}"\n[run]\ndashboard-token = "auto"\n')
+        self.assertEqual(self.settings()["dashboard.token"], ("(hidden)", f"{path}:2"))
+        self.assertEqual(self.settings()["run.dashboard-token"], ("auto", f"{path}:4"))
+        self.env["JVMC_TOKEN"] = token
+        for words in (["config"], ["config", "--json"]):
+            self.assertNotIn(token, self.tool(*words).stdout)
+
     def test_flag_beats_environment_beats_file_beats_default(self):
         self.assertEqual(self.settings()["mode"] if "mode" in self.settings() else self.settings()["run.mode"], ("auto", "default"))
         path = self.write('color = "never"\n[run]\nmode = "interp"\nnodes = 3\n')

@@ -149,6 +149,8 @@ std::vector<Settings::Row> Settings::rows() const {
       shown.push_back(row);
     }
   }
+  for (Row& row : shown)
+    if (row.key.ends_with("token") && !row.value.empty() && row.value != "auto") row.value = "(hidden)";
   return shown;
 }
 

@@ -46,7 +46,8 @@ class Settings {
     std::string command;  ///< empty: of all commands that have it
     std::string key, value, origin;
   };
-  /// Each setting of each command with what counts now; of those that all commands agree in, one row.
+  /// Each setting of each command with what counts now; of those that all commands agree in, one row. For people to
+  /// look at: tokens are hidden.
   std::vector<Row> rows() const;
   /// The file that is read or would be.
   const std::string& path() const { return file_.empty() ? usual_ : file_; }
