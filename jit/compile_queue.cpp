@@ -1,5 +1,7 @@
 #include "jit/compile_queue.h"
 
+#include <pthread.h>
+
 namespace jvmc::jit {
 
 CompileQueue::~CompileQueue() {
@@ -22,6 +24,7 @@ void CompileQueue::submit(uint64_t priority, Job job) {
 }
 
 void CompileQueue::work() {
+  pthread_setname_np(pthread_self(), "jvmc-compiler");  // profiles know it by this name
   std::unique_lock lock(mutex_);
   while (true) {
     ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });

@@ -1,9 +1,14 @@
 #include "runtime/gc/background.h"
 
+#include <pthread.h>
+
 namespace jvmc::rt {
 
 void Background::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "jvmc-collector");  // profiles know it by this name
+    run();
+  });
 }
 
 void Background::wake() {

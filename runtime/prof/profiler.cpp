@@ -10,6 +10,7 @@
 #include "runtime/heap/object_model.h"
 #include "runtime/helpers/throwing.h"
 #include "runtime/prof/cpu_sampler.h"
+#include "runtime/prof/service_threads.h"
 #include "runtime/prof/stack_walk.h"
 #include "runtime/vm.h"
 
@@ -53,10 +54,21 @@ uint64_t hashOf(const std::vector<Value>& words) {
 /// Finds out what words mean, and keeps one entry for equal samples.
 class Profiler::Book {
  public:
-  explicit Book(Vm& vm) : vm_(vm) {}
+  explicit Book(Vm& vm, ServiceThreads services = {}) : vm_(vm), services_(std::move(services)) {}
 
-  void add(const ProfileSample& sample, std::span<const uint64_t> words) {
-    const std::vector<uint32_t> stack = stackOf(words);
+  void add(const ProfileSample& sample, std::span<const uint64_t> words) { addStack(sample, stackOf(words)); }
+
+  /// CPU time of the runtime itself, which no guest thread is behind.
+  void addServices() {
+    services_.drain([this](const char* name, uint64_t nanos) {
+      ProfileSample sample;
+      sample.count = 1;
+      sample.value = nanos;
+      addStack(sample, {frameNumber({name, "", 0})});
+    });
+  }
+
+  void addStack(const ProfileSample& sample, const std::vector<uint32_t>& stack) {
     const uint64_t hash = hashOf(stack);
     uint32_t index = ~0u;
     for (auto [it, end] = stacks_.equal_range(hash); it != end; ++it)
@@ -95,6 +107,8 @@ class Profiler::Book {
   }
 
   Profile take() { return std::move(profile_); }
+  /// For the book that goes on after this one.
+  ServiceThreads takeServices() { return std::move(services_); }
 
  private:
   struct Key {
@@ -158,6 +172,7 @@ class Profiler::Book {
   }
 
   Vm& vm_;
+  ServiceThreads services_;
   Profile profile_;
   std::unordered_map<uint64_t, std::vector<uint32_t>> words_;
   std::map<std::tuple<std::string, std::string, uint32_t>, uint32_t> frames_;
@@ -221,7 +236,7 @@ Profile Profiler::take() {
   std::scoped_lock lock(bookMutex_);
   if (!book_) return {};
   Profile taken = book_->take();
-  book_ = std::make_unique<Book>(vm_);
+  book_ = std::make_unique<Book>(vm_, book_->takeServices());
   return taken;
 }
 
@@ -261,6 +276,7 @@ void Profiler::gather() {
     sample.value = cpu.nanos;
     book_->add(sample, cpu.words);
   });
+  if (wants(SampleKind::Cpu)) book_->addServices();
   for (Note& note : notes) {
     if (note.hasClass) note.sample.cls = className(vm_.layout(), note.cls);
     book_->add(note.sample, note.words);

@@ -127,7 +127,7 @@ std::vector<const ClusterProfile::Sample*> ClusterProfile::samplesOf(const ModeI
 }
 
 std::string ClusterProfile::threadName(uint64_t id) const {
-  if (id == 0) return "[worker]";
+  if (id == 0) return "[runtime]";
   const auto found = threads_.find(id);
   return found == threads_.end() || found->second.empty() ? fmt::format("thread {}", id) : found->second;
 }
