@@ -1,5 +1,7 @@
 #include "cluster/node_services.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -190,12 +192,20 @@ size_t NodeServices::threadsOnTheirWay() const {
   return parts_->attached->migrator.onTheirWay();
 }
 
-std::string NodeServices::describe() {
-  std::string lines = parts_->attached->space.describe();
-  const std::string refusal = parts_->attached->migrator.lastRefusal();
-  if (!refusal.empty()) lines += "\nlast refused move: " + refusal;
-  for (const std::string& transfer : threadsInTransit()) lines += "\non its way: " + transfer;
-  return lines;
+NodeState NodeServices::state() {
+  Parts::Attached& attached = *parts_->attached;
+  return {attached.space.state(), attached.migrator.onTheirWay(), attached.migrator.inTransit(),
+          attached.migrator.lastRefusal(), attached.space.mover().awaitedBytes()};
+}
+
+std::string NodeState::text() const {
+  std::string text = fmt::format("objects: {} being fetched or flushed, {} with writes that are not home yet, clock {}",
+                                 space.busy, space.written, space.clock);
+  text += fmt::format("\nthreads on their way from here: {}", threadsLeaving);
+  for (const std::string& transfer : threadsSent) text += fmt::format("\n  sent, not answered: {}", transfer);
+  if (incomingBlockBytes > 0) text += fmt::format("\nblocks on their way to here: {} KiB", incomingBlockBytes / 1024);
+  if (!lastRefusal.empty()) text += "\nlast refused move: " + lastRefusal;
+  return text;
 }
 
 bool noCacheFromEnvironment() {

@@ -36,6 +36,17 @@ struct NodeServicesOptions {
   std::function<void(Error)> fatal;
 };
 
+/// Where object space and moves stand: what a program that is stuck may wait for.
+struct NodeState {
+  SpaceState space;
+  uint64_t threadsLeaving = 0;           ///< on their way from here
+  std::vector<std::string> threadsSent;  ///< those of them that are sent and not answered: "name -> node"
+  std::string lastRefusal;               ///< the last move of a thread that did not come about, and why; may be empty
+  uint64_t incomingBlockBytes = 0;       ///< promised to be taken, and not here yet
+
+  std::string text() const;
+};
+
 /// Threads: attach, start and stop on the owner's; everything else is thread-safe.
 class NodeServices {
  public:
@@ -63,8 +74,7 @@ class NodeServices {
   size_t threadsOnTheirWay() const;
   /// Monitors and waits at this home.
   const rt::SyncHome& syncHome() const;
-  /// A few lines for `inspect`.
-  std::string describe();
+  NodeState state();
 
  private:
   struct Parts;

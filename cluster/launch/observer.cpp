@@ -149,6 +149,17 @@ void addWaits(Json& reply, rt::Vm& vm, const rt::SyncHome& home) {
   reply["classInits"] = std::move(inits);
 }
 
+Json toJson(const SpaceState& state) {
+  return {{"clock", state.clock}, {"busyObjects", state.busy}, {"writtenObjects", state.written}};
+}
+
+Json migrationJson(const NodeState& state) {
+  return {{"threadsLeaving", state.threadsLeaving},
+          {"threadsSent", state.threadsSent},
+          {"lastRefusal", state.lastRefusal},
+          {"incomingBlockBytes", state.incomingBlockBytes}};
+}
+
 // ---------------------------------------------------------------- events
 
 Json toJson(const rt::TraceTaken& taken, rt::Vm& vm) {
@@ -276,7 +287,10 @@ Result<std::string> Observer::answer(const std::string& text) {
       for (const rt::ThreadDump& thread : rt::dumpThreads(vm_)) threads.push_back(toJson(vm_, thread));
       reply["threads"] = std::move(threads);
       addWaits(reply, vm_, home_);
-      reply["state"] = services_ ? services_->describe() : "";
+      const std::optional<NodeState> state = services_ ? std::optional(services_->state()) : std::nullopt;
+      reply["state"] = state ? state->text() : "";
+      if (state) reply["objectSpace"] = toJson(state->space);
+      if (state) reply["migration"] = migrationJson(*state);
     }
     if (const auto trace = request.find("trace"); trace != request.end()) {
       const bool stop = trace->value("stop", false);

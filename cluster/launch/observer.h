@@ -7,8 +7,8 @@
 //                "leaseMillis"}}                                                                 request; goes on
 //   {"profile": {"stop": true}}                                    the same, and nothing more is gathered
 //   {"threads": true}                                              {"threads": [...], "monitors": [...], "joins":
-//   [...],
-//                                                                   "classInits": [...], "state": [...]}
+//                                                                   [...], "classInits": [...], "state": text,
+//                                                                   "objectSpace": {...}, "migration": {...}}
 //   {"trace": {"events", "leaseMillis", "minNanos"}},              {"trace": [...], "lost", "now", "decisions": [...]}
 //   {"trace": {"stop"}}                                            decisions whose outcome is open are told again
 //   {"clock": true}                                                {"now"}: monotonic nanoseconds

@@ -196,7 +196,8 @@ kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool
   return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }
 
-/// A node that is gone by the time it should answer is left out; a request that a node refuses fails.
+/// A node that is gone by the time it should answer, or does not answer in time, is left out; a request that a node
+/// refuses fails.
 kj::Promise<std::vector<std::string>> ProgramRun::observe(const std::string& text) {
   kj::Vector<kj::Promise<kj::Maybe<std::vector<std::string>>>> asks;
   for (uint32_t i : members()) {
@@ -210,7 +211,9 @@ kj::Promise<std::vector<std::string>> ProgramRun::observe(const std::string& tex
           if (toError(exception).code != ErrorCode::kUnavailable) kj::throwFatalException(kj::mv(exception));
           return nullptr;
         });
-    asks.add(loop_.timer().timeoutAfter(kInspectTime, kj::mv(answer)));
+    auto late =
+        loop_.timer().afterDelay(kCommandTime).then([]() -> kj::Maybe<std::vector<std::string>> { return nullptr; });
+    asks.add(answer.exclusiveJoin(kj::mv(late)));
   }
   return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });
 }

@@ -448,15 +448,14 @@ bool ClusterObjectSpace::checked() const {
   return true;
 }
 
-std::string ClusterObjectSpace::describe() {
-  size_t busy = 0, dirty = 0;
+SpaceState ClusterObjectSpace::state() {
+  SpaceState state;
+  state.clock = (core_.clock.load() - rt::kEpochUsed) >> rt::kEpochShift;
   core_.table.forEach([&](ObjectRef, const Entry& entry) {
-    busy += entry.busy;
-    dirty += !entry.writers.empty();
+    state.busy += entry.busy;
+    state.written += !entry.writers.empty();
   });
-  return fmt::format("node {} clock {} busy {} dirty {} fetches {} flushes {}", core_.self.value,
-                     (core_.clock.load() - rt::kEpochUsed) >> rt::kEpochShift, busy, dirty, core_.stats.fetches.load(),
-                     core_.stats.flushMessages.load());
+  return state;
 }
 
 }  // namespace jvmc::cluster

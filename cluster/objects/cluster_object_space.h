@@ -14,6 +14,13 @@
 
 namespace jvmc::cluster {
 
+/// Where the copies of a node stand, for `inspect`.
+struct SpaceState {
+  uint64_t clock = 0;    ///< of the node: grows with acquires and releases from elsewhere
+  uint64_t busy = 0;     ///< objects that are being fetched or flushed
+  uint64_t written = 0;  ///< copies with writes that are not home yet
+};
+
 /// Thread-safe. Lives until no guest thread and no I/O callback of the node can reach it.
 class ClusterObjectSpace final : public rt::ObjectSpace {
  public:
@@ -55,8 +62,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   RemoteUse& remoteUse() { return core_.remoteUse; }
   /// What other nodes use of the objects homed here.
   BlockUsers& blockUsers() { return core_.blockUsers; }
-  /// One line for `inspect`.
-  std::string describe();
+  /// Any thread; takes a lock for each part of the table.
+  SpaceState state();
 
  private:
   /// When a fetch was sent: what has happened since decides whether its neighbours may be installed.

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -64,10 +65,10 @@ class ObserveTest(unittest.TestCase):
         self.fail("the program does not run")
 
     def top_line(self, profile, mode, thread=None):
-        """The first row of a saved profile."""
+        """The first row of a saved profile that is the program's: the runtime's own are in brackets."""
         rows = json.loads(self.jvmcluster("prof", "--load", profile, "--mode", mode, "--json"))
         self.assertGreater(rows["total"], 0, mode)
-        return rows["lines"][0], rows
+        return next(line for line in rows["lines"] if not line["function"].startswith("[")), rows
 
 
 class Profiles(ObserveTest):
@@ -77,7 +78,10 @@ class Profiles(ObserveTest):
                         2500)
         line, rows = self.top_line(profile, "cpu")
         self.assertEqual((line["function"], line["line"]), ("divide", HOT))
-        self.assertGreater(max(t["value"] for t in rows["threads"] if t["name"] == "hot"), rows["total"] / 3)
+        guests = sum(t["value"] for t in rows["threads"] if not t["name"].startswith("["))
+        self.assertGreater(max(t["value"] for t in rows["threads"] if t["name"] == "hot"), guests / 3)
+        compiler = [row for row in rows["lines"] if row["function"] == "[compiler]"]
+        self.assertEqual(bool(compiler), "interp" not in options, rows["lines"])
         line, _ = self.top_line(profile, "lock")
         self.assertEqual((line["function"], line["line"], line["class"]), ("eager", WAITS, "Gate"))
         line, _ = self.top_line(profile, "alloc")
@@ -153,14 +157,17 @@ class Profiles(ObserveTest):
 
 
 class Stuck(ObserveTest):
-    def test_a_deadlock_of_two_nodes_is_named(self):
+    def start_stuck(self):
+        """Returns what `threads --explain` says once the philosophers stand still."""
         self.start("--nodes", 2, "--workers", 2, "--balance", "off", DEADLOCK)
         give_up = time.monotonic() + PATIENCE
         while True:
             found = json.loads(self.jvmcluster("threads", "--explain", "--json"))
             if found["deadlocks"]:
-                break
+                return found
             self.assertLess(time.monotonic(), give_up, found)
+
+    def check_deadlock(self, found):
         self.assertEqual(len(found["deadlocks"]), 1)
         circle = {member["name"]: member for member in found["deadlocks"][0]}
         self.assertEqual(set(circle), {"plato", "kant"})
@@ -174,9 +181,52 @@ class Stuck(ObserveTest):
         self.assertEqual(threads["guest"]["waitsFor"]["name"], "plato")
         self.assertEqual(threads["guest"]["wait"]["for"], "join")
         self.assertIn("busy", [frame["function"] for frame in threads["busy"]["stack"]])
+        self.assertEqual(found["silentNodes"], 0)
+
+    def check_state(self, nodes):
+        """What object space and migration of each node stand at."""
+        self.assertEqual([node["node"] for node in nodes], [0, 1])
+        for node in nodes:
+            self.assertEqual(set(node["objectSpace"]), {"clock", "busyObjects", "writtenObjects"})
+            self.assertGreater(node["objectSpace"]["clock"], 0)
+            self.assertEqual(node["migration"], {"threadsLeaving": 0, "threadsSent": [], "lastRefusal": "",
+                                                 "incomingBlockBytes": 0})
+
+    def test_a_deadlock_of_two_nodes_is_named(self):
+        found = self.start_stuck()
+        self.check_deadlock(found)
+        self.check_state(found["nodes"])
         text = self.jvmcluster("threads", "--explain")
         self.assertIn("deadlock of 2 threads", text)
         self.assertIn("plato on node", text)
+
+    def test_a_stuck_program_explains_itself_when_it_is_inspected(self):
+        self.start_stuck()
+        found = json.loads(self.jvmcluster("inspect", "--json"))
+        self.check_deadlock(found)
+        self.check_state(found["nodes"])
+        self.assertTrue(all("homed" in node and "out" in node["moves"] for node in found["nodes"]), found["nodes"][0])
+        at = f"take_both ({DEADLOCK}:{line_of(DEADLOCK, 'never')})"
+        text = self.jvmcluster("inspect")
+        self.assertRegex(text, rf"""(?x)\A
+            deadlock\ of\ 2\ threads:\n
+            (\ \ (plato|kant)\ on\ node\ [01]\ waits\ to\ enter\ the\ monitor\ of\ Fork\ 0x[0-9a-f]+,
+            \ which\ (plato|kant)\ has;\ at\ {re.escape(at)}\n){{2}}\n""")
+        self.assertRegex(text, r"(?m)^guest \(id \d+\) on node \d: parked, waits for join.*, that is for plato on node \d$")
+        self.assertRegex(text, r"(?m)^node 1:\n  objects: \d+ being fetched or flushed, \d+ with writes that are not home")
+        self.assertRegex(text, r"(?m)^NODE +OBJECTS +BYTES +CLASS$")
+
+    def test_a_node_that_does_not_answer_is_told_of(self):
+        self.start_stuck()
+        pid = json.loads(self.jvmcluster("nodes", "--json"))["nodes"][1]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            found = json.loads(self.jvmcluster("threads", "--explain", "--json"))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(found["silentNodes"], 1)
+        self.assertEqual([node["node"] for node in found["nodes"]], [0])
+        self.assertNotEqual(found["threads"], [])
 
     def test_a_program_that_gets_on_has_no_deadlock(self):
         self.start("--nodes", 2, "--workers", 2, OBSERVED, 60000)

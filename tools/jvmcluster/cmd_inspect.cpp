@@ -1,4 +1,5 @@
-// jvmcluster inspect: what lies on each node of a running program, and what the cluster costs it.
+// jvmcluster inspect: what a running program does and waits for, what lies on each of its nodes, and what the cluster
+// costs it.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -6,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/jvmcluster/clusters.h"
+#include "tools/jvmcluster/explain.h"
 #include "tools/jvmcluster/table.h"
 
 namespace jvmc::tool {
@@ -129,6 +131,9 @@ int inspect(const CommonOptions& common, const InspectOptions& options) {
   if (!clusters.ok()) return fail(common, clusters.error());
   auto program = clusters->program(options.program);
   if (!program.ok()) return fail(common, program.error());
+  // Before anything is counted or collected: that changes what threads do.
+  auto explanation = explain(*program);
+  if (!explanation.ok()) return fail(common, explanation.error());
   auto texts = program->client->inspect(program->view.id, options.top, options.collect);
   if (!texts.ok()) return fail(common, texts.error());
   std::vector<Json> reports;
@@ -137,10 +142,14 @@ int inspect(const CommonOptions& common, const InspectOptions& options) {
     if (!report.is_object() || !report.contains("homed"))
       return fail(common, {ErrorCode::kCorrupt, "a node sent no report that makes sense"});
     report["summary"] = summaryOf(report);
+    for (const Json& node : explanation->nodes)
+      if (node["node"] == report["node"]) report.update(node);
     reports.push_back(std::move(report));
   }
   if (options.output == "json") {
-    const Json out = {{"schemaVersion", kSchemaVersion}, {"program", program->view.id}, {"nodes", reports}};
+    Json out = {{"schemaVersion", kSchemaVersion}, {"program", program->view.id}};
+    out.update(explanation->toJson());
+    out["nodes"] = reports;
     std::printf("%s\n", out.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     return kOk;
   }
@@ -154,7 +163,8 @@ int inspect(const CommonOptions& common, const InspectOptions& options) {
     tables.push_back(channelTable(reports));
     tables.push_back(requestTable(reports));
   }
-  for (size_t i = 0; i < tables.size(); ++i) std::printf("%s%s", i == 0 ? "" : "\n", tables[i].text(color).c_str());
+  std::fputs(explanation->text().c_str(), stdout);
+  for (const Table& table : tables) std::printf("\n%s", table.text(color).c_str());
   return kOk;
 }
 
@@ -162,13 +172,16 @@ int inspect(const CommonOptions& common, const InspectOptions& options) {
 
 void addInspect(CLI::App& app, CommonOptions& common, Action& action) {
   auto options = std::make_shared<InspectOptions>();
-  CLI::App* command = app.add_subcommand("inspect", "Show what lies on each node of a program, and what that costs");
+  CLI::App* command =
+      app.add_subcommand("inspect", "Explain a program: stacks, waits, deadlocks; what lies on each node");
   options->addTo(*command);
   command->add_option("PROGRAM", options->program, "Id, a prefix of it, or name; may be left out if only one runs");
   command->add_option("--top", options->top, "Classes to list for each node, those with most bytes")
       ->capture_default_str();
   command->add_flag("--collect", options->collect, "Collect garbage on each node first: stops the program meanwhile");
   command->footer(
+      "Begin here when a program is stuck: deadlocks are named first, then each thread's stack and what it waits for,\n"
+      "then where object space and moves of each node stand, and what lies there.\n\n"
       "Objects are those that the last collection has found alive at their homes; what was allocated since is not\n"
       "counted, unless --collect is given. Counting takes about 20 ns an object on each node, in steps of a megabyte;\n"
       "the program goes on meanwhile. All other numbers are counters that run anyway.\n\n"

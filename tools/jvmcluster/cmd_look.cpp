@@ -2,10 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "tools/jvmcluster/clusters.h"
 #include "tools/jvmcluster/explain.h"
@@ -138,17 +136,8 @@ int showPrograms(const CommonOptions& common, const LookOptions& options) {
   return kOk;
 }
 
-/// Two looks, so that a circle of waits that only seems to be one is not called a deadlock.
 int explainThreads(const CommonOptions& common, const LookOptions& options, Clusters::Program& program) {
-  constexpr auto kPause = std::chrono::milliseconds(200);
-  std::vector<std::string> looks[2];
-  for (auto& look : looks) {
-    if (&look != looks) std::this_thread::sleep_for(kPause);
-    auto reports = program.client->observe(program.view.id, R"({"threads": true})");
-    if (!reports.ok()) return fail(common, reports.error());
-    look = std::move(*reports);
-  }
-  auto found = explain(looks[0], looks[1]);
+  auto found = explain(program);
   if (!found.ok()) return fail(common, found.error());
   if (options.output != "json") return std::fputs(found->text().c_str(), stdout), kOk;
   Json json = {{"program", program.view.id}};

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
-#include <optional>
 #include <set>
+#include <thread>
 
 namespace jvmc::tool {
 
@@ -108,7 +109,10 @@ Explanation explained(const std::vector<Json>& before, const std::vector<Json>& 
       monitor["home"] = node.at("node");
       out.monitors.push_back(std::move(monitor));
     }
-    out.nodes.push_back({{"node", node.at("node")}, {"state", node.value("state", "")}});
+    Json about = {{"node", node.at("node")}, {"state", node.value("state", "")}};
+    for (const char* part : {"objectSpace", "migration"})
+      if (const auto found = node.find(part); found != node.end()) about[part] = *found;
+    out.nodes.push_back(std::move(about));
   }
   for (auto& [id, thread] : byId) {
     if (const auto edge = graph.find(id); edge != graph.end()) {
@@ -155,12 +159,38 @@ Result<Explanation> explain(const std::vector<std::string>& first, const std::ve
   }
 }
 
+Result<Explanation> explain(Clusters::Program& program) {
+  constexpr auto kPause = std::chrono::milliseconds(200);
+  std::vector<std::string> looks[2];
+  for (auto& look : looks) {
+    if (&look != looks) std::this_thread::sleep_for(kPause);
+    auto reports = program.client->observe(program.view.id, R"({"threads": true})");
+    if (!reports.ok()) return reports.error();
+    look = std::move(*reports);
+  }
+  auto explanation = explain(looks[0], looks[1]);
+  // Asked only now: a node that has left meanwhile is not silent.
+  const auto now = program.client->programs();
+  if (explanation.ok() && now.ok())
+    for (const auto& view : *now)
+      if (view.id == program.view.id)
+        explanation->silentNodes = uint32_t(std::max<int64_t>(int64_t(view.nodes) - int64_t(looks[1].size()), 0));
+  return explanation;
+}
+
 Json Explanation::toJson() const {
-  return {{"deadlocks", deadlocks}, {"threads", threads}, {"monitors", monitors}, {"nodes", nodes}};
+  return {{"deadlocks", deadlocks},
+          {"threads", threads},
+          {"monitors", monitors},
+          {"nodes", nodes},
+          {"silentNodes", silentNodes}};
 }
 
 std::string Explanation::text() const {
   std::string text;
+  if (silentNodes > 0)
+    text += fmt::format("{} node{} did not answer; what is there is not shown\n\n", silentNodes,
+                        silentNodes == 1 ? "" : "s");
   for (const Json& circle : deadlocks) {
     text += fmt::format("deadlock of {} thread{}:\n", circle.size(), circle.size() == 1 ? "" : "s");
     std::map<uint64_t, std::string> names;
@@ -187,7 +217,7 @@ std::string Explanation::text() const {
   for (const Json& node : nodes) {
     std::string state = node.at("state");
     for (size_t at = 0; (at = state.find('\n', at)) != std::string::npos; at += 3) state.replace(at, 1, "\n  ");
-    if (!state.empty()) text += state + "\n";
+    if (!state.empty()) text += fmt::format("node {}:\n  {}\n", node.at("node").get<uint32_t>(), state);
   }
   return text;
 }
