@@ -106,11 +106,11 @@ void Recorder::noteDecisions(const ProgramSample& sample) {
     const std::string what = decision.thread == 0             ? fmt::format("{} KiB of objects", decision.bytes / 1024)
                              : thread == sample.threads.end() ? fmt::format("thread {}", decision.thread)
                                                               : nameOf(*thread);
-    addEvent(
-        sample.unixMillis - decision.ageNanos / 1'000'000, "balance",
-        fmt::format("{} from node {} to node {}: {}; gain expected {:.2f}{}; {}", what, decision.from, decision.to,
-                    decision.reason, decision.predicted,
-                    decision.isMeasured ? fmt::format(", measured {:.2f}", decision.measured) : "", decision.outcome));
+    addEvent(sample.unixMillis - decision.ageNanos / 1'000'000, "balance",
+             fmt::format("{} from node {} to node {}: {}; gain expected {:.2f}{}; {}", what, decision.from, decision.to,
+                         decision.reason, decision.predicted,
+                         decision.isMeasured ? fmt::format(", measured {:.2f}", decision.measured) : "",
+                         decision.outcome == "pending" ? "asked for" : decision.outcome));
   }
 }
 

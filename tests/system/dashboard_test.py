@@ -68,11 +68,11 @@ PAINTED = """[...document.querySelectorAll('.chart canvas')].map((canvas) => {
 class Program:
     """A program that runs on three nodes, in a folder of its own so that commands find no other."""
 
-    def __init__(self, *options, **environment):
+    def __init__(self, *options, balance="off", **environment):
         self.folder = tempfile.TemporaryDirectory(prefix="jvmc-dashboard-")
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("JVMC_")}
         self.env.update(XDG_RUNTIME_DIR=self.folder.name, XDG_CONFIG_HOME=self.folder.name, HOME=self.folder.name, **environment)
-        self.process = self.start("run", "--nodes", "3", "--workers", "2", "--balance", "off", *options, PROGRAM)
+        self.process = self.start("run", "--nodes", "3", "--workers", "2", "--balance", balance, *options, PROGRAM)
 
     def start(self, *words):
         return subprocess.Popen([JVMCLUSTER, *map(str, words)], env=self.env, text=True, stdin=subprocess.DEVNULL,
@@ -238,6 +238,22 @@ class Page(unittest.TestCase):
             self.assertGreaterEqual(contrast, 4.5, where)
         page.picture(PICTURES / "flame.png")
         page.value("document.getElementById('profile').click()")
+        self.assertEqual(page.complaints, [])
+
+    def test_the_balancers_decisions_have_reasons(self):
+        program = Program("--dashboard", balance="rotate")
+        self.addCleanup(program.end)
+        page = self.browser.page(360, 780, phone=True)
+        page.open(program.url())
+        page.until("document.querySelector('#events .badge.balance')")
+        page.value("document.querySelector('#kinds [data-kinds=balance]').click()")
+        self.assertRegex(page.value("document.querySelector('#events .text').textContent"),
+                         r"^\S.* from node \d to node \d: [a-z].*; gain expected \d.*; [a-z -]+$")
+        self.assertEqual(page.value("document.querySelectorAll('#events .badge:not(.balance)').length"), 0)
+        self.assertLessEqual(page.value("document.documentElement.scrollWidth"), 360)
+        page.value("document.getElementById('profile').click()")
+        page.until("[...document.querySelectorAll('.call')].some((call) => call.textContent.includes('mill'))")
+        page.picture(PICTURES / "phone-balancer.png")
         self.assertEqual(page.complaints, [])
 
     def test_nodes_come_and_go(self):

@@ -18,6 +18,7 @@ import unittest
 JVMCLUSTER = None
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 OBSERVED, DEADLOCK = PROGRAMS / "observed.ir", PROGRAMS / "deadlock.ir"
+PROFILES = pathlib.Path(__file__).resolve().parent / "profiles"
 PATIENCE = 120  # seconds; the machine may be busy
 
 
@@ -121,6 +122,22 @@ class Profiles(ObserveTest):
         same = self.jvmcluster("prof", "--diff", saved, saved)
         self.assertIn("+0.0%", same)
         self.assertNotIn("+1", same)
+
+    def test_tables_of_a_known_profile(self):
+        """Against profiles/: JVMC_REWRITE=1 writes the files anew."""
+        known = PROFILES / "known.json"
+        before = json.loads(known.read_text())
+        before["samples"][0].update(count=10, value=100_000_000)  # the hot line took a quarter as long on node 0
+        (self.path / "before.json").write_text(json.dumps(before))
+        shown = {f"{mode}.txt": self.jvmcluster("prof", "--load", known, "--mode", mode)
+                 for mode in ("cpu", "alloc", "lock", "wait", "remote")}
+        shown["cpu.folded"] = self.jvmcluster("prof", "--load", known, "--format", "folded")
+        shown["diff.txt"] = self.jvmcluster("prof", "--diff", self.path / "before.json", known)
+        for name, text in shown.items():
+            with self.subTest(name):
+                if "JVMC_REWRITE" in os.environ:
+                    (PROFILES / name).write_text(text)
+                self.assertEqual(text, (PROFILES / name).read_text())
 
     def check_folded(self, text):
         stacks = [line.rsplit(" ", 1) for line in text.splitlines()]
