@@ -53,10 +53,10 @@ void Balancer::start() {
 
 void Balancer::tick() {
   if (stopped_) return;
-  const int64_t begun = steadyNanos();
+  const int64_t begun = control_.net().now();
   if (pace_.isDue(begun, meter_.hasChanged())) {
     NodeLoad load = meter_.sample(begun);
-    const int64_t spent = steadyNanos() - begun;
+    const int64_t spent = control_.net().now() - begun;
     sampleNanos_ += uint64_t(spent);
     samples_++;
     pace_.reported(begun, load, spent);
@@ -75,13 +75,13 @@ void Balancer::tick() {
 void Balancer::take(NodeLoad load) {
   hasNews_ = true;
   const NodeId node = load.node;
-  reports_[node] = {std::move(load), steadyNanos()};
+  reports_[node] = {std::move(load), control_.net().now()};
 }
 
 void Balancer::decideNow() {
   hasNews_ = false;
   LoadSnapshot snapshot;
-  snapshot.nowNanos = steadyNanos();
+  snapshot.nowNanos = control_.net().now();
   const std::vector<NodeId> members = control_.net().nodes();
   for (NodeId node : members) {
     const auto report = reports_.find(node);
@@ -98,7 +98,7 @@ void Balancer::decideNow() {
   history_ = std::move(decision.history);
   if (!dryRun_) carryOut(decision, snapshot.nowNanos);
   tellPlacers(snapshot);
-  const int64_t spent = steadyNanos() - snapshot.nowNanos;
+  const int64_t spent = control_.net().now() - snapshot.nowNanos;
   decideNanos_ += uint64_t(spent);
   restUntilNanos_ = snapshot.nowNanos + spent * kDecideShareMax;
 }

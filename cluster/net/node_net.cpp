@@ -1,8 +1,14 @@
 #include "cluster/net/node_net.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace jvmc::cluster {
+
+int64_t steadyNanos() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 bool NodeNet::isMember(NodeId node) const {
   const std::vector<NodeId> all = nodes();

@@ -14,6 +14,9 @@
 
 namespace jvmc::cluster {
 
+/// Nanoseconds of this machine's monotonic clock.
+int64_t steadyNanos();
+
 using rt::NodeId;
 using Bytes = std::vector<uint8_t>;
 
@@ -75,6 +78,8 @@ class NodeNet {
   virtual void post(std::function<void()> task) = 0;
   /// Runs `task` on the I/O thread after `nanos`.
   virtual void postAfter(int64_t nanos, std::function<void()> task) = 0;
+  /// Nanoseconds on the clock by which postAfter counts; it never goes back. Any thread.
+  virtual int64_t now() const { return steadyNanos(); }
 
   /// Any thread.
   virtual NetStats stats() const { return {}; }

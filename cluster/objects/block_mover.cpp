@@ -72,17 +72,17 @@ void BlockMover::move(NodeId target, uint64_t bytes, std::function<void(const Mo
   std::lock_guard lock(mutex_);
   if (stopping_) return;
   requests_.push_back({target, bytes, std::move(done), std::move(only)});
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-  changed_.notify_all();
+  if (!std::exchange(started_, true)) thread_->start([this] { run(); });
+  thread_->notify();
 }
 
 void BlockMover::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    changed_.notify_all();
+    thread_->notify();
   }
-  if (thread_.joinable()) thread_.join();
+  thread_->join();
 }
 
 void BlockMover::run() {
@@ -90,7 +90,7 @@ void BlockMover::run() {
     Request request;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stopping_ || !requests_.empty(); });
+      thread_->wait(lock, [&] { return stopping_ || !requests_.empty(); });
       if (stopping_) return;
       request = std::move(requests_.front());
       requests_.pop_front();
@@ -116,7 +116,7 @@ MoveResult BlockMover::carryOut(const Request& request) {
     idle = some ? 0 : idle + 1;
   }
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || chunksOnTheirWay_ == 0; });
+  thread_->wait(lock, [&] { return stopping_ || chunksOnTheirWay_ == 0; });
   takenBack_.clear();
   return std::exchange(result_, {});
 }
@@ -133,7 +133,7 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
   int64_t nanos = 0;
   host_.stopWorld([&] {
     std::lock_guard lock(mutex_);
-    const int64_t begin = steadyNanos();
+    const int64_t begin = core_.net.now();
     const std::set<uint64_t> held =
         core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
     for (const BlockGroup& group : host_.withdraw(bytes, only)) {
@@ -153,7 +153,7 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
     // Who needs them this time waits: they go first.
     std::partition(window_.begin(), window_.end(),
                    [&](const Leaving& leaving) { return !takenBack_.contains(leaving.group.address); });
-    nanos = steadyNanos() - begin;
+    nanos = core_.net.now() - begin;
   });
   // Many small objects take longer than a few large ones.
   if (nanos < kStopNanos / 2) windowBytes_ = std::min(windowBytes_ * 2, kWindowBytesMax);
@@ -209,11 +209,11 @@ bool BlockMover::sendWindow(NodeId target) {
 /// When not too many are on their way. Nobody takes back what is in a chunk. Null if there is nothing more to send.
 std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(NodeId target) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
+  thread_->wait(lock, [&] { return stopping_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
   if (stopping_ || window_.empty() || !result_.refusal.message.empty()) return nullptr;
   auto chunk = std::make_shared<Chunk>();
   chunk->target = target;
-  chunk->since = steadyNanos();
+  chunk->since = core_.net.now();
   do {
     chunk->groups.push_back(window_.back());
     chunk->bytes += window_.back().group.bytes();
@@ -271,7 +271,7 @@ void BlockMover::refuse(Chunk& chunk, Error why) {
   result_.refusal = std::move(why);
   --chunksOnTheirWay_;
   bytesOnTheirWay_ -= chunk.bytes;
-  changed_.notify_all();
+  thread_->notify();
 }
 
 void BlockMover::finish(Chunk& chunk) {
@@ -283,13 +283,13 @@ void BlockMover::finish(Chunk& chunk) {
     }
   });
   core_.stats.movedGroups += chunk.groups.size();
-  core_.stats.blockNanos.add(steadyNanos() - chunk.since);
+  core_.stats.blockNanos.add(core_.net.now() - chunk.since);
   std::lock_guard lock(mutex_);
   result_.bytes += chunk.bytes;
   result_.groups += chunk.groups.size();
   --chunksOnTheirWay_;
   bytesOnTheirWay_ -= chunk.bytes;
-  changed_.notify_all();
+  thread_->notify();
 }
 
 void BlockMover::encodeGroup(ByteWriter& out, const Leaving& leaving) {

@@ -25,12 +25,11 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <set>
-#include <thread>
 
+#include "cluster/objects/helper_thread.h"
 #include "cluster/objects/messages.h"
 #include "cluster/objects/space_core.h"
 #include "runtime/heap/heap.h"
@@ -61,6 +60,9 @@ class BlockHost {
   /// away from here; empty if there is nothing.
   virtual Bytes takeHomeState(ObjectRef object) = 0;
   virtual bool putHomeState(ObjectRef object, std::span<const uint8_t> state) = 0;
+
+  /// What the mover runs on.
+  virtual std::unique_ptr<HelperThread> makeThread() { return std::make_unique<OsHelperThread>(); }
 };
 
 /// How a request to move ended.
@@ -74,7 +76,7 @@ struct MoveResult {
 /// Thread-safe.
 class BlockMover {
  public:
-  BlockMover(SpaceCore& core, BlockHost& host) : core_(core), host_(host) {}
+  BlockMover(SpaceCore& core, BlockHost& host) : core_(core), host_(host), thread_(host.makeThread()) {}
   ~BlockMover() { stop(); }
 
   /// Moves at most `bytes` of groups homed here to `target` (at least one group, if there is any). `done` runs on the
@@ -138,9 +140,9 @@ class BlockMover {
   SpaceCore& core_;
   BlockHost& host_;
   std::mutex mutex_;
-  std::condition_variable changed_;
   std::deque<Request> requests_;
-  std::thread thread_;
+  const std::unique_ptr<HelperThread> thread_;
+  bool started_ = false;
   bool stopping_ = false;
   // The request under way.
   MoveResult result_;

@@ -100,7 +100,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
     case Found::Free: {
       const bool isWatched = ctx.vm && (ctx.vm->profiler().wants(rt::SampleKind::Fetch) || ctx.vm->tracer().isOn());
       const NodeId home = isWatched ? core_.homes.homeOf(object) : core_.self;
-      const int64_t asked = isWatched ? steadyNanos() : 0;
+      const int64_t asked = isWatched ? core_.net.now() : 0;
       ask(ctx, object, stamp, group, token);
       core_.host.wait(ctx, std::move(token));
       if (isWatched) noteFetch(ctx, object, home, asked);
@@ -112,7 +112,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
 
 /// For profile and timeline: the thread asked for the object then, and has got it.
 void ClusterObjectSpace::noteFetch(ThreadContext& ctx, ObjectRef object, NodeId home, int64_t asked) {
-  const int64_t now = steadyNanos();
+  const int64_t now = core_.net.now();
   if (ctx.vm->profiler().wants(rt::SampleKind::Fetch))
     ctx.vm->profiler().noteFetch(ctx, object, home.value, core_.shapeOf(object).dataBytes(), uint64_t(now - asked));
   if (ctx.vm->tracer().isOn())
@@ -146,10 +146,10 @@ void ClusterObjectSpace::ask(const ThreadContext& ctx, ObjectRef object, uint64_
 void ClusterObjectSpace::sendFetch(const Fetch& fetch) {
   const BlockHome home = core_.homes.at(fetch.object);
   const Moment now{core_.recentFlushes.now(), core_.stats.adoptedGroups.load()};
-  const int64_t sent = steadyNanos();
+  const int64_t sent = core_.net.now();
   core_.net.request(home.node, Channel::Objects, encodeFetch(fetch.object, !core_.options.noCache),
                     [this, fetch, home, now, sent](Result<Bytes> reply) {
-                      const int64_t waited = steadyNanos() - sent;
+                      const int64_t waited = core_.net.now() - sent;
                       core_.stats.fetchNanos.add(waited);
                       core_.remoteUse.note(fetch.thread, home.node, reply.ok() ? reply->size() : 0, waited);
                       onFetched(fetch, home, now, std::move(reply));
@@ -361,10 +361,10 @@ void ClusterObjectSpace::exportArguments(const SyncRequest& request) {
 void ClusterObjectSpace::sendToHome(const SyncRequest& request) {
   core_.stats.syncRemote++;
   core_.traffic.begin(request.thread.id);
-  const int64_t sent = steadyNanos();
+  const int64_t sent = core_.net.now();
   const BlockHome home = core_.homes.at(request.object);
   core_.net.request(home.node, Channel::Objects, encodeSync(request), [this, request, home, sent](Result<Bytes> reply) {
-    const int64_t waited = steadyNanos() - sent;
+    const int64_t waited = core_.net.now() - sent;
     core_.stats.syncNanos.add(waited);
     if (request.op == rt::SyncOp::ThreadEnd)
       core_.remoteUse.forget(request.thread.id);

@@ -156,12 +156,12 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch) {
   core_.stats.flushedObjects += batch.objects.size();
   core_.stats.flushBytes += message.size();
   ++job->pending;
-  const int64_t sent = steadyNanos();
+  const int64_t sent = core_.net.now();
   const bool early = core_.options.fault == Fault::NoAckWait;
   const auto shared = std::make_shared<Batch>(std::move(batch));
   core_.net.request(home, Channel::Objects, message.take(),
                     [this, job, shared, home, sent, early](Result<Bytes> reply) {
-                      const int64_t waited = steadyNanos() - sent;
+                      const int64_t waited = core_.net.now() - sent;
                       core_.stats.flushNanos.add(waited);
                       core_.remoteUse.note(job->thread, home, shared->bytes, waited);
                       if (!early) onReply(job, home, *shared, std::move(reply));

@@ -88,12 +88,12 @@ void Refresher::send(NodeId home, Batch&& batch, const Question& question) {
   batch.asked.patch(kRefreshCountAt, uint32_t(batch.objects.size()));
   core_.stats.refreshMessages++;
   core_.stats.refreshedObjects += batch.objects.size();
-  const int64_t sent = steadyNanos();
+  const int64_t sent = core_.net.now();
   core_.net.request(
       home, Channel::Objects, batch.asked.take(),
       [this, home, question, sent, objects = std::move(batch.objects)](Result<Bytes> reply) {
         const bool awaited = objects.front() == question.wanted;
-        const int64_t waited = awaited ? steadyNanos() - sent : 0;
+        const int64_t waited = awaited ? core_.net.now() - sent : 0;
         if (awaited) core_.stats.fetchNanos.add(waited);
         core_.remoteUse.note(question.thread, home, reply.ok() ? reply->size() : 0, waited);
         if (!reply.ok())

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 
 #include "cluster/net/node_net.h"
 #include "cluster/objects/block_gates.h"
@@ -87,10 +86,5 @@ struct SpaceCore {
     return ObjectShape::of(*host.classInfo(rt::classIndexOf(object)), object, forcedGranularity());
   }
 };
-
-inline int64_t steadyNanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace jvmc::cluster

@@ -13,11 +13,6 @@ namespace {
 
 constexpr size_t kFrameBytes = 14;  // u32 payload bytes | u8 kind | u8 channel | u64 id
 
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 }  // namespace
 
 class PipeNet::PipeResponder final : public Responder {
