@@ -40,10 +40,11 @@ NodeId ThreadMigrator::placeNewThread(std::span<const ObjectRef> uses) {
 // ---------------------------------------------------------------- source
 
 void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
+  if (target == self_ && thread->incarnation == 0) return begin(std::move(thread));
   const bool possible = target != self_ && net_.isPlace(target) && !closed_;
   const ThreadId id = thread->ref.id;
   // Shared, because std::function copies; one call takes the thread.
-  auto transfer = std::make_shared<Transfer>(Transfer{std::move(thread), target, steadyNanos()});
+  auto transfer = std::make_shared<Transfer>(Transfer{std::move(thread), target, net_.now()});
   if (!possible) return takeBack({std::move(transfer->thread), target}, "no such node");
   {
     std::lock_guard lock(mutex_);
@@ -57,6 +58,11 @@ void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
       pump(transfer->target);
     });
   });
+}
+
+void ThreadMigrator::begin(std::unique_ptr<GuestThread> thread) {
+  const rt::ThreadRef ref = thread->ref;
+  if (host_.adopt(std::move(thread))) router_.arrived(ref, 0);
 }
 
 /// Sends queued threads as far as the target's credits reach.
@@ -84,7 +90,7 @@ void ThreadMigrator::commit(Transfer transfer) {
   const ThreadId id = thread.ref.id;
   host_.exportReferences(thread);
   ByteWriter out;
-  const int64_t now = steadyNanos();
+  const int64_t now = net_.now();
   putShipHead(out, {thread.ref, thread.incarnation, now});
   out.append(host_.encode(thread));
   stats_.movesOut++;
@@ -114,7 +120,7 @@ void ThreadMigrator::answered(Departure departure, Result<Bytes> reply) {
     sent = std::move(found->second);
     sent_.erase(found);
   }
-  stats_.ackNanos.add(steadyNanos() - sent.sentNanos);
+  stats_.ackNanos.add(net_.now() - sent.sentNanos);
   if (!reply.ok() && JVMC_FAULT("lost-thread-runs-on-here")) return takeBack(std::move(sent), "");
   if (!reply.ok()) {  // whether it runs there is unknown: it must never run here
     return host_.fatal(
@@ -179,7 +185,7 @@ std::vector<std::string> ThreadMigrator::inTransit() const {
 // ---------------------------------------------------------------- target
 
 void ThreadMigrator::handleShip(NodeId from, ByteReader& in, Responder& responder) {
-  const int64_t arrival = steadyNanos();
+  const int64_t arrival = net_.now();
   const ShipHead head = getShipHead(in);
   const auto image = in.take(in.left());
   std::string reason;
@@ -187,7 +193,7 @@ void ThreadMigrator::handleShip(NodeId from, ByteReader& in, Responder& responde
   if (outcome == MoveOutcome::Accepted) {
     stats_.movesIn++;
     stats_.bytesIn += image.size();
-    stats_.resumeNanos.add(steadyNanos() - arrival);
+    stats_.resumeNanos.add(net_.now() - arrival);
     const int64_t wire = arrival - head.sentNanos;
     if (wire >= 0 && wire < 10'000'000'000) stats_.wireNanos.add(wire);
   } else if (reason.empty()) {

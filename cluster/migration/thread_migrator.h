@@ -39,6 +39,7 @@ class ThreadMigrator final : public rt::ThreadShipper {
  public:
   ThreadMigrator(ThreadHost& host, NodeNet& net, ThreadRouter& router, const HomeMap& homes);
 
+  /// A new thread may begin at this node: then its home learns so.
   void ship(std::unique_ptr<rt::GuestThread> thread, NodeId target) override;
   NodeId placeNewThread(std::span<const ObjectRef> uses) override;
   NodeId nextNode() override { return net_.nextPlace(); }
@@ -84,6 +85,7 @@ class ThreadMigrator final : public rt::ThreadShipper {
   /// A thread and its incarnation. It may have come back and left again before the answer to its first move is here.
   using Departure = std::pair<rt::ThreadId, uint32_t>;
 
+  void begin(std::unique_ptr<rt::GuestThread> thread);
   void pump(NodeId target);
   void commit(Transfer transfer);
   void answered(Departure departure, Result<Bytes> reply);

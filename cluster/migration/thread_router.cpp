@@ -35,21 +35,25 @@ void ThreadRouter::route(Letter letter) {
 }
 
 std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
+  const bool hasHome = letter.to.object != rt::kNullRef && homes_.valid(letter.to.object);
+  const NodeId home = hasHome ? homes_.homeOf(letter.to.object) : NodeId();
   {
     std::lock_guard lock(mutex_);
-    // Whoever has left has sent its threads on; where they are now is known to their homes, or will be soon.
-    const auto moved = moved_.find(letter.to.id);
-    if (moved != moved_.end() && net_.isMember(moved->second.node)) return moved->second.node;
+    // Whoever has left has sent its threads on; where they are now is known to their homes, or will be soon. What is
+    // known here of two kinds counts by its age: else a hint that is older than what the home knows leads to a node
+    // from which the way goes on over one that has left, and so back here for ever.
+    const auto usable = [&](const std::unordered_map<ThreadId, Place>& known) -> const Place* {
+      const auto found = known.find(letter.to.id);
+      const bool isUsable = found != known.end() && found->second.node != self_ && net_.isMember(found->second.node);
+      return isUsable ? &found->second : nullptr;
+    };
+    const Place* place = usable(moved_);
+    const Place* seen = home == self_ ? usable(locations_) : nullptr;
+    if (seen && (!place || seen->incarnation >= place->incarnation)) place = seen;
+    if (place) return place->node;
   }
-  if (letter.to.object == rt::kNullRef || !homes_.valid(letter.to.object)) return std::nullopt;
-  const NodeId home = homes_.homeOf(letter.to.object);
+  if (!hasHome) return std::nullopt;
   if (home != self_) return home;
-  {
-    std::lock_guard lock(mutex_);
-    const auto known = locations_.find(letter.to.id);
-    if (known != locations_.end() && known->second.node != self_ && net_.isMember(known->second.node))
-      return known->second.node;
-  }
   if (host_.hasEnded(letter.to.object)) return std::nullopt;
   return NodeId();
 }
@@ -179,6 +183,7 @@ void ThreadRouter::handleLocation(ByteReader& in) {
   if (!in.finished() || seen.node.value >= homes_.nodesMax() || !homes_.valid(thread.object)) return;
   // The object may have moved on, or be about to arrive: then what arrives with it is older than this.
   const BlockHome home = homes_.at(thread.object);
+  if (home.node == self_ && host_.hasEnded(thread.object)) return;  // mail would look for it for ever
   if (home.node == self_ || home.state == HomeState::Incoming)
     noteLocation(thread.id, seen);
   else

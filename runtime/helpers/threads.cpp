@@ -59,7 +59,9 @@ void launch(ThreadContext& ctx, ObjectRef object, ThreadId id, uint32_t function
       if (slots[slot] != kNullRef) uses.push_back(slots[slot]);
     target = vm.shipper()->placeNewThread(uses);
   }
-  if (target.valid() && target != vm.options().node)
+  // To this node too: the home of the Thread object may believe the thread elsewhere, because this one, its starter,
+  // may have moved since it asked.
+  if (target.valid())
     vm.shipper()->ship(std::move(thread), target);
   else
     vm.scheduler().adopt(std::move(thread));

@@ -244,6 +244,50 @@ TEST_F(MigrationTest, ALocationThatIsOutOfDateIsIgnored) {
   EXPECT_TRUE(nodes[2]->router.lastSeenAt(NodeId(1)).empty());
 }
 
+// Found by the simulator: the parent had moved between asking for the start and the answer.
+TEST_F(MigrationTest, AThreadThatBeginsElsewhereThanItsStartWasAskedForIsFound) {
+  makeNodes(4);
+  auto thread = std::make_unique<GuestThread>();
+  thread->ref = {1, kPlan.regionBase(2) + 64};
+  const ThreadRef ref = thread->ref;
+  nodes[2]->router.starting(1, NodeId(0));
+  nodes[1]->migrator.ship(std::move(thread), NodeId(1));
+  nodes[3]->router.send(ref, answer(5));
+  EXPECT_TRUE(clock->run(10'000)) << "the letter wanders for ever";
+  EXPECT_EQ(nodes[1]->received.size(), 1u);
+}
+
+// Found by the simulator: the hint led to a node whose own hint led to one that had left, and so home again.
+TEST_F(MigrationTest, WhatItsHomeKnowsOfAThreadCountsMoreThanAnOlderHintThere) {
+  makeNodes(4);
+  const ThreadRef thread = start(1, 0, 0);
+  for (const auto& [from, to] : {std::pair{0u, 1u}, {1u, 2u}, {2u, 3u}}) {
+    nodes[from]->shipTo(1, to);
+    EXPECT_TRUE(clock->run());
+  }
+  for (auto& node : nodes) node->net.dismiss(NodeId(2));
+  nodes[1]->router.send(thread, answer(5));
+  EXPECT_TRUE(clock->run(10'000)) << "the letter wanders for ever";
+  EXPECT_EQ(nodes[3]->received.size(), 1u);
+}
+
+TEST_F(MigrationTest, ALocationThatArrivesAfterTheEndOfItsThreadIsForgotten) {
+  makeNodes(3);
+  const ThreadRef thread = start(1, 0, 2);
+  nodes[0]->threads.erase(1);
+  nodes[2]->router.ended(1);
+  nodes[2]->ended.insert(thread.object);
+  ByteWriter late;
+  putThreadRef(late, thread);
+  late.put(uint32_t(0));
+  late.put(uint32_t(0));
+  const Bytes bytes = late.take();
+  ByteReader in(bytes);
+  nodes[2]->router.handleLocation(in);
+  nodes[1]->router.send(thread, answer(3));
+  EXPECT_TRUE(clock->run(10'000)) << "mail for it wanders for ever";
+}
+
 TEST_F(MigrationTest, MailThatArrivesBeforeItsThreadWaitsForIt) {
   makeNodes(2);
   const ThreadRef thread = start(1, 0, 0);

@@ -50,7 +50,8 @@ class SimNet final : public NodeNet {
   NodeId self() const override { return self_; }
   std::vector<NodeId> nodes() const override {
     std::vector<NodeId> ids;
-    for (uint32_t i = 0; i < all_.size(); ++i) ids.push_back(NodeId(i));
+    for (uint32_t i = 0; i < all_.size(); ++i)
+      if (NodeId(i) != dismissed_) ids.push_back(NodeId(i));
     return ids;
   }
   void request(NodeId to, Channel channel, Bytes payload, std::function<void(Result<Bytes>)> done) override {
@@ -64,6 +65,8 @@ class SimNet final : public NodeNet {
   void post(std::function<void()> task) override { clock_.at(0, std::move(task)); }
   void postAfter(int64_t nanos, std::function<void()> task) override { clock_.at(nanos, std::move(task)); }
 
+  /// The node is no member any more.
+  void dismiss(NodeId node) { dismissed_ = node; }
   /// From now on every request to this node fails, as after the loss of the node.
   void lose() { lost_ = true; }
 
@@ -97,6 +100,7 @@ class SimNet final : public NodeNet {
   std::vector<SimNet*>& all_;
   const NodeId self_;
   bool lost_ = false;
+  NodeId dismissed_;
   std::array<Handler, 3> handlers_;
 };
 
