@@ -9,6 +9,7 @@
 #include "cluster/launch/or_nothing.h"
 #include "cluster/launch/outside_link.h"
 #include "cluster/launch/views_codec.h"
+#include "cluster/membership/lease.h"
 #include "cluster/net/error_bridge.h"
 
 namespace jvmc::cluster {
@@ -17,7 +18,6 @@ namespace {
 
 constexpr auto kFinishTime = 5 * kj::SECONDS;  // for a node to stop its threads and report
 constexpr auto kLeaseCheck = 1 * kj::SECONDS;
-constexpr auto kSilence = 20 * kj::SECONDS;          // of a node on another machine: then it is lost
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 
 }  // namespace
@@ -224,8 +224,8 @@ void ProgramRun::watchLeases() {
   for (uint32_t i = 0; i < nodes_.size(); ++i) {
     const bool remote =
         !request_.targets[i].agent.empty() && isMember(i) && nodes_[i].lastWord > kj::origin<kj::TimePoint>();
-    if (remote && now - nodes_[i].lastWord > kSilence)
-      loseNode(i, fmt::format("has been silent for {} s", kSilence / kj::SECONDS));
+    if (remote && (now - nodes_[i].lastWord) / kj::NANOSECONDS > Lease::kSilenceNanos)
+      loseNode(i, fmt::format("has been silent for {} s", Lease::kSilenceNanos / 1'000'000'000));
   }
   loop_.detach(loop_.timer().afterDelay(kLeaseCheck).then([this] { watchLeases(); }));
 }

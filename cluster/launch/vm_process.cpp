@@ -11,6 +11,7 @@
 #include "cluster/launch/main_thread.h"
 #include "cluster/launch/outside_link.h"
 #include "cluster/launch/views_codec.h"
+#include "cluster/membership/lease.h"
 #include "cluster/membership/program_end.h"
 #include "cluster/net/idle_cores.h"
 #include "cluster/net/peer_connections.h"
@@ -23,9 +24,6 @@ namespace {
 constexpr uint64_t kFirstView = 1;
 constexpr int64_t kAliveNanos = 500'000'000;
 constexpr int64_t kLauncherNanos = 30'000'000'000;  ///< time for the launcher to call
-constexpr int64_t kLeaseRenewalNanos = 500'000'000;
-constexpr int64_t kLeaseNanos = 5'000'000'000;    ///< without a word from the launcher: then the node stands still
-constexpr int64_t kOrphanNanos = 60'000'000'000;  ///< then it ends
 constexpr auto kSettlePause = 500 * kj::MICROSECONDS;
 constexpr size_t kNamesReported = 8;
 constexpr uint32_t kThreadsListed = 1000;
@@ -119,6 +117,7 @@ class VmProcess {
   void reportAlive();
   void renewLease();
   void checkLease();
+  int64_t nowNanos() { return (loop_.timer().now() - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS; }
   void reportFatal(Error error);
   NodeView describe();  // main thread
 
@@ -136,7 +135,7 @@ class VmProcess {
   kj::Maybe<schema::Launcher::Client> launcher_;
   uint64_t membersView_ = 0;  // number of the latest setMembers
   bool hasLease_ = false;     // the launcher is on another machine, and may be there without our hearing of it
-  kj::TimePoint lastWord_ = kj::origin<kj::TimePoint>();  // of the launcher
+  Lease lease_;
   bool frozen_ = false;
   StartPlan plan_;
   std::vector<uint8_t> moduleHash_;
@@ -452,7 +451,7 @@ kj::Promise<void> VmProcess::prepare(StartPlan plan) {
       .then([this] {
         spdlog::info("ready, process {}", getpid());
         reportAlive();
-        lastWord_ = loop_.timer().now();
+        lease_.renewed(nowNanos());
         renewLease();
         if (hasLease_) checkLease();
       });
@@ -565,28 +564,29 @@ void VmProcess::reportAlive() {
 
 void VmProcess::renewLease() {
   loop_.detach(launcher().renewLeaseRequest().send().then([this](auto) {
-    lastWord_ = loop_.timer().now();
+    lease_.renewed(nowNanos());
     if (!frozen_) return;
     frozen_ = false;
     node_->freeze(false);
     spdlog::warn("the launcher is there again: going on");
   }));
-  loop_.postAfter(kLeaseRenewalNanos, [this] { renewLease(); });
+  loop_.postAfter(Lease::kRenewalNanos, [this] { renewLease(); });
 }
 
 /// A node that is cut off must not go on: the others may be told to go on without it, or have been.
 void VmProcess::checkLease() {
-  const int64_t silence = (loop_.timer().now() - lastWord_) / kj::NANOSECONDS;
-  if (silence > kLeaseNanos && !frozen_) {
+  const int64_t silence = lease_.silence(nowNanos());
+  const Lease::State state = lease_.at(nowNanos());
+  if (state == Lease::State::StandsStill && !frozen_) {
     frozen_ = true;
     node_->freeze(true);
     spdlog::warn("no word from the launcher for {} s: standing still", silence / 1'000'000'000);
   }
-  if (silence > kOrphanNanos) {
+  if (state == Lease::State::Over) {
     spdlog::error("no word from the launcher for {} s: giving up", silence / 1'000'000'000);
     leave(kOwnFailure);
   }
-  loop_.postAfter(kLeaseRenewalNanos, [this] { checkLease(); });
+  loop_.postAfter(Lease::kRenewalNanos, [this] { checkLease(); });
 }
 
 void VmProcess::reportFatal(Error error) {
