@@ -1,0 +1,608 @@
+#include "tests/simulator/node.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include "runtime/abi/guest_memory.h"
+
+namespace jvmc::sim {
+
+using cluster::ThreadMessage;
+using rt::GuestThread;
+using rt::Resumption;
+using rt::SyncOp;
+using rt::SyncRequest;
+using rt::ThreadContext;
+using rt::ThreadMail;
+using rt::ThreadState;
+
+namespace {
+
+constexpr int32_t kThreadEnded = 2;
+/// Tickets of flushes before a move: a thread's wait keeps its own.
+constexpr uint64_t kFlushTickets = uint64_t(1) << 63;
+constexpr uint32_t kWorkers = 2;
+constexpr int64_t kWakeNanosMax = 20 * kMicros;
+
+uint64_t blockOf(uint64_t address) {
+  return address & ~uint64_t(rt::kBlockBytes - 1);
+}
+
+}  // namespace
+
+SimTimers::Id SimTimers::arm(int64_t nanos, Sink& sink, uint64_t a, uint64_t b, uint64_t c) {
+  const Id id = ++next_;
+  armed_[id] = &sink;
+  events_.at(node_, nanos, [this, alive = alive_, id, a, b, c] {
+    if (!*alive) return;
+    const auto armed = armed_.extract(id);
+    if (!armed.empty()) armed.mapped()->onTimer(a, b, c);
+  });
+  return id;
+}
+
+// ---------------------------------------------------------------- threads here
+
+/// A fiber that waits inside a slow path.
+struct SimNode::Suspension {
+  ThreadId thread = 0;
+  bool woken = false, waits = false;
+};
+
+struct SimNode::Entry {
+  enum class End { Suspended, Polls, Parked, Over };
+
+  std::unique_ptr<GuestThread> thread;
+  rt::Fiber* fiber = nullptr;
+  cluster::WaitToken suspension;
+  End end = End::Polls;
+  bool isDue = false;        ///< an event will run it
+  bool moving = false;       ///< it leaves when its writes are home
+  bool flushes = false;      ///< it runs only to send its writes home
+  uint64_t flushTicket = 0;  ///< they are on their way
+  bool pollWanted = false;
+  std::vector<ObjectRef> held;  ///< checked since the last poll: what its stack refers to
+};
+
+/// The thread that runs on a fiber now.
+class SimNode::RunningGuest final : public Guest {
+ public:
+  RunningGuest(SimNode& node, Entry& entry, ThreadContext& ctx) : node_(node), entry_(entry), ctx_(ctx) {}
+
+  GuestThread& thread() override { return *entry_.thread; }
+  uint64_t read(const Field& field) override {
+    ensureReadable(field.object);
+    return load(field);
+  }
+  void write(const Field& field, uint64_t value) override {
+    ensureWritable(field.object);
+    store(field, value);
+  }
+  uint64_t readAfterChecking(const Field& field, const Field& other) override {
+    ensureReadable(field.object);
+    ensureReadable(other.object);
+    return load(field);
+  }
+  void writeAfterChecking(const Field& field, uint64_t value, const Field& other) override {
+    ensureWritable(field.object);
+    ensureReadable(other.object);
+    store(field, value);
+  }
+  bool submit(SyncRequest request, rt::WaitKind kind) override {
+    GuestThread& thread = *entry_.thread;
+    request.thread = thread.ref;
+    request.ticket = thread.beginWait(kind, request.object, false);
+    node_.around_.history.note(What::Asks, node_.id_.value, thread.ref.id, uint64_t(request.op), request.object);
+    const std::optional<Resumption> answer = node_.space.submit(ctx_, request);
+    if (!answer) return false;
+    thread.endWait();
+    thread.resumption = *answer;
+    return true;
+  }
+  void launch(size_t index) override { node_.launch(ctx_, index); }
+  void wantMove() override {
+    const std::vector<NodeId> places = node_.net.places();
+    if (!places.empty()) node_.wantMove(entry_, places[node_.around_.events.random.below(places.size())]);
+  }
+
+ private:
+  static uint64_t load(const Field& field) {
+    return field.isByte ? rt::loadGuest<uint8_t>(field.address()) : rt::loadGuest<uint64_t>(field.address());
+  }
+  static void store(const Field& field, uint64_t value) {
+    field.isByte ? rt::storeGuest<uint8_t>(field.address(), uint8_t(value))
+                 : rt::storeGuest<uint64_t>(field.address(), value);
+  }
+  void ensureReadable(ObjectRef object) {
+    entry_.held.push_back(object);
+    if (rt::header(object)->epochWord.load() < ctx_.epoch) node_.space.checkRead(ctx_, object);
+  }
+  void ensureWritable(ObjectRef object) {
+    entry_.held.push_back(object);
+    const uint64_t word = rt::header(object)->epochWord.load();
+    const bool writable = word >= rt::kEpochHome || (word >= ctx_.epoch && (word & rt::kWriterMask) == ctx_.writerSlot);
+    if (!writable) node_.space.checkWrite(ctx_, object);
+  }
+
+  SimNode& node_;
+  Entry& entry_;
+  ThreadContext& ctx_;
+};
+
+// ---------------------------------------------------------------- the node
+
+SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> members)
+    : net(surroundings.network, id, std::move(members)),
+      control(net),
+      homes(World::plan(), World::kNodesMax),
+      around_(surroundings),
+      id_(id),
+      timers_(surroundings.events, id.value),
+      syncHome_({.post = *this,
+                 .timers = timers_,
+                 .clock = clock_,
+                 .threadStateOffset = kThreadStateOffset,
+                 .storeBarrier = {}}),
+      space(*this, *this, net, homes, clock_, surroundings.profile.space),
+      router(*this, net, homes),
+      migrator(*this, net, router, homes),
+      programEnd(control, {.onEnd = [this](int32_t exitCode) { around_.programEnded(exitCode); }, .onUncaught = {}}),
+      staleness_(net, clock_, space.stats(), [this] { pollAll(); }),
+      load_(surroundings.events, kWorkers),
+      meter_({id, kWorkers, surroundings.profile.balance.policy == cluster::BalancePolicy::Rotate}, load_,
+             space.remoteUse(), space.blockUsers(), [] { return cluster::MemoryLoad{}; }),
+      balancer_(
+          control, surroundings.profile.balance, false, meter_,
+          {*this, [this](const cluster::BlockGift& gift) { space.mover().move(gift.to, gift.bytes, [](auto&) {}); },
+           migrator.placer()}) {
+  net.setHandler(Channel::Threads, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
+    cluster::ByteReader in(payload);
+    switch (ThreadMessage(in.get<uint8_t>())) {
+      case ThreadMessage::Ship:
+        return migrator.handleShip(from, in, *responder);
+      case ThreadMessage::Mail:
+        return router.handleMail(in);
+      case ThreadMessage::Location:
+        return router.handleLocation(in);
+    }
+  });
+}
+
+SimNode::~SimNode() {
+  *alive_ = false;
+  for (auto& [id, entry] : entries_)
+    if (entry->fiber) around_.fibers.release(entry->fiber);
+}
+
+void SimNode::start() {
+  staleness_.start();
+  balancer_.start();
+  if (around_.profile.shakeNanos > 0) every(around_.profile.shakeNanos, [this] { shake(); });
+  if (around_.profile.evictNanos > 0) every(around_.profile.evictNanos, [this] { evict(); });
+}
+
+void SimNode::stop() {
+  stopped_ = true;
+  staleness_.stop();
+  balancer_.stop();
+  space.mover().stop();
+  migrator.close();
+}
+
+void SimNode::every(int64_t nanos, std::function<void()> what) {
+  net.postAfter(around_.events.between(1, 2 * nanos), [this, nanos, what = std::move(what), alive = alive_] {
+    if (!*alive || stopped_) return;
+    what();
+    every(nanos, what);
+  });
+}
+
+void SimNode::shake() {
+  const std::vector<NodeId> places = net.places();
+  if (places.empty()) return;
+  const NodeId target = places[around_.events.random.below(places.size())];
+  if (target == id_) return;
+  around_.history.note(What::BlocksSent, id_.value, target.value);
+  space.mover().move(target, rt::kBlockBytes * (1 + around_.events.random.below(2)), [this](const auto& result) {
+    around_.history.note(What::Blocks, id_.value, result.groups, result.revoked, result.bytes);
+  });
+}
+
+void SimNode::evict() {
+  around_.history.note(What::Evicted, id_.value, space.evictor().evict(rt::kBlockBytes));
+  space.releaseEarly(around_.events.chance(around_.profile.earlyReleases));
+}
+
+void SimNode::pollAll() {
+  for (auto& [id, entry] : entries_) entry->pollWanted = true;
+}
+
+// ---------------------------------------------------------------- waiting in a slow path
+
+cluster::WaitToken SimNode::prepareWait(ThreadContext& ctx) {
+  auto token = std::make_shared<Suspension>();
+  token->thread = ctx.thread->ref.id;
+  return token;
+}
+
+void SimNode::wait(ThreadContext& ctx, cluster::WaitToken token) {
+  auto& suspension = *static_cast<Suspension*>(token.get());
+  if (suspension.woken) return;
+  suspension.waits = true;
+  // Nothing on the fiber's stack owns anything meanwhile: a program that ends discards it.
+  Entry& entry = *entries_.at(ctx.thread->ref.id);
+  entry.suspension = std::move(token);
+  around_.history.note(What::Suspended, id_.value, ctx.thread->ref.id);
+  entry.fiber->suspend();
+}
+
+void SimNode::wake(const cluster::WaitToken& token) {
+  auto& suspension = *static_cast<Suspension*>(token.get());
+  if (std::exchange(suspension.woken, true)) return around_.history.fail("a slow path is woken twice");
+  if (suspension.waits) runSoon(*entries_.at(suspension.thread));
+}
+
+// ---------------------------------------------------------------- at the home
+
+std::optional<Resumption> SimNode::carryOut(const SyncRequest& request, NodeId from) {
+  const bool remote = from != id_ && around_.profile.space.fault != cluster::Fault::HomeClockNotBumped;
+  around_.history.note(What::CarriedOut, id_.value, request.thread.id, uint64_t(request.op), request.object);
+  if (request.op == SyncOp::ThreadStart) router.starting(request.a, from);
+  if (request.op == SyncOp::ThreadEnd) router.ended(request.thread.id);
+  return syncHome_.handle(request, remote);
+}
+
+bool SimNode::hasEnded(ObjectRef threadObject) {
+  return rt::loadGuest<int32_t>(threadObject + kThreadStateOffset) == kThreadEnded;
+}
+
+// ---------------------------------------------------------------- blocks
+
+std::set<uint64_t> SimNode::heldBlocks() {
+  std::set<uint64_t> blocks;
+  for (const auto& [id, entry] : entries_) {
+    if (!entry->fiber || entry->fiber->context().quiescent) continue;
+    for (ObjectRef object : entry->held) blocks.insert(blockOf(object));
+  }
+  return blocks;
+}
+
+std::vector<rt::BlockGroup> SimNode::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
+  std::vector<uint64_t> here;
+  for (uint64_t block : around_.world.blocks())
+    if (homes.isSettledAt(id_, block) && (only.empty() || only.contains(block))) here.push_back(block);
+  std::vector<rt::BlockGroup> taken;
+  for (uint64_t sum = 0; sum < bytes && !here.empty(); sum += rt::kBlockBytes) {
+    const size_t at = around_.events.random.below(here.size());
+    taken.push_back({here[at], 1, false});
+    here.erase(here.begin() + ptrdiff_t(at));
+  }
+  return taken;
+}
+
+void SimNode::forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) {
+  around_.world.forEachObject(group.address, group.end(), visit);
+}
+
+void SimNode::giveAway(const rt::BlockGroup& group) {
+  madvise(reinterpret_cast<void*>(group.address), group.bytes(), MADV_DONTNEED);
+}
+
+/// As VmHost does it.
+Bytes SimNode::takeHomeState(ObjectRef object) {
+  const ThreadId thread = around_.world.threadOf(object);
+  if (thread == 0 && !(rt::header(object)->lockWord.load() & rt::kLockInflated)) return {};
+  std::optional<cluster::LastSeen> seen = thread != 0 ? router.takeLocation(thread) : std::nullopt;
+  if (thread != 0 && !seen && isHere(thread)) seen = cluster::LastSeen{id_, 0};
+  cluster::ByteWriter out;
+  out.put(seen.has_value());
+  out.put(seen ? seen->node.value : 0u);
+  out.put(seen ? seen->incarnation : 0u);
+  putSyncState(out, syncHome_.take(object));
+  return out.take();
+}
+
+bool SimNode::putHomeState(ObjectRef object, std::span<const uint8_t> state) {
+  cluster::ByteReader in(state);
+  const bool seen = in.getBool();
+  cluster::LastSeen place;
+  place.node = NodeId(in.get<uint32_t>());
+  place.incarnation = in.get<uint32_t>();
+  const rt::SyncState sync = cluster::getSyncState(in);
+  if (!in.finished()) return false;
+  if (seen) router.putLocation(around_.world.threadOf(object), place);
+  if (!sync.empty()) syncHome_.put(object, sync);
+  return true;
+}
+
+std::unique_ptr<cluster::HelperThread> SimNode::makeThread() {
+  return std::make_unique<FiberThread>(around_.events, around_.fibers, id_.value);
+}
+
+// ---------------------------------------------------------------- the scheduler: running
+
+void SimNode::runSoon(Entry& entry) {
+  if (std::exchange(entry.isDue, true)) return;
+  const int64_t delay = around_.events.between(1, entry.suspension ? kWakeNanosMax : around_.profile.stepNanos);
+  around_.events.at(id_.value, delay, [this, alive = alive_, id = entry.thread->ref.id] {
+    if (*alive && !stopped_ && entries_.contains(id)) run(id);
+  });
+}
+
+void SimNode::run(ThreadId thread) {
+  Entry& entry = *entries_.at(thread);
+  entry.isDue = false;
+  entry.thread->state = ThreadState::Running;
+  around_.history.note(What::Runs, id_.value, thread);
+  bool returned = false;
+  if (entry.fiber) {
+    entry.suspension = nullptr;
+    returned = entry.fiber->resume();
+  } else {
+    entry.fiber = around_.fibers.acquire();
+    JVMC_CHECK(entry.fiber != nullptr);
+    returned = entry.fiber->start([this, &entry] { runOnFiber(entry, entry.fiber->context()); });
+  }
+  if (!returned) return;
+  around_.fibers.release(std::exchange(entry.fiber, nullptr));
+  settle(entry);
+}
+
+void SimNode::runOnFiber(Entry& entry, ThreadContext& ctx) {
+  GuestThread& thread = *entry.thread;
+  ctx.thread = &thread;
+  ctx.clock = &clock_;
+  ctx.epoch = thread.epoch;
+  ctx.writerSlot = thread.writerSlot;
+  RunningGuest guest(*this, entry, ctx);
+  entry.end = Entry::End::Polls;
+  if (!std::exchange(entry.flushes, false)) {
+    if (thread.resumption.acquire) space.acquire(ctx, thread.resumption.remote);
+    thread.resumption.acquire = false;
+    for (uint64_t steps = 1 + around_.events.random.below(3); steps > 0; --steps) {
+      entry.held.clear();
+      ctx.quiescent = true;
+      space.standsInPoll(ctx);
+      ctx.quiescent = false;
+      if (std::exchange(entry.pollWanted, false)) space.acquire(ctx, false);
+      if (thread.requests.load() & rt::kRequestMigrate) break;
+      const StepEnd end = around_.script.step(guest);
+      if (end == StepEnd::Parked) entry.end = Entry::End::Parked;
+      if (end == StepEnd::Over) entry.end = Entry::End::Over;
+      if (end != StepEnd::Polls) break;
+    }
+  } else if (thread.wait.kind != rt::WaitKind::None) {
+    entry.end = Entry::End::Parked;
+  }
+  entry.held.clear();
+  ctx.quiescent = true;
+  if (entry.end != Entry::End::Over) flushIfMoving(entry, ctx);
+  thread.epoch = ctx.epoch;
+  thread.writerSlot = ctx.writerSlot;
+}
+
+/// A thread that leaves sends its writes home first.
+void SimNode::flushIfMoving(Entry& entry, ThreadContext& ctx) {
+  GuestThread& thread = *entry.thread;
+  if (!entry.moving && !(thread.requests.load() & rt::kRequestMigrate && mayMove(entry, thread.migrateTarget))) {
+    thread.requests = 0;
+    return;
+  }
+  entry.moving = true;
+  const uint64_t ticket = entry.flushTicket = kFlushTickets | ++flushTickets_;
+  if (space.release(ctx, ticket)) entry.flushTicket = 0;
+}
+
+void SimNode::settle(Entry& entry) {
+  GuestThread& thread = *entry.thread;
+  if (entry.end == Entry::End::Over) return finish(entry);
+  thread.state = ThreadState::Parked;
+  if (entry.moving) {
+    if (entry.flushTicket == 0) ship(entry);
+    return;
+  }
+  if (entry.end == Entry::End::Parked) {
+    around_.history.note(What::Parked, id_.value, thread.ref.id, thread.wait.ticket);
+    if (thread.earlyAnswer) endWait(entry, *thread.earlyAnswer);
+    return;
+  }
+  thread.state = ThreadState::Ready;
+  runSoon(entry);
+}
+
+void SimNode::finish(Entry& entry) {
+  const ThreadId thread = entry.thread->ref.id;
+  threadHistory_.note(thread, entry.thread->incarnation, rt::ThreadHistory::Fate::Ended);
+  around_.history.ended(id_, thread);
+  load_.remove(thread);
+  entries_.erase(thread);
+  rt::ThreadEnd end;
+  end.id = thread;
+  programEnd.threadEnded(std::move(end));
+}
+
+// ---------------------------------------------------------------- the scheduler: mail
+
+bool SimNode::deliver(const rt::ThreadRef& to, const ThreadMail& mail) {
+  const auto found = entries_.find(to.id);
+  if (found == entries_.end()) {
+    // As NodeScheduler: what has never been here waits with the router.
+    return threadHistory_.fateOf(to.id) == rt::ThreadHistory::Fate::Ended;
+  }
+  Entry& entry = *found->second;
+  switch (mail.kind) {
+    case ThreadMail::Kind::Answer:
+      answer(entry, mail);
+      break;
+    case ThreadMail::Kind::Migrate:
+      wantMove(entry, mail.target);
+      break;
+    default:
+      around_.history.fail("mail of a kind that nobody sends here");
+  }
+  return true;
+}
+
+void SimNode::answer(Entry& entry, const ThreadMail& mail) {
+  GuestThread& thread = *entry.thread;
+  around_.history.note(What::Mail, id_.value, thread.ref.id, mail.ticket);
+  if (mail.ticket & kFlushTickets) {
+    if (mail.ticket != entry.flushTicket) return;
+    entry.flushTicket = 0;
+    if (thread.state == ThreadState::Parked) ship(entry);
+    return;
+  }
+  if (thread.wait.kind == rt::WaitKind::None || thread.wait.ticket != mail.ticket) return;
+  if (thread.state == ThreadState::Parked && !entry.moving) return endWait(entry, mail.answer);
+  if (thread.earlyAnswer) around_.history.fail("a request is answered twice");
+  thread.earlyAnswer = mail.answer;
+}
+
+void SimNode::endWait(Entry& entry, Resumption answer) {
+  GuestThread& thread = *entry.thread;
+  if (answer.kind != Resumption::Kind::Value) around_.history.fail("a request ends with an exception");
+  thread.resumption = answer;
+  thread.wait.kind = rt::WaitKind::None;
+  thread.earlyAnswer.reset();
+  thread.state = ThreadState::Ready;
+  runSoon(entry);
+}
+
+// ---------------------------------------------------------------- the scheduler: moving
+
+bool SimNode::mayMove(const Entry& entry, NodeId target) const {
+  return !stopped_ && target.valid() && target != id_ && !entry.thread->ending;
+}
+
+void SimNode::wantMove(Entry& entry, NodeId target) {
+  GuestThread& thread = *entry.thread;
+  if (entry.moving || !mayMove(entry, target)) return;
+  thread.migrateTarget = target;
+  if (thread.state != ThreadState::Parked) {
+    thread.requests |= rt::kRequestMigrate;
+    return;
+  }
+  entry.moving = true;
+  if (!thread.writeSet) return ship(entry);
+  // Its writes go home from a fiber, with a context, as those of any other thread.
+  entry.flushes = true;
+  runSoon(entry);
+}
+
+void SimNode::ship(Entry& entry) {
+  GuestThread& thread = *entry.thread;
+  if (thread.earlyAnswer) {
+    thread.resumption = *thread.earlyAnswer;
+    thread.wait.kind = rt::WaitKind::None;
+    thread.earlyAnswer.reset();
+  }
+  load_.remove(thread.ref.id);
+  const NodeId target = thread.migrateTarget;
+  std::unique_ptr<GuestThread> leaving = std::move(entry.thread);
+  const ThreadId id = leaving->ref.id;
+  entries_.erase(id);
+  threadHistory_.note(id, leaving->incarnation, rt::ThreadHistory::Fate::Left);
+  ++leaving->incarnation;
+  leaving->requests = 0;
+  around_.history.departed(id_, id, leaving->incarnation, target);
+  migrator.ship(std::move(leaving), target);
+}
+
+bool SimNode::adopt(std::unique_ptr<GuestThread> thread) {
+  const ThreadId id = thread->ref.id;
+  if (threadHistory_.wasHere(id, thread->incarnation)) return false;
+  around_.history.adopted(id_, id, thread->incarnation);
+  auto entry = std::make_unique<Entry>();
+  entry->thread = std::move(thread);
+  Entry& here = *(entries_[id] = std::move(entry));
+  load_.add(here.thread->ref);
+  const bool waits = here.thread->wait.kind != rt::WaitKind::None;
+  here.thread->state = waits ? ThreadState::Parked : ThreadState::Ready;
+  if (!waits) runSoon(here);
+  return true;
+}
+
+Bytes SimNode::encode(const GuestThread& thread) {
+  cluster::ByteWriter out;
+  putThreadRef(out, thread.ref);
+  putResumption(out, thread.resumption);
+  out.put(uint8_t(thread.wait.kind));
+  out.put(thread.wait.ticket);
+  out.put(thread.wait.object);
+  out.put(thread.frames.header(0).slotCount);
+  for (uint32_t i = 0; i < thread.frames.header(0).slotCount; ++i) out.put(thread.frames.slots(0)[i]);
+  return out.take();
+}
+
+Result<std::unique_ptr<GuestThread>> SimNode::decode(std::span<const uint8_t> image) {
+  if (around_.events.chance(around_.profile.refusals)) return Error{ErrorCode::kCorrupt, "refused at random"};
+  cluster::ByteReader in(image);
+  auto thread = std::make_unique<GuestThread>();
+  thread->ref = cluster::getThreadRef(in);
+  thread->resumption = cluster::getResumption(in);
+  thread->wait.kind = in.getEnum(rt::WaitKind::Yield);
+  thread->wait.ticket = in.get<uint64_t>();
+  thread->wait.object = in.get<uint64_t>();
+  const uint32_t slots = in.getCount(8);
+  uint64_t* to = thread->frames.push(0, 0, slots);
+  for (uint32_t i = 0; i < slots; ++i) to[i] = in.get<uint64_t>();
+  if (!in.finished()) return Error{ErrorCode::kCorrupt, "an image that is cut off"};
+  return thread;
+}
+
+// ---------------------------------------------------------------- beginnings, and leaving the program
+
+void SimNode::startMain() {
+  auto thread = std::make_unique<GuestThread>();
+  thread->ref = around_.world.thread(0);
+  thread->epoch = clock_;
+  around_.script.begin(*thread, 0, around_.seed);
+  around_.history.created(thread->ref.id);
+  programEnd.threadCreated(thread->ref.id);
+  adopt(std::move(thread));
+}
+
+void SimNode::launch(ThreadContext& ctx, size_t index) {
+  auto thread = std::make_unique<GuestThread>();
+  thread->ref = around_.world.thread(index);
+  thread->epoch = ctx.epoch;
+  thread->resumption.acquire = true;
+  around_.script.begin(*thread, index, around_.seed);
+  around_.history.note(What::Started, id_.value, thread->ref.id);
+  around_.history.created(thread->ref.id);
+  programEnd.threadCreated(thread->ref.id);
+  const NodeId target = migrator.placeNewThread({});
+  migrator.ship(std::move(thread), target);
+}
+
+size_t SimNode::evacuate() {
+  std::vector<NodeId> places = net.places();
+  std::erase(places, id_);
+  const size_t left = entries_.size() + migrator.onTheirWay() + (space.mover().awaitedBytes() > 0);
+  if (places.empty()) return left;
+  std::vector<rt::ThreadRef> threads;
+  for (const auto& [id, entry] : entries_) threads.push_back(entry->thread->ref);
+  for (const rt::ThreadRef& thread : threads) {
+    ThreadMail mail{};
+    mail.kind = ThreadMail::Kind::Migrate;
+    mail.target = places[thread.id / rt::kNodesMax % places.size()];
+    router.send(thread, mail);
+  }
+  return left;
+}
+
+std::string SimNode::describe() {
+  const cluster::SpaceState state = space.state();
+  std::string text =
+      fmt::format("node {}: clock {}, {} busy, {} written\n", id_.value, state.clock, state.busy, state.written);
+  for (const auto& [id, entry] : entries_)
+    text += fmt::format("  thread {}: state {}, waits {} for {:#x}, ticket {}{}{}{}\n", id,
+                        uint32_t(entry->thread->state), rt::waitName(entry->thread->wait.kind),
+                        entry->thread->wait.object, entry->thread->wait.ticket, entry->fiber ? ", in a slow path" : "",
+                        entry->moving ? ", moving" : "", entry->flushTicket ? ", flushing" : "");
+  router.report([&](const std::string& name, uint64_t value) { text += fmt::format("  {} {}\n", name, value); });
+  for (const std::string& transfer : migrator.inTransit()) text += "  on its way: " + transfer + "\n";
+  return text;
+}
+
+}  // namespace jvmc::sim

@@ -1,0 +1,185 @@
+// One simulated node: the real object space, home side, router, migrator, census and balancer of a node, around a
+// scheduler, a heap and timers that are simulated (in place of runtime/sched and runtime/heap).
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "cluster/balance/balancer.h"
+#include "cluster/membership/program_end.h"
+#include "cluster/migration/thread_migrator.h"
+#include "cluster/objects/cluster_object_space.h"
+#include "cluster/objects/staleness_bound.h"
+#include "runtime/sched/thread_history.h"
+#include "runtime/sync/sync_home.h"
+#include "tests/simulator/fibers.h"
+#include "tests/simulator/network.h"
+#include "tests/simulator/script.h"
+#include "tests/simulator/sim_load.h"
+
+namespace jvmc::sim {
+
+/// How often things happen that a node does by itself; 0: never.
+struct NodeProfile {
+  int64_t shakeNanos = 0;  ///< blocks go to other nodes
+  int64_t evictNanos = 0;  ///< copies are evicted
+  double earlyReleases = 0;
+  double refusals = 0;       ///< of blocks and threads that another node sends here
+  int64_t stepNanos = 2000;  ///< a stretch of guest code, at most
+  cluster::SpaceOptions space;
+  cluster::BalanceOptions balance;
+};
+
+/// What all nodes of a run share.
+struct Surroundings {
+  Events& events;
+  History& history;
+  Network& network;
+  rt::FiberPool& fibers;
+  const World& world;
+  const Script& script;
+  uint64_t seed;
+  NodeProfile profile;
+  std::function<void(NodeId, Error)> fatal;  ///< the program cannot go on
+  std::function<void(int32_t exitCode)> programEnded;
+};
+
+/// Alarms of one node.
+class SimTimers final : public rt::Timers {
+ public:
+  SimTimers(Events& events, Actor node) : events_(events), node_(node) {}
+  ~SimTimers() { *alive_ = false; }
+  int64_t now() const override { return events_.now(); }
+  Id arm(int64_t nanos, Sink& sink, uint64_t a, uint64_t b, uint64_t c) override;
+  void cancel(Id id) override { armed_.erase(id); }
+  void forget(Sink& sink) override {
+    std::erase_if(armed_, [&](const auto& entry) { return entry.second == &sink; });
+  }
+
+ private:
+  Events& events_;
+  const Actor node_;
+  Id next_ = 0;
+  std::map<Id, Sink*> armed_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+class SimNode final : public cluster::SpaceHost,
+                      public cluster::BlockHost,
+                      public cluster::ThreadHost,
+                      private rt::ThreadPost {
+ public:
+  /// The acting node is this one. `members`: it included.
+  SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> members);
+  ~SimNode() override;
+
+  /// Its services begin.
+  void start();
+  /// It does nothing of its own accord any more.
+  void stop();
+  void startMain();
+
+  NodeId id() const { return id_; }
+  /// Asks all threads to go elsewhere; how much is left here or on its way.
+  size_t evacuate();
+  size_t threadsHere() const { return entries_.size(); }
+  /// Serves requests for the block.
+  bool serves(uint64_t block) const { return homes.isServedBy(id_, block); }
+  cluster::HomeState stateOf(uint64_t block) const { return homes.at(block).state; }
+  /// What it is doing, for a run that does not end. The acting node is this one.
+  std::string describe();
+
+ private:
+  struct Suspension;
+  struct Entry;
+  class RunningGuest;
+
+ public:
+  SimNet net;
+  cluster::ControlChannel control;
+  cluster::HomeMap homes;
+
+ private:
+  // -- cluster::SpaceHost
+  const rt::ClassInfo* classInfo(uint32_t index) override { return around_.world.classes.at(index); }
+  bool plausible(ObjectRef object) override { return around_.world.isObject(object); }
+  void exportObject(ObjectRef) override {}
+  void beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) override {}
+  void visitHomeRoots(const std::function<void(ObjectRef)>&) override {}
+  void accessGuest(const std::function<void()>& body) override { body(); }
+  cluster::WaitToken prepareWait(rt::ThreadContext& ctx) override;
+  void wait(rt::ThreadContext& ctx, cluster::WaitToken token) override;
+  void wake(const cluster::WaitToken& token) override;
+  std::optional<rt::Resumption> carryOut(const rt::SyncRequest& request, NodeId from) override;
+  void post(const rt::ThreadRef& to, const rt::ThreadMail& mail) override { router.send(to, mail); }
+  void fatal(Error error) override { around_.fatal(id_, std::move(error)); }
+
+  // -- cluster::BlockHost. All threads stand still whenever the simulator handles an event.
+  void stopWorld(const std::function<void()>& body) override { body(); }
+  std::set<uint64_t> heldBlocks() override;
+  std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) override;
+  void restore(const rt::BlockGroup&) override {}
+  void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override;
+  void giveAway(const rt::BlockGroup& group) override;
+  void adopt(const rt::BlockGroup&, const std::vector<ObjectRef>&) override {}
+  bool hasRoomFor(uint64_t) override { return !around_.events.chance(around_.profile.refusals); }
+  Bytes takeHomeState(ObjectRef object) override;
+  bool putHomeState(ObjectRef object, std::span<const uint8_t> state) override;
+  std::unique_ptr<cluster::HelperThread> makeThread() override;
+
+  // -- cluster::ThreadHost, and the rest of the scheduler
+  bool isHere(ThreadId thread) const override { return entries_.contains(thread); }
+  bool deliver(const rt::ThreadRef& to, const rt::ThreadMail& mail) override;
+  bool adopt(std::unique_ptr<rt::GuestThread> thread) override;
+  Bytes encode(const rt::GuestThread& thread) override;
+  Result<std::unique_ptr<rt::GuestThread>> decode(std::span<const uint8_t> image) override;
+  void exportReferences(const rt::GuestThread&) override {}
+  void exportAnswer(const rt::Resumption&) override {}
+  void leave(ThreadId thread, std::function<void()> action) override { space.leave(thread, std::move(action)); }
+  uint64_t arrivalEpoch() override { return space.arrivalEpoch(); }
+  bool hasEnded(ObjectRef threadObject) override;
+  void send(const rt::ThreadRef& to, const rt::ThreadMail& mail) override { router.send(to, mail); }
+
+  void runSoon(Entry& entry);
+  void run(ThreadId thread);
+  void runOnFiber(Entry& entry, rt::ThreadContext& ctx);
+  void flushIfMoving(Entry& entry, rt::ThreadContext& ctx);
+  void settle(Entry& entry);
+  void answer(Entry& entry, const rt::ThreadMail& mail);
+  void endWait(Entry& entry, rt::Resumption answer);
+  void wantMove(Entry& entry, NodeId target);
+  void ship(Entry& entry);
+  void finish(Entry& entry);
+  void launch(rt::ThreadContext& ctx, size_t index);
+  bool mayMove(const Entry& entry, NodeId target) const;
+
+  void shake();
+  void evict();
+  void pollAll();
+  void every(int64_t nanos, std::function<void()> what);
+
+  Surroundings& around_;
+  const NodeId id_;
+  std::atomic<uint64_t> clock_{rt::kEpochFirst};
+  SimTimers timers_;
+  rt::SyncHome syncHome_;
+  rt::ThreadHistory threadHistory_;
+  std::map<ThreadId, std::unique_ptr<Entry>> entries_;
+  uint64_t flushTickets_ = 0;
+  bool stopped_ = false;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+ public:
+  cluster::ClusterObjectSpace space;
+  cluster::ThreadRouter router;
+  cluster::ThreadMigrator migrator;
+  cluster::ProgramEnd programEnd;
+
+ private:
+  cluster::StalenessBound staleness_;
+  SimLoad load_;
+  cluster::LoadMeter meter_;
+  cluster::Balancer balancer_;
+};
+
+}  // namespace jvmc::sim

@@ -1,0 +1,282 @@
+#include "tests/simulator/run.h"
+
+#include <fmt/format.h>
+
+namespace jvmc::sim {
+
+namespace {
+
+/// A run that has not ended after so many events, or after so much simulated time, never will.
+constexpr size_t kEventsMax = 2'000'000;
+constexpr int64_t kNanosMax = 600 * kSeconds;
+/// Somebody runs at least so often, unless all wait for ever.
+constexpr int64_t kStandstillNanosMax = 30 * kSeconds;
+/// After the program's end in error nodes go on for so long.
+constexpr int64_t kAftermathNanos = 20 * kMillis;
+constexpr size_t kTailLines = 60;
+
+/// The parts of one run, in the order in which they need each other.
+class Run final : private Machines {
+ public:
+  Run(Arena& arena, rt::FiberPool& fibers, uint64_t seed, const Plan& plan)
+      : arena_(arena),
+        plan_(plan),
+        events_(seed, [&arena](Actor node) { arena.enter(node); }),
+        history_(events_),
+        network_(events_, history_, plan.net),
+        world_(seed, {.nodes = plan.nodes, .threads = plan.threads}),
+        script_(world_, history_, plan.script),
+        around_{events_,
+                history_,
+                network_,
+                fibers,
+                world_,
+                script_,
+                seed,
+                plan.node,
+                [this](NodeId node, Error error) { fatal(node, std::move(error)); },
+                [this](int32_t exitCode) { exited(exitCode); }},
+        launcher_(events_, history_, network_, *this, plan.nodes) {
+    arena_.clear();
+    std::vector<NodeId> members;
+    for (uint32_t i = 0; i < plan.nodes; ++i) members.push_back(NodeId(i));
+    for (NodeId id : members) {
+      arena_.enter(id.value);
+      world_.create(id.value);
+      nodes_[id] = std::make_unique<SimNode>(around_, id, members);
+    }
+  }
+  ~Run() {
+    network_.close();
+    events_.clear();
+    while (!nodes_.empty()) endProcess(nodes_.begin()->first);
+    events_.clear();
+  }
+
+  Outcome run() {
+    history_.traces = plan_.traces;
+    for (auto& [id, node] : nodes_) node->start();
+    launcher_.start();
+    events_.at(0, 0, [this] { nodes_.at(NodeId(0))->startMain(); });
+    planTrouble();
+    while (!isDone() && history_.violation().empty() && events_.step()) {
+      checkBlocks();
+      if (events_.handled() > kEventsMax || events_.now() > kNanosMax) history_.fail("the program does not end");
+      if (!isOver_ && events_.now() - history_.lastRun() > kStandstillNanosMax)
+        history_.fail("no thread runs any more");
+    }
+    if (!isOver_) history_.fail("nothing is left to happen");
+    if (hasExited_ && history_.threadsAlive() > 0) history_.fail("the program is over, and threads are not");
+    return outcome();
+  }
+
+ private:
+  // -- Machines
+  SimNode* node(NodeId id) override {
+    const auto found = nodes_.find(id);
+    return found == nodes_.end() ? nullptr : found->second.get();
+  }
+  SimNode& start(NodeId id, std::vector<NodeId> members) override {
+    return *(nodes_[id] = std::make_unique<SimNode>(around_, id, std::move(members)));
+  }
+  void end(NodeId id) override {
+    SimNode& leaver = *nodes_.at(id);
+    uint64_t blocks = 0;
+    for (uint64_t block : world_.blocks()) blocks += leaver.serves(block);
+    const size_t threads = leaver.threadsHere() + leaver.migrator.onTheirWay();
+    if (blocks + threads > 0)
+      history_.fail(fmt::format("node {} has left with {} threads and {} blocks", id.value, threads, blocks));
+    endProcess(id);
+    for (auto& [peer, other] : nodes_)
+      events_.at(peer.value, events_.between(0, kMillis), [this, peer = peer, id] {
+        if (SimNode* alive = node(peer)) alive->net.losePeer(id);
+      });
+  }
+  /// The first reason counts; the nodes are told to end, and do no harm until they have.
+  void lost(std::string why) override {
+    if (std::exchange(isOver_, true)) return;
+    history_.note(What::Over, 125);
+    end_ = "error: " + why;
+    doneAt_ = events_.now() + kAftermathNanos;
+    const bool named = crashed_.valid() && why.find(fmt::format("node {}", crashed_.value)) != std::string::npos;
+    if (!named && plan_.cutNanos < cluster::Lease::kSilenceNanos)
+      history_.fail("the program ends without need: " + why);
+    for (auto& [id, node] : nodes_)
+      network_.carryForLauncher(id, true, [this, id = id] {
+        if (SimNode* alive = this->node(id)) alive->stop();
+      });
+  }
+
+  void endProcess(NodeId id) {
+    arena_.enter(id.value);
+    nodes_.at(id)->stop();
+    nodes_.erase(id);
+  }
+  void exited(int32_t exitCode) {
+    if (std::exchange(isOver_, true)) return;
+    history_.note(What::Over, uint64_t(exitCode));
+    hasExited_ = true;
+    doneAt_ = events_.now();
+    end_ = fmt::format("exit code {}", exitCode);
+  }
+  void fatal(NodeId node, Error error) {
+    if (isOver_) return;
+    network_.carryForLauncher(
+        node, false, [this, node, error] { lost(fmt::format("node {} cannot go on: {}", node.value, error.message)); });
+  }
+  bool isDone() const { return isOver_ && events_.now() >= doneAt_; }
+
+  // -- what goes wrong
+  void planTrouble() {
+    const auto soon = [this](std::function<void()> what) {
+      events_.at(kLauncher, events_.between(0, plan_.troubleNanos), std::move(what));
+    };
+    for (uint32_t i = 0; i < plan_.joins; ++i) soon([this] { launcher_.grow(); });
+    for (uint32_t i = 0; i < plan_.drains; ++i)
+      soon([this] {
+        launcher_.drain(std::next(nodes_.begin(), ptrdiff_t(events_.random.below(nodes_.size())))->first);
+      });
+    if (plan_.crashes) soon([this] { crash(); });
+    if (plan_.cutNanos > 0) soon([this] { cut(); });
+    if (plan_.slowNanos > 0)
+      soon([this] {
+        const NodeId slow = anyNode();
+        history_.note(What::Slow, slow.value, uint64_t(plan_.slowNanos));
+        events_.slowDown(slow.value, plan_.slowNanos);
+      });
+  }
+  NodeId anyNode() { return std::next(nodes_.begin(), ptrdiff_t(events_.random.below(nodes_.size())))->first; }
+  void crash() {
+    if (isOver_) return;
+    crashed_ = anyNode();
+    network_.crash(crashed_, plan_.crashNoticedNanos);
+    events_.at(kLauncher, plan_.crashNoticedNanos + events_.between(0, 200 * kMillis), [this] {
+      lost(fmt::format("node {} has ended; lost with it: its threads and all objects whose home it was",
+                       crashed_.value));
+    });
+  }
+  void cut() {
+    std::set<NodeId> side;
+    for (const auto& [id, node] : nodes_)
+      if (events_.chance(0.4)) side.insert(id);
+    network_.cut(std::move(side));
+    events_.at(kLauncher, plan_.cutNanos, [this] { network_.heal(); });
+  }
+
+  /// At most one node answers for a block; and one, unless it is on its way.
+  void checkBlocks() {
+    for (uint64_t block : world_.blocks()) {
+      uint32_t homes = 0, senders = 0;
+      for (const auto& [id, node] : nodes_) {
+        homes += node->serves(block);
+        senders += node->stateOf(block) == cluster::HomeState::Sent;
+      }
+      if (homes > 1) history_.fail(fmt::format("block {:#x} has {} homes", block, homes));
+      if (homes + senders == 0) history_.fail(fmt::format("block {:#x} has no home", block));
+    }
+  }
+
+  Outcome outcome() {
+    Outcome outcome;
+    outcome.violation = history_.violation();
+    outcome.programEnd = end_;
+    outcome.fingerprint = history_.fingerprint();
+    outcome.events = events_.handled();
+    outcome.nanos = events_.now();
+    outcome.joined = launcher_.joined();
+    outcome.drained = launcher_.drained();
+    for (auto& [id, node] : nodes_) {
+      outcome.moves += node->migrator.stats().movesIn;
+      outcome.blockMoves += node->space.stats().movedGroups;
+      outcome.fetches += node->space.stats().fetches;
+    }
+    if (outcome.violation.empty() && !plan_.describes) return outcome;
+    outcome.tail = history_.tail(kTailLines);
+    for (auto& [id, node] : nodes_) {
+      arena_.enter(id.value);
+      outcome.tail += node->describe();
+    }
+    return outcome;
+  }
+
+  Arena& arena_;
+  const Plan plan_;
+  Events events_;
+  History history_;
+  Network network_;
+  const World world_;
+  const Script script_;
+  Surroundings around_;
+  Launcher launcher_;
+  std::map<NodeId, std::unique_ptr<SimNode>> nodes_;
+  NodeId crashed_;
+  bool isOver_ = false, hasExited_ = false;
+  int64_t doneAt_ = 0;
+  std::string end_ = "none";
+};
+
+}  // namespace
+
+Plan Plan::fromSeed(uint64_t seed) {
+  Prng random(seed * 0x1234'5677 + 99);
+  const auto oneIn = [&](uint64_t n) { return random.below(n) == 0; };
+  Plan plan;
+  plan.nodes = 2 + uint32_t(random.below(4));
+  plan.threads = 2 + uint32_t(random.below(2 * plan.nodes));
+  plan.script.transactions = 10 + uint32_t(random.below(40));
+  plan.script.moves = oneIn(3) ? 0 : oneIn(2) ? 0.02 : 0.2;
+  plan.net.ordered = !oneIn(3);
+  plan.net.delayNanosMax = oneIn(3) ? 2 * kMillis : oneIn(2) ? 200 * kMicros : 40 * kMicros;
+  plan.net.straggling = oneIn(2) ? 0.1 : 0;
+  plan.net.loss = oneIn(4) ? 0.01 : 0;
+  plan.node.shakeNanos = oneIn(3) ? 0 : oneIn(2) ? 5 * kMillis : kMillis;
+  plan.node.evictNanos = oneIn(2) ? 0 : 3 * kMillis;
+  plan.node.earlyReleases = oneIn(2) ? 0.5 : 0;
+  plan.node.refusals = oneIn(3) ? 0.1 : 0;
+  plan.node.stepNanos = oneIn(2) ? 2 * kMicros : 50 * kMicros;
+  plan.node.balance.policy = cluster::BalancePolicy::Off;
+  if (oneIn(2)) {
+    using enum cluster::BalancePolicy;
+    constexpr cluster::BalancePolicy kPolicies[] = {Threshold, Greedy, Affinity, Rotate};
+    plan.node.balance.policy = kPolicies[random.below(4)];
+    plan.node.balance.reportNanos = 10 * kMillis;
+    plan.node.balance.rotateNanos = 20 * kMillis;
+    plan.node.balance.threadRestNanos = 20 * kMillis;
+  }
+  // At most one kind of trouble that may end the program; a cut of less than 20 s may not.
+  if (oneIn(3)) plan.joins = 1 + uint32_t(random.below(2));
+  if (oneIn(3)) plan.drains = 1 + uint32_t(random.below(2));
+  if (oneIn(5)) plan.slowNanos = oneIn(2) ? kMillis : 20 * kMicros;
+  if (oneIn(8)) {
+    plan.crashes = true;
+    plan.crashNoticedNanos = oneIn(2) ? kMillis : 20 * kSeconds;
+  } else if (oneIn(8)) {
+    plan.cutNanos = oneIn(3) ? 30 * kSeconds : oneIn(2) ? 8 * kSeconds : 50 * kMillis;
+  }
+  return plan;
+}
+
+std::string Plan::describe() const {
+  return fmt::format(
+      "{} nodes, {} threads, {} transactions each, moves {}, messages {}-{} us{}, straggling {}, loss {}, blocks every "
+      "{} "
+      "us, evictions every {} us, early releases {}, refusals {}, steps {} us, balance {}, {} joins, {} drains{}, cut "
+      "{} ms, slow {} us",
+      nodes, threads, script.transactions, script.moves, net.delayNanosMin / kMicros, net.delayNanosMax / kMicros,
+      net.ordered ? "" : " in no order", net.straggling, net.loss, node.shakeNanos / kMicros, node.evictNanos / kMicros,
+      node.earlyReleases, node.refusals, node.stepNanos / kMicros, cluster::nameOf(node.balance.policy), joins, drains,
+      crashes ? fmt::format(", a crash noticed after {} ms", crashNoticedNanos / kMillis) : "", cutNanos / kMillis,
+      slowNanos / kMicros);
+}
+
+Laboratory::Laboratory()
+    : arena_(World::plan()),
+      fibers_(rt::FiberPool::create(
+          {.nativeBytes = 256 << 10, .reserveBytes = 64 << 10, .interpreterBytes = 4096, .maxFibers = 512})) {}
+
+Outcome Laboratory::run(uint64_t seed, const Plan& plan) {
+  Run run(arena_, *fibers_, seed, plan);
+  return run.run();
+}
+
+}  // namespace jvmc::sim
