@@ -287,6 +287,9 @@ class Timelines(ObserveTest):
         for expected in ("run on 0", "run on 1", "wait: sleep", "wait: monitor", "fetch from 0", "flush", "move from 0 to 1",
                          "capture", "wire", "resume"):
             self.assertIn(expected, names)
+        # Waits and fetches say for which object: eager waits for the monitor that holder has.
+        gates = {e["args"]["object"] for e in events if e["name"] == "wait: monitor"}
+        self.assertEqual(len(gates), 1, gates)
         whole = [pair for pair in arrows.values() if len(pair) == 2]
         self.assertTrue(whole, "no thread was seen to move")
         for leaves, arrives in (sorted(pair, key=lambda e: e["ph"] == "f") for pair in whole):

@@ -16,7 +16,7 @@ constexpr int kThreads = 1;       // the process whose tracks are the program's 
 constexpr int kFirstNode = 1000;  // node n is process kFirstNode + n
 
 /// Tracks of a node: what belongs to no thread.
-enum Track { kCollector = 1, kCompiler, kBalancer, kMembers };
+enum NodeTrack { kCollector = 1, kCompiler, kBalancer, kMembers };
 constexpr const char* kTrackNames[] = {"", "collector", "compiler", "balancer", "members"};
 
 double micros(int64_t nanos) {
@@ -105,18 +105,27 @@ std::vector<Timeline::Event> Timeline::movesOf(const std::vector<Event>& inOrder
 /// What one thread does must nest on its track. A fetch begins in one stretch of running and ends in the next, so it is
 /// cut to what lies between. A flush begins before the wait that it is part of, and the wait counts from there on. All
 /// else follows what began before it.
-void Timeline::nest(Event& event, std::vector<Event*>& open) {
+void Timeline::nest(Event& event, Track& track) {
+  std::vector<Event*>& open = track.open;
+  event.begin = std::max(event.begin, track.floor);
   while (!open.empty() && open.back()->end <= event.begin) open.pop_back();
+  std::vector<Event*> inside;
   for (; !open.empty() && open.back()->end < event.end; open.pop_back()) {
     Event& before = *open.back();
-    if (before.kind == "flush" && event.kind == "wait")
+    if (before.kind == "flush" && event.kind == "wait") {
       event.begin = before.begin;
-    else if (before.kind == "fetch" || before.kind == "flush")
-      before.end = event.begin;
-    else
+      inside.push_back(&before);
+    } else if (before.kind == "fetch" || before.kind == "flush") {
+      before.end = std::max(before.begin, event.begin);
+    } else {
       event.begin = std::max(event.begin, before.end);
+      track.floor = event.begin;
+    }
   }
-  if (event.begin < event.end) open.push_back(&event);
+  if (!open.empty()) event.begin = std::max(event.begin, open.back()->begin);
+  event.end = std::max(event.end, event.begin);
+  open.push_back(&event);
+  open.insert(open.end(), inside.rbegin(), inside.rend());
 }
 
 /// The events by our clock, in order.
@@ -134,9 +143,9 @@ std::vector<Timeline::Event> Timeline::aligned() const {
   const std::vector<Event> moves = movesOf(all);
   all.insert(all.end(), moves.begin(), moves.end());
   std::stable_sort(all.begin(), all.end(), isBefore);
-  std::map<uint64_t, std::vector<Event*>> open;  // by thread: what may still go on, outermost first
+  std::map<uint64_t, Track> tracks;  // by thread
   for (Event& event : all)
-    if (event.thread != 0 && event.begin < event.end && event.kind != "leave") nest(event, open[event.thread]);
+    if (event.thread != 0 && event.begin < event.end && event.kind != "leave") nest(event, tracks[event.thread]);
   return all;
 }
 
@@ -174,6 +183,7 @@ void Timeline::write(const Event& event, int64_t start, std::vector<Json>& out) 
     json["name"] = fmt::format("run on {}", event.node);
   } else if (event.kind == "wait") {
     json["name"] = "wait: " + event.label;
+    if (event.b != 0) json["args"]["object"] = fmt::format("{:#x}", event.b);
   } else if (event.kind == "fetch") {
     json["name"] = fmt::format("fetch from {}", event.a);
     json["args"]["object"] = fmt::format("{:#x}", event.b);

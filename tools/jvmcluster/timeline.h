@@ -46,7 +46,12 @@ class Timeline {
   int64_t offsetOf(uint32_t node) const;
   std::string nameOf(uint64_t thread) const;
   static std::vector<Event> movesOf(const std::vector<Event>& inOrder);
-  static void nest(Event& event, std::vector<Event*>& open);
+  /// What is on the track of a thread so far.
+  struct Track {
+    std::vector<Event*> open;   ///< what may still go on, outermost first
+    int64_t floor = INT64_MIN;  ///< what comes begins here at least
+  };
+  static void nest(Event& event, Track& track);
   std::vector<Event> aligned() const;
   void write(const Event& event, int64_t start, std::vector<nlohmann::ordered_json>& out) const;
   void writeArrow(const Event& event, int64_t begin, std::vector<nlohmann::ordered_json>& out) const;
