@@ -201,6 +201,7 @@ void Profiler::start(const ProfileOptions& options) {
   {
     std::scoped_lock lock(bookMutex_);
     if (!book_) book_ = std::make_unique<Book>(vm_);
+    if (options.wants(SampleKind::Cpu)) book_->addServices();  // what they use counts from now on
   }
   allocBytes_ = std::max<uint64_t>(options.allocBytes, 1);
   wanted_ = options.kinds;
