@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
+#include <set>
+#include <thread>
 
 namespace jvmc::rt {
 namespace {
@@ -62,6 +65,30 @@ TEST(Tracer, ShortWaitsFetchesAndFlushesAreNotKeptIfAskedSo) {
                                                              {TraceKind::Fetch, longOnes},
                                                              {TraceKind::Flush, longOnes},
                                                              {TraceKind::Leave, all}}));
+}
+
+TEST(Tracer, NoEventIsTakenTwiceOrUncountedWhileManyThreadsAdd) {
+  constexpr int64_t kThreads = 3, kEvents = 5000;
+  Tracer tracer;
+  tracer.start(1024);
+  std::atomic<int64_t> running{kThreads};
+  std::vector<std::thread> threads;
+  for (int64_t thread = 0; thread < kThreads; ++thread)
+    threads.emplace_back([&, thread] {
+      for (int64_t i = 0; i < kEvents; ++i)
+        if (tracer.isOn()) tracer.add(eventOf(ThreadId(i % 7) * kNodesMax, thread * kEvents + i));
+      --running;
+    });
+  std::set<int64_t> seen;
+  uint64_t lost = 0;
+  for (bool isLast = false; !isLast;) {
+    isLast = running == 0;
+    const TraceTaken taken = tracer.take();
+    for (const TraceEvent& event : taken.events) EXPECT_TRUE(seen.insert(event.begin).second);
+    lost += taken.lost;
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(seen.size() + lost, uint64_t(kThreads * kEvents));
 }
 
 TEST(Tracer, WhatWasNotTakenIsGoneWhenItStops) {
