@@ -77,12 +77,20 @@ void ThreadRouter::forward(Letter letter, NodeId node) {
 void ThreadRouter::hold(Letter letter) {
   heldCount_++;
   const ThreadId thread = letter.to.id;
-  const int64_t wait = kRetryNanosMin << std::min(letter.attempts, kRetryDoublings);
+  // One that wanders between nodes because its thread is long on its way rests ever longer, too.
+  const int tired = letter.attempts + letter.hops / kHopsBeforeWaiting;
+  const int64_t wait = kRetryNanosMin << std::min<int>(tired, kRetryDoublings);
   letter.attempts = uint8_t(std::min<int>(letter.attempts + 1, UINT8_MAX));
   {
     std::lock_guard lock(mutex_);
     Held& held = held_[thread];
-    held.letters.push_back(std::move(letter));
+    // Of wishes to move one is enough: a thread that is long on its way would collect one a round of the balancer.
+    const auto isWish = [](const Letter& other) { return other.mail.kind == ThreadMail::Kind::Migrate; };
+    const auto wish = std::find_if(held.letters.begin(), held.letters.end(), isWish);
+    if (isWish(letter) && wish != held.letters.end())
+      *wish = std::move(letter);
+    else
+      held.letters.push_back(std::move(letter));
     if (std::exchange(held.timerRuns, true)) return;
   }
   net_.postAfter(wait, [this, thread] { onRetryTimer(thread); });

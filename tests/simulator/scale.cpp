@@ -19,7 +19,7 @@ using rt::GuestThread;
 using rt::ThreadMail;
 using rt::ThreadRef;
 
-constexpr uint32_t kWorkers = 60;  // for about 100 threads, which want half a core each
+constexpr uint32_t kWorkers = 30;  // for about 100 threads, of which 60 want a core each
 constexpr int64_t kEndsNanos = 50 * kMillis, kLettersNanos = 100 * kMillis, kPatienceNanos = 60 * kSeconds;
 
 /// Never touched: Thread objects have addresses only.

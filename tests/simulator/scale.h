@@ -15,7 +15,7 @@ struct ScaleOptions {
   uint32_t threads = 100'000;
   uint32_t letters = 10'000;  ///< to threads, from anywhere, while they move
   uint32_t leavers = 5;       ///< nodes that leave, the leader of the balancer first
-  int64_t balanceNanos = 250 * kMillis;
+  int64_t balanceNanos = kSeconds;
 };
 
 struct ScaleOutcome {

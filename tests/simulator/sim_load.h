@@ -1,5 +1,5 @@
-// How busy a simulated node is, as the balancer's meter asks it of a scheduler: threads that want a share of a core
-// each, on a few workers. When they want more than there is, all get less.
+// How busy a simulated node is, as the balancer's meter asks it of a scheduler: threads that want a core each, or
+// nothing, on a few workers. When they want more than there is, all get less.
 #pragma once
 
 #include <algorithm>
@@ -16,10 +16,8 @@ class SimLoad final : public rt::Scheduler {
  public:
   SimLoad(const Events& events, uint32_t workers) : events_(events), cpuOfWorkers_(workers) {}
 
-  /// Made up from its id: nothing else tells how busy a thread is.
-  static double shareOf(rt::ThreadId thread) {
-    return double(thread * 0x9E37'79B9'7F4A'7C15 >> 40 & 1023) / 1024 + 0.05;
-  }
+  /// Made up from its id: some threads compute all the time, the others wait for something and want nothing.
+  static double shareOf(rt::ThreadId thread) { return (thread * 0x9E37'79B9'7F4A'7C15 >> 40) % 5 < 3 ? 1 : 0; }
 
   void add(const rt::ThreadRef& thread) {
     advance();
@@ -40,7 +38,8 @@ class SimLoad final : public rt::Scheduler {
     for (const auto& [id, thread] : threads_) {
       rt::ThreadSnapshot& one = all.emplace_back();
       one.ref = thread.ref;
-      one.state = rt::ThreadState::Running;
+      one.state = shareOf(id) > 0 ? rt::ThreadState::Running : rt::ThreadState::Parked;
+      one.wait.kind = shareOf(id) > 0 ? rt::WaitKind::None : rt::WaitKind::Sleep;
       one.stats.cpuNanosInterpreter = thread.cpuNanos;
       one.cpuNanosRecent = uint64_t(shareOf(id) * given() * 100e6);
       one.frameBytes = 200;

@@ -314,6 +314,36 @@ TEST_F(MigrationTest, SeveralLettersThatWaitForOneThreadDoNotMultiply) {
   EXPECT_EQ(nodes[1]->received.size(), 5u);
 }
 
+// Found by the simulator: while a thread was on its way to a slow node, letters kept the others busy.
+TEST_F(MigrationTest, LettersThatWanderRestLongerAndWishesToMoveDoNotPileUp) {
+  makeNodes(3);
+  const ThreadRef thread = start(1, 0, 0);
+  nodes[0]->shipTo(1, 1);
+  clock->run();
+  // Both believe that the other has it.
+  nodes[0]->router.departed(1, 5, NodeId(1));
+  nodes[1]->threads.clear();
+  nodes[1]->router.departed(1, 5, NodeId(0));
+  for (uint64_t round = 0; round < 50; ++round) {
+    ThreadMail wish{};
+    wish.kind = ThreadMail::Kind::Migrate;
+    wish.target = NodeId(2);
+    nodes[2]->router.send(thread, wish);
+  }
+  const auto forwarded = [&] {
+    uint64_t sum = 0;
+    for (auto& node : nodes)
+      node->router.report(
+          [&](const std::string& name, uint64_t value) { sum += name == "mail.forwarded" ? value : 0; });
+    return sum;
+  };
+  constexpr int64_t kSecond = 1'000'000'000;
+  while (clock->now() < kSecond) ASSERT_TRUE(clock->step());
+  const uint64_t before = forwarded();
+  while (clock->now() < 2 * kSecond) ASSERT_TRUE(clock->step());
+  EXPECT_LT(forwarded() - before, 2000u) << "in a second";
+}
+
 TEST_F(MigrationTest, MailForAThreadThatHasEndedIsDroppedAndQuestionsAreAnswered) {
   makeNodes(2);
   const ThreadRef dead = start(1, 1, 0);
