@@ -106,8 +106,7 @@ class AffinityPlan {
     for (size_t from = 0; from < nodes_.size(); ++from) {
       const Demand demand(*nodes_[from].load);
       for (const ThreadLoad& thread : nodes_[from].load->threads) {
-        if (thread.uses.empty() || thread.pinned ||
-            isResting(options_, decision_.history, snapshot_.nowNanos, thread.thread.id))
+        if (thread.uses.empty() || thread.pinned || isResting(decision_.history, snapshot_.nowNanos, thread.thread.id))
           continue;
         const double least = std::max(options_.trafficMin, kProfit * options_.cost.ofThreadMove(thread.frameBytes));
         for (NodeId to : destinationsOf(thread)) {

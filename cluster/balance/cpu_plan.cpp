@@ -79,7 +79,7 @@ class CpuPlan {
       const ThreadLoad& thread = load.threads[i];
       const double wanted = affinity_ ? demand.withoutWaits(thread) : demand.of(thread);
       if (thread.pinned || wanted < kBusyThread) continue;
-      if (!isResting(options_, decision_.history, snapshot_.nowNanos, thread.thread.id)) all.push_back({wanted, i});
+      if (!isResting(decision_.history, snapshot_.nowNanos, thread.thread.id)) all.push_back({wanted, i});
     }
     std::sort(all.begin(), all.end(), [&](const Candidate& a, const Candidate& b) {
       const ThreadLoad &x = load.threads[a.thread], &y = load.threads[b.thread];

@@ -76,15 +76,17 @@ double trafficSaved(const BalanceOptions& options, const BalanceHistory& history
   return there;
 }
 
-bool isResting(const BalanceOptions& options, const BalanceHistory& history, int64_t nowNanos, rt::ThreadId thread) {
-  const auto moved = history.movedNanos.find(thread);
-  return moved != history.movedNanos.end() && nowNanos - moved->second < options.threadRestNanos;
+bool isResting(const BalanceHistory& history, int64_t nowNanos, rt::ThreadId thread) {
+  const auto moved = history.moved.find(thread);
+  return moved != history.moved.end() && nowNanos - moved->second.nanos < moved->second.restNanos;
 }
 
 void carryOut(const BalanceOptions& options, const LoadSnapshot& snapshot, BalanceDecision& decision, Move move,
               const ThreadLoad& thread) {
   BalanceHistory& history = decision.history;
-  history.movedNanos[move.thread.id] = snapshot.nowNanos;
+  const auto [last, isFirst] = history.moved.try_emplace(move.thread.id);
+  last->second = {snapshot.nowNanos,
+                  isFirst ? options.threadRestNanos : std::min(last->second.restNanos * 2, options.threadRestNanosMax)};
   if (options.policy == BalancePolicy::Affinity) {
     std::vector<BalanceHistory::Tried>& tried = history.tried[move.thread.id];
     std::erase_if(tried, [&](const BalanceHistory::Tried& each) { return each.node == move.from; });

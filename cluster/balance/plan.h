@@ -55,7 +55,7 @@ double trafficOf(const CostModel& cost, const ThreadLoad& thread);
 double trafficSaved(const BalanceOptions& options, const BalanceHistory& history, int64_t nowNanos,
                     const ThreadLoad& thread, NodeId to);
 
-bool isResting(const BalanceOptions& options, const BalanceHistory& history, int64_t nowNanos, rt::ThreadId thread);
+bool isResting(const BalanceHistory& history, int64_t nowNanos, rt::ThreadId thread);
 
 /// Adds a move, and what is to be remembered of it.
 void carryOut(const BalanceOptions& options, const LoadSnapshot& snapshot, BalanceDecision& decision, Move move,

@@ -25,12 +25,15 @@ BalanceDecision rotate(const BalanceOptions& options, const LoadSnapshot& snapsh
   return decision;
 }
 
+/// A thread that moves again within so many times its rest has not come to rest.
+constexpr int64_t kSoon = 3;
+
 /// What is still worth knowing of the past.
 BalanceHistory recall(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& history) {
   BalanceHistory recalled;
   recalled.rotatedNanos = history.rotatedNanos;
-  for (const auto& [thread, moved] : history.movedNanos)
-    if (snapshot.nowNanos - moved < options.threadRestNanos) recalled.movedNanos[thread] = moved;
+  for (const auto& [thread, move] : history.moved)
+    if (snapshot.nowNanos - move.nanos < move.restNanos * kSoon) recalled.moved[thread] = move;
   for (const auto& [thread, tried] : history.tried)
     for (const BalanceHistory::Tried& each : tried)
       if (snapshot.nowNanos - each.nanos < options.rememberNanos) recalled.tried[thread].push_back(each);

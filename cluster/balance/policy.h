@@ -52,9 +52,11 @@ struct BalanceOptions {
   int64_t reportNanos = 50'000'000;         ///< how often nodes report, unless something changes or nothing does
   int64_t rotateNanos = 200'000'000;        ///< a round of `rotate`
   int64_t threadRestNanos = 1'000'000'000;  ///< a thread that has moved stays at least so long (hysteresis)
-  double gainMin = 0.3;                     ///< least predicted gain, in cores, of evening two nodes out (hysteresis)
-  double gapMin = 0.04;                     ///< and least difference of their loads, as a share of the larger one
-  uint32_t confirmations = 2;               ///< reports in a row that must show a node crowded
+  /// And twice as long each time it moves again soon after, up to this: some loads do not come to rest.
+  int64_t threadRestNanosMax = 60'000'000'000;
+  double gainMin = 0.3;         ///< least predicted gain, in cores, of evening two nodes out (hysteresis)
+  double gapMin = 0.04;         ///< and least difference of their loads, as a share of the larger one
+  uint32_t confirmations = 2;   ///< reports in a row that must show a node crowded
   uint32_t movesPerRound = 64;  ///< from each node (rate limit): as many as another lets it have on their way
   // -- affinity
   double trafficMin = 0.03;                    ///< cores that bringing a thread to its objects must save (hysteresis)
@@ -104,7 +106,12 @@ struct BalanceHistory {
     bool judged = false, failed = false;
   };
 
-  std::unordered_map<rt::ThreadId, int64_t> movedNanos;
+  struct LastMove {
+    int64_t nanos;
+    int64_t restNanos;  ///< so long it stays
+  };
+
+  std::unordered_map<rt::ThreadId, LastMove> moved;
   std::unordered_map<NodeId, uint32_t> crowdedRounds;  ///< reports in a row in which moving away from it would gain
   int64_t rotatedNanos = 0;
   std::unordered_map<rt::ThreadId, std::vector<Tried>> tried;

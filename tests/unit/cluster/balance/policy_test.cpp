@@ -82,12 +82,45 @@ TEST(ThresholdPolicyTest, AThreadThatHasMovedRests) {
   Loads loads;
   loads.node(1, 2).node(1, 0);
   BalanceHistory history;
-  history.movedNanos[1] = history.movedNanos[2] = 0;
+  history.moved[1] = history.moved[2] = {.nanos = 0, .restNanos = 1000 * kMillisecond};
   history.crowdedRounds[NodeId(0)] = 10;
   loads.snapshot.nowNanos = 900 * kMillisecond;
   EXPECT_TRUE(decide({}, loads.snapshot, history).moves.empty());
   loads.snapshot.nowNanos = 1001 * kMillisecond;
   EXPECT_EQ(decide({}, loads.snapshot, history).moves.size(), 1u);
+}
+
+TEST(ThresholdPolicyTest, AThreadThatNeverComesToRestMovesEverMoreRarely) {
+  Loads loads;
+  loads.node(1, 2).node(1, 0);
+  BalanceHistory history;
+  std::vector<int64_t> moved;
+  // Whoever moves finds its new node just as crowded.
+  for (loads.snapshot.nowNanos = 0; loads.snapshot.nowNanos < 300'000 * kMillisecond;
+       loads.snapshot.nowNanos += 50 * kMillisecond) {
+    BalanceDecision decision = decide({}, loads.snapshot, history);
+    if (!decision.moves.empty()) {
+      std::swap(loads.snapshot.nodes[0].threads, loads.snapshot.nodes[1].threads);
+      if (decision.moves[0].thread.id == 1) moved.push_back(loads.snapshot.nowNanos);
+    }
+    history = std::move(decision.history);
+  }
+  ASSERT_GE(moved.size(), 5u);
+  EXPECT_LE(moved.size(), 12u);
+  for (size_t i = 2; i < moved.size(); ++i)
+    EXPECT_GE(moved[i] - moved[i - 1], std::min((moved[i - 1] - moved[i - 2]) * 3 / 2, 60'000 * kMillisecond));
+}
+
+TEST(ThresholdPolicyTest, AThreadThatHasStayedForLongMovesAsTheFirstTime) {
+  Loads loads;
+  loads.node(1, 2).node(1, 0);
+  BalanceHistory history;
+  history.moved[1] = history.moved[2] = {.nanos = 0, .restNanos = 8000 * kMillisecond};
+  history.crowdedRounds[NodeId(0)] = 10;
+  loads.snapshot.nowNanos = 30'000 * kMillisecond;
+  const BalanceDecision decision = decide({}, loads.snapshot, history);
+  ASSERT_EQ(decision.moves.size(), 1u);
+  EXPECT_EQ(decision.history.moved.at(decision.moves[0].thread.id).restNanos, 1000 * kMillisecond);
 }
 
 TEST(ThresholdPolicyTest, OneCrowdedSampleIsNotEnough) {
