@@ -21,7 +21,7 @@ constexpr const char* kUsage =
     R"(Runs clusters that exist only in this process, made from seeds, and checks all that happens in them.
 
 usage: cluster_simulator --scale [--seed N] [--nodes N] [--threads N]
-       cluster_simulator [--seed N] [--seeds K] [--fault NAME] [--expect-failure] [--verbose] [--trace]
+       cluster_simulator [--seed N] [--seeds K] [--fault NAME] [--expect-failure] [--verbose] [--twice] [--trace]
 
   --seed N          the first seed (1)
   --seeds K         how many, one after another (1)
@@ -29,6 +29,7 @@ usage: cluster_simulator --scale [--seed N] [--nodes N] [--threads N]
   --expect-failure  the exit code is 0 if, and only if, some seed fails; the first one ends the runs
   --verbose         a line for each seed; and the last events even if all was well
   --scale           membership, directory and balancer alone, of 1000 nodes with 100,000 threads
+  --twice           runs each seed twice; it fails if the runs differ
   --trace           prints all that happens
   --help            this text
 
@@ -65,7 +66,7 @@ cluster::Fault faultOf(const std::string& name) {
 struct Arguments {
   uint64_t seed = 1, seeds = 1;
   std::string fault;  ///< of kFaults; empty: none
-  bool scales = false;
+  bool scales = false, twice = false;
   uint64_t nodes = 1000, threads = 100'000;
   bool expectsFailure = false, verbose = false, traces = false, help = false, valid = true;
 };
@@ -92,6 +93,8 @@ Arguments parse(int count, char** words) {
       arguments.verbose = true;
     else if (word == "--scale")
       arguments.scales = true;
+    else if (word == "--twice")
+      arguments.twice = true;
     else if (word == "--nodes")
       arguments.nodes = number();
     else if (word == "--threads")
@@ -148,7 +151,9 @@ int main(int count, char** words) {
     plan.describes = arguments.verbose && arguments.seeds == 1;
     plan.traces = arguments.traces;
     plan.node.space.fault = faultOf(arguments.fault);
-    const Outcome outcome = laboratory.run(seed, plan);
+    Outcome outcome = laboratory.run(seed, plan);
+    if (arguments.twice && laboratory.run(seed, plan).fingerprint != outcome.fingerprint)
+      outcome.violation = "it is another run the second time";
     events += outcome.events;
     if (arguments.verbose)
       fmt::print(
