@@ -206,7 +206,7 @@ void Launcher::dismiss(NodeId node) {
 /// On the node's control plane, which goes on while the node stands still.
 void Launcher::renew(NodeId node) {
   Member& member = members_[node];
-  if (member.state == State::Gone || events_.isDead(node.value)) return;
+  if (!machines_.node(node) || events_.isDead(node.value)) return;  // its process has ended
   const bool first = member.lastWord == 0;
   if (first) {
     member.lease.renewed(events_.now());

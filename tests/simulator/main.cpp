@@ -140,6 +140,7 @@ int main(int count, char** words) {
     std::fputs(kUsage, arguments.help ? stdout : stderr);
     return arguments.help ? 0 : 2;
   }
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a long run tells at once
   spdlog::set_level(spdlog::level::off);
   if (arguments.scales) return scale(arguments);
   Laboratory laboratory;
