@@ -221,8 +221,12 @@ void Flusher::acknowledged(const JobPtr& job, std::span<const ObjectRef> objects
 
 void Flusher::step(const JobPtr& job) {
   if (job->pending.fetch_sub(1) > 1) return;
+  // What comes after the flush is of the thread, too: it must not leave between the two, because nobody waits for the
+  // answer to a request that is sent after it has left, not even this node before it leaves the program.
+  core_.traffic.begin(job->thread);
   finish(job);
   job->done();
+  core_.traffic.end(job->thread);
 }
 
 void Flusher::finish(const JobPtr& job) {
