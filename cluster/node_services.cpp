@@ -192,6 +192,10 @@ size_t NodeServices::threadsOnTheirWay() const {
   return parts_->attached->migrator.onTheirWay();
 }
 
+size_t NodeServices::sendLettersOn() {
+  return parts_->attached->router.sendLettersOn();
+}
+
 NodeState NodeServices::state() {
   Parts::Attached& attached = *parts_->attached;
   return {attached.space.state(), attached.migrator.onTheirWay(), attached.migrator.inTransit(),

@@ -72,6 +72,8 @@ class NodeServices {
   BlockMover& mover();
   HomeMap& homes();
   size_t threadsOnTheirWay() const;
+  /// ThreadRouter::sendLettersOn().
+  size_t sendLettersOn();
   /// Monitors and waits at this home.
   const rt::SyncHome& syncHome() const;
   NodeState state();

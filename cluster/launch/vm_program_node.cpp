@@ -329,7 +329,7 @@ class VmProgramNode final : public ProgramNode {
     left.threads = vm_->scheduler().threadCount();
     NodeServices* services = surroundings_->services();
     if (!services) return left;
-    left.threads += services->threadsOnTheirWay();
+    left.threads += services->threadsOnTheirWay() + services->sendLettersOn();
     left.incomingBytes = services->mover().awaitedBytes();
     std::vector<NodeId> places = net_.places();
     std::erase(places, self_);

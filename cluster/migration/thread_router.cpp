@@ -28,7 +28,7 @@ void ThreadRouter::route(Letter letter) {
   if (deliveredHere(letter)) return;
   const std::optional<NodeId> next = nextStop(letter);
   if (!next) return drop(letter);
-  const bool wandering = letter.hops >= kHopsBeforeWaiting && letter.attempts == 0;
+  const bool wandering = letter.hops >= kHopsBeforeWaiting && letter.attempts == 0 && !leaving_;
   if (!next->valid() && JVMC_FAULT("mail-for-a-moving-thread-is-dropped")) return drop(letter);
   if (!next->valid() || wandering) return hold(std::move(letter));
   forward(std::move(letter), *next);
@@ -117,6 +117,20 @@ void ThreadRouter::retry(ThreadId thread) {
     if (!found->second.timerRuns) held_.erase(found);
   }
   for (Letter& letter : letters) route(std::move(letter));
+}
+
+size_t ThreadRouter::sendLettersOn() {
+  leaving_ = true;
+  std::vector<ThreadId> threads;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [thread, held] : held_) threads.push_back(thread);
+  }
+  for (ThreadId thread : threads) retry(thread);
+  std::lock_guard lock(mutex_);
+  size_t letters = 0;
+  for (const auto& [thread, held] : held_) letters += held.letters.size();
+  return letters;
 }
 
 void ThreadRouter::departed(ThreadId thread, uint32_t incarnation, NodeId target) {

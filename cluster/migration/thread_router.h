@@ -40,6 +40,10 @@ class ThreadRouter final : public rt::ThreadPost {
   /// `thread` runs here now: mail that waits for it is delivered, its home is told.
   void arrived(const rt::ThreadRef& thread, uint32_t incarnation);
 
+  /// The node is about to leave: from now on letters go on at once, since what rests here when it has gone is lost.
+  /// Gives the number of those that cannot, because the home of their Thread object is still here.
+  size_t sendLettersOn();
+
   // -- told by whoever runs requests at the home of a Thread object
   /// A thread is about to start at `node`, its Thread object is homed here.
   void starting(rt::ThreadId thread, NodeId node);
@@ -87,6 +91,7 @@ class ThreadRouter final : public rt::ThreadPost {
   NodeNet& net_;
   const HomeMap& homes_;
   const NodeId self_;
+  std::atomic<bool> leaving_{false};
   mutable std::mutex mutex_;
   std::unordered_map<rt::ThreadId, Place> moved_;
   std::unordered_map<rt::ThreadId, Place> locations_;  ///< of threads whose Thread object is homed here

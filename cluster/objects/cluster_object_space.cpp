@@ -317,8 +317,13 @@ void ClusterObjectSpace::publish(ThreadContext& ctx) {
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
   if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
   exportArguments(request);
-  if (request.isRelease() && !flusher_.release(ctx, noted(ctx, [this, request] { submitDetached(request); })))
-    return std::nullopt;
+  if (request.isRelease()) {
+    const auto companion = std::make_shared<Flusher::Companion>(Flusher::Companion{request});
+    const auto written = [this, companion] { submitReleased(*companion); };
+    if (!flusher_.release(ctx, noted(ctx, written), companion)) return std::nullopt;
+    // The answer was faster than we.
+    if (companion->carriedOut) return submitReleased(*companion), std::nullopt;
+  }
   if (!core_.homedHere(request.object)) {
     sendToHome(request);
     return std::nullopt;
@@ -336,7 +341,18 @@ void ClusterObjectSpace::post(const SyncRequest& request) {
   });
 }
 
-void ClusterObjectSpace::submitDetached(const SyncRequest& request) {
+/// What the request releases is home, and the request perhaps carried out there.
+void ClusterObjectSpace::submitReleased(const Flusher::Companion& released) {
+  const SyncRequest& request = released.request;
+  if (released.carriedOut) {
+    core_.stats.syncRemote++;
+    core_.stats.syncsWithWrites++;
+    if (request.op == rt::SyncOp::ThreadEnd) core_.remoteUse.forget(request.thread.id);
+    if (!released.answer) return;
+    Resumption answer = *released.answer;
+    answer.acquire = answer.acquire || request.isAcquire();
+    return answerByMail(request, answer);
+  }
   if (!core_.homedHere(request.object)) return sendToHome(request);
   if (const auto answer = carryOutHere(request)) answerByMail(request, *answer);
 }

@@ -102,7 +102,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void onHomeReply(const rt::SyncRequest& request, BlockHome home, Result<Bytes> reply);
   void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
-  void submitDetached(const rt::SyncRequest& request);
+  void submitReleased(const Flusher::Companion& released);
 
   std::atomic<bool> releaseEarly_{false};
   SpaceCore core_;

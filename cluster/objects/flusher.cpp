@@ -13,6 +13,7 @@ struct Flusher::Job {
   rt::ThreadId thread = 0;
   std::unique_ptr<WriteSet> set;
   std::function<void()> done;
+  std::shared_ptr<Companion> companion;
   std::atomic<int> pending{1};
   std::vector<JobPtr> successors;  ///< later releases of the same thread; under Flusher::mutex_
 };
@@ -28,14 +29,14 @@ class Flusher::Batches {
   void sendLarge() {
     std::erase_if(byHome_, [&](auto& entry) {
       if (entry.second.bytes < kBytesMax) return false;
-      flusher_.send(job_, entry.first, std::move(entry.second));
+      flusher_.send(job_, entry.first, std::move(entry.second), false);
       return true;
     });
   }
   void sendAll() {
-    for (auto& [home, batch] : byHome_) {
-      if (!batch.objects.empty()) flusher_.send(job_, home, std::move(batch));
-    }
+    std::erase_if(byHome_, [](const auto& entry) { return entry.second.objects.empty(); });
+    const bool withRequest = byHome_.size() == 1 && flusher_.mayAccompany(job_, byHome_.begin()->first);
+    for (auto& [home, batch] : byHome_) flusher_.send(job_, home, std::move(batch), withRequest);
   }
 
  private:
@@ -44,23 +45,24 @@ class Flusher::Batches {
   std::map<NodeId, Batch> byHome_;
 };
 
-bool Flusher::release(rt::ThreadContext& ctx, std::function<void()> done) {
+bool Flusher::release(rt::ThreadContext& ctx, std::function<void()> done, std::shared_ptr<Companion> companion) {
   std::unique_ptr<WriteSet> set(static_cast<WriteSet*>(ctx.thread->writeSet));
   ctx.thread->writeSet = nullptr;
   ctx.thread->writerSlot = kNoSlot;
   ctx.writerSlot = kNoSlot;
-  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done));
+  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done), std::move(companion));
 }
 
 bool Flusher::publish(rt::ThreadContext& ctx, std::function<void()> done) {
   const auto* own = static_cast<const WriteSet*>(ctx.thread->writeSet);
   // The job's set is no writer and has no slot: taking it from the writers changes nothing.
   auto set = own ? std::make_unique<WriteSet>(WriteSet{.objects = own->objects}) : nullptr;
-  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done));
+  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done), nullptr);
 }
 
-bool Flusher::carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done) {
-  const JobPtr job = start(thread, std::move(set), std::move(done));
+bool Flusher::carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
+                       std::shared_ptr<Companion> companion) {
+  const JobPtr job = start(thread, std::move(set), std::move(done), std::move(companion));
   if (!job) return true;
   flushObjects(job, job->set->objects);
   if (job->pending.fetch_sub(1) > 1) return false;
@@ -69,7 +71,8 @@ bool Flusher::carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::
 }
 
 /// Null if there is nothing to do.
-Flusher::JobPtr Flusher::start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done) {
+Flusher::JobPtr Flusher::start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
+                               std::shared_ptr<Companion> companion) {
   std::lock_guard lock(mutex_);
   const auto earlier = latest_.find(thread);
   if (!set && earlier == latest_.end()) return nullptr;
@@ -77,6 +80,7 @@ Flusher::JobPtr Flusher::start(rt::ThreadId thread, std::unique_ptr<WriteSet> se
   job->thread = thread;
   job->set = set ? std::move(set) : std::make_unique<WriteSet>();
   job->done = std::move(done);
+  job->companion = std::move(companion);
   if (earlier != latest_.end()) {
     ++job->pending;
     earlier->second->successors.push_back(job);
@@ -144,7 +148,14 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
   batches.of(home.node).add(object, home, diff.take());
 }
 
-void Flusher::send(const JobPtr& job, NodeId home, Batch batch) {
+/// All that the job has yet to send goes to `home` in one message: nothing else is on its way or waits.
+bool Flusher::mayAccompany(const JobPtr& job, NodeId home) const {
+  if (!job->companion || job->pending != 1 || core_.options.fault == Fault::NoAckWait) return false;
+  const BlockHome requested = core_.homes.at(job->companion->request.object);
+  return requested.state == HomeState::Settled && requested.node == home;
+}
+
+void Flusher::send(const JobPtr& job, NodeId home, Batch batch, bool withRequest) {
   ByteWriter message;
   message.put(uint8_t(ObjectMessage::Flush));
   message.put(uint32_t(batch.objects.size()));
@@ -152,6 +163,8 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch) {
     message.put(batch.objects[i]);
     message.append(batch.diffs[i]);
   }
+  message.put(withRequest);
+  if (withRequest) putSync(message, job->companion->request);
   core_.stats.flushMessages++;
   core_.stats.flushedObjects += batch.objects.size();
   core_.stats.flushBytes += message.size();
@@ -160,46 +173,57 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch) {
   const bool early = core_.options.fault == Fault::NoAckWait;
   const auto shared = std::make_shared<Batch>(std::move(batch));
   core_.net.request(home, Channel::Objects, message.take(),
-                    [this, job, shared, home, sent, early](Result<Bytes> reply) {
+                    [this, job, shared, home, sent, early, withRequest](Result<Bytes> reply) {
                       const int64_t waited = core_.net.now() - sent;
                       core_.stats.flushNanos.add(waited);
                       core_.remoteUse.note(job->thread, home, shared->bytes, waited);
-                      if (!early) onReply(job, home, *shared, std::move(reply));
+                      if (!early) onReply(job, home, *shared, withRequest, std::move(reply));
                     });
   if (early) acknowledged(job, shared->objects);
 }
 
-void Flusher::onReply(const JobPtr& job, NodeId home, Batch& batch, Result<Bytes> reply) {
+void Flusher::onReply(const JobPtr& job, NodeId home, Batch& batch, bool withRequest, Result<Bytes> reply) {
   if (!reply.ok())
     return core_.host.fatal(std::move(reply).error().withContext(fmt::format("writing to node {}", home.value)));
   ByteReader in(*reply);
-  if (in.getEnum(ReplyStatus::Moved) != ReplyStatus::Done || !in.ok() || !sendMovedAgain(job, batch, in))
+  if (in.getEnum(ReplyStatus::Moved) != ReplyStatus::Done || !in.ok() || !takeReply(job, batch, withRequest, in))
     return core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} refused writes to its objects", home.value)});
   core_.host.accessGuest([&] { acknowledged(job, batch.objects); });
 }
 
 /// Sends what was not written to where it has moved, and takes it out of the batch. False if the reply makes no sense.
-bool Flusher::sendMovedAgain(const JobPtr& job, Batch& batch, ByteReader& reply) {
-  const uint32_t count = reply.getCount(12);
-  if (count == 0) return reply.finished();
-  Batches again(*this, job);
-  std::vector<bool> moved(batch.objects.size());
-  for (uint32_t i = 0; i < count; ++i) {
+bool Flusher::takeReply(const JobPtr& job, Batch& batch, bool withRequest, ByteReader& reply) {
+  std::map<uint32_t, BlockHome> moved;  // by index
+  for (uint32_t left = reply.getCount(12); left > 0; --left) {
     const uint32_t index = reply.get<uint32_t>();
     const BlockHome whereabouts = getWhereabouts(reply);
-    if (!reply.ok() || index >= batch.objects.size() || moved[index]) return false;
-    const ObjectRef object = batch.objects[index];
-    if (!core_.homes.learn(object, whereabouts, batch.homes[index])) return false;
-    const BlockHome next = core_.homes.at(object);
-    moved[index] = true;
-    again.of(next.node).add(object, next, std::move(batch.diffs[index]));
+    if (!reply.ok() || index >= batch.objects.size() || !moved.emplace(index, whereabouts).second) return false;
   }
-  if (!reply.finished()) return false;
-  again.sendAll();
+  const bool carriedOut = withRequest && reply.getBool();
+  std::optional<rt::Resumption> answer;
+  if (carriedOut && reply.getBool()) answer = getResumption(reply);
+  if (!reply.finished() || (carriedOut && !moved.empty())) return false;
+  if (carriedOut) {
+    job->companion->carriedOut = true;
+    job->companion->answer = std::move(answer);
+  }
+  if (moved.empty()) return true;
+
+  Batches again(*this, job);
   size_t kept = 0;
-  for (size_t i = 0; i < moved.size(); ++i)
-    if (!moved[i]) batch.objects[kept++] = batch.objects[i];
+  for (uint32_t i = 0; i < batch.objects.size(); ++i) {
+    const ObjectRef object = batch.objects[i];
+    const auto found = moved.find(i);
+    if (found == moved.end()) {
+      batch.objects[kept++] = object;
+      continue;
+    }
+    if (!core_.homes.learn(object, found->second, batch.homes[i])) return false;
+    const BlockHome next = core_.homes.at(object);
+    again.of(next.node).add(object, next, std::move(batch.diffs[i]));
+  }
   batch.objects.resize(kept);
+  again.sendAll();
   return true;
 }
 

@@ -7,6 +7,10 @@
 //
 //     Dirty --diff sent--> Flushing --ack--> Clean            busy object: Dirty --other's end--> Dirty, again
 //
+// A release is mostly the first half of a request (a monitor's exit, a volatile store) to a home that all the writes go
+// to as well. Then the request travels with them, and is carried out when they have been written: one round trip less,
+// in which others wait for the monitor.
+//
 // Nothing here waits: a release that is not done at once goes on in the I/O thread's callbacks.
 #pragma once
 
@@ -21,9 +25,17 @@ class Flusher {
  public:
   explicit Flusher(SpaceCore& core) : core_(core) {}
 
+  /// A request that may be carried out as soon as the writes of a release are home.
+  struct Companion {
+    rt::SyncRequest request;
+    bool carriedOut = false;  ///< then it need not be sent any more
+    std::optional<rt::Resumption> answer{};
+  };
+
   /// Takes the write set of ctx's thread. True: all its writes are home. False: `done` will be called once on the I/O
   /// thread, inside guest access, when they are. Caller: the thread itself, in guest code.
-  bool release(rt::ThreadContext& ctx, std::function<void()> done);
+  /// `companion`, if not null, says in `done` what has become of it.
+  bool release(rt::ThreadContext& ctx, std::function<void()> done, std::shared_ptr<Companion> companion = nullptr);
   /// The same, but the thread stays among the writers: what it has joined it may go on writing.
   bool publish(rt::ThreadContext& ctx, std::function<void()> done);
 
@@ -47,14 +59,17 @@ class Flusher {
   };
   class Batches;
 
-  bool carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done);
-  JobPtr start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done);
+  bool carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
+                std::shared_ptr<Companion> companion);
+  JobPtr start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
+               std::shared_ptr<Companion> companion);
   void flushObjects(const JobPtr& job, std::span<const ObjectRef> objects);
   void flushOne(const JobPtr& job, ObjectRef object, Batches& batches);
   bool mustWait(const Entry& entry) const;
-  void send(const JobPtr& job, NodeId home, Batch batch);
-  void onReply(const JobPtr& job, NodeId home, Batch& batch, Result<Bytes> reply);
-  bool sendMovedAgain(const JobPtr& job, Batch& batch, ByteReader& reply);
+  bool mayAccompany(const JobPtr& job, NodeId home) const;
+  void send(const JobPtr& job, NodeId home, Batch batch, bool withRequest);
+  void onReply(const JobPtr& job, NodeId home, Batch& batch, bool withRequest, Result<Bytes> reply);
+  bool takeReply(const JobPtr& job, Batch& batch, bool withRequest, ByteReader& reply);
   void acknowledged(const JobPtr& job, std::span<const ObjectRef> objects);
   void step(const JobPtr& job);
   void finish(const JobPtr& job);

@@ -64,7 +64,9 @@ ObjectRef HomeSide::awaited(std::span<const uint8_t> payload) const {
         in.getBytes();
       }
     }
-    return rt::kNullRef;
+    if (!in.getBool()) return rt::kNullRef;
+    const ObjectRef object = getSync(in).object;
+    return in.ok() && isAwaited(object) ? object : rt::kNullRef;
   }
   const ObjectRef object = kind == ObjectMessage::Sync ? getSync(in).object : in.get<uint64_t>();
   return isAwaited(object) ? object : rt::kNullRef;
@@ -220,13 +222,18 @@ void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
     }
     core_.blockUsers.note(from, object);
   }
-  if (!in.finished()) return refuse(responder);
+  const bool withRequest = in.getBool();
+  const SyncRequest request = withRequest ? getSync(in) : SyncRequest{};
+  const bool carriesOut = withRequest && movedCount == 0 && !movedTo(request.object);
+  if (!in.finished() || (carriesOut && !sensible(request))) return refuse(responder);
   core_.stats.servedFlushes++;
   core_.stats.redirects += movedCount;
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
   out.put(movedCount);
   out.append(moved.take());
+  if (withRequest) out.put(carriesOut);
+  if (carriesOut) carryOut(from, request, out);
   responder.reply(out.take());
 }
 
@@ -252,20 +259,23 @@ void HomeSide::sync(NodeId from, ByteReader& in, Responder& responder) {
   const SyncRequest request = getSync(in);
   if (redirect(request.object, responder)) return;
   if (!in.finished() || !sensible(request)) return refuse(responder);
+  ByteWriter out;
+  out.put(uint8_t(ReplyStatus::Done));
+  carryOut(from, request, out);
+  responder.reply(out.take());
+}
+
+void HomeSide::carryOut(NodeId from, const SyncRequest& request, ByteWriter& out) {
   core_.blockUsers.note(from, request.object);
   core_.stats.servedSyncs++;
   // I6: the clock moves before the release can be seen, so that whoever acquires after it finds older copies stale.
   if (request.isRelease() && core_.options.fault != Fault::HomeClockNotBumped) core_.tick();
 
   const std::optional<rt::Resumption> answer = core_.host.carryOut(request, from);
-  ByteWriter out;
-  out.put(uint8_t(ReplyStatus::Done));
   out.put(answer.has_value());
-  if (answer) {
-    core_.exportAnswer(request, *answer);
-    putResumption(out, *answer);
-  }
-  responder.reply(out.take());
+  if (!answer) return;
+  core_.exportAnswer(request, *answer);
+  putResumption(out, *answer);
 }
 
 bool HomeSide::sensible(const SyncRequest& request) {

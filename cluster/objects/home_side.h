@@ -29,6 +29,8 @@ class HomeSide {
   uint32_t putNeighbours(ByteWriter& out, ObjectRef of, std::vector<ObjectRef> references);
   void flush(NodeId from, ByteReader& in, Responder& responder);
   void sync(NodeId from, ByteReader& in, Responder& responder);
+  /// Appends what SYNC is answered after its status. The request is sensible, its object served here.
+  void carryOut(NodeId from, const rt::SyncRequest& request, ByteWriter& out);
   /// An object of the message whose block is on its way here, or null.
   ObjectRef awaited(std::span<const uint8_t> payload) const;
   /// If the object's home was here and has moved: says where to, and true.

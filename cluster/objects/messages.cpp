@@ -142,9 +142,7 @@ BlockHome getWhereabouts(ByteReader& in) {
   return home;
 }
 
-Bytes encodeSync(const SyncRequest& request) {
-  ByteWriter out;
-  out.put(uint8_t(ObjectMessage::Sync));
+void putSync(ByteWriter& out, const SyncRequest& request) {
   out.put(uint8_t(request.op));
   putThreadRef(out, request.thread);
   out.put(request.ticket);
@@ -157,6 +155,12 @@ Bytes encodeSync(const SyncRequest& request) {
   out.put(request.isElement);
   out.put(request.a);
   out.put(request.b);
+}
+
+Bytes encodeSync(const SyncRequest& request) {
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Sync));
+  putSync(out, request);
   return out.take();
 }
 

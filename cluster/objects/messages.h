@@ -4,7 +4,9 @@
 //      ->   u8 status | image | u32 neighbours | each: ref u64, image
 //   image   u32 class index | u8 frozen | u32 array length | u64 bytes | data
 //   FLUSH   u8 2 | u32 objects | each: ref u64, u32 runs | each run: u32 offset, u32 bytes, data
+//           | u8 whether a request follows | the request, to be carried out when all objects have been written
 //      ->   u8 status | u32 count | each object that was not written, because it has moved: u32 index, whereabouts
+//           | if a request followed: u8 whether it was carried out | if so: u8 answered | resumption, if answered
 //   SYNC    u8 3 | request (see encodeSync)
 //      ->   u8 status | u8 answered | resumption, if answered
 //   PREPARE and BLOCKS: see block_mover.cpp
@@ -67,6 +69,8 @@ rt::SyncState getSyncState(ByteReader& in);
 void putWhereabouts(ByteWriter& out, const BlockHome& home);
 BlockHome getWhereabouts(ByteReader& in);
 
+void putSync(ByteWriter& out, const rt::SyncRequest& request);
+/// A SYNC.
 Bytes encodeSync(const rt::SyncRequest& request);
 rt::SyncRequest getSync(ByteReader& in);
 

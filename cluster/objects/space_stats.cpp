@@ -45,6 +45,7 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.flush_bytes", flushBytes);
   sink("objects.sync_local", syncLocal);
   sink("objects.sync_remote", syncRemote);
+  sink("objects.syncs_with_writes", syncsWithWrites);
   sink("objects.acquires_remote", acquiresRemote);
   sink("objects.served_fetches", servedFetches);
   sink("objects.served_fetch_bytes", servedFetchBytes);

@@ -63,6 +63,7 @@ struct SpaceStats {
   Counter earlyReleases{0};                         ///< of these: because memory was short
   Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
+  Counter syncsWithWrites{0};           ///< of the latter: together with the writes that they release
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedRefreshes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};
   Counter movedGroups{0}, movedBytes{0};       ///< blocks that left for another home

@@ -578,7 +578,8 @@ void SimNode::launch(ThreadContext& ctx, size_t index) {
 size_t SimNode::evacuate() {
   std::vector<NodeId> places = net.places();
   std::erase(places, id_);
-  const size_t left = entries_.size() + migrator.onTheirWay() + (space.mover().awaitedBytes() > 0);
+  const size_t left =
+      entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + (space.mover().awaitedBytes() > 0);
   if (places.empty()) return left;
   std::vector<rt::ThreadRef> threads;
   for (const auto& [id, entry] : entries_) threads.push_back(entry->thread->ref);

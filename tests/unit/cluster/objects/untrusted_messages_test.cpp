@@ -123,7 +123,7 @@ class CountingResponder final : public Responder {
   bool done = false;
 };
 
-Bytes flushMessage(ObjectRef object, uint32_t offset, Bytes data) {
+Bytes flushMessage(ObjectRef object, uint32_t offset, Bytes data, const rt::SyncRequest* request = nullptr) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Flush));
   out.put(uint32_t(1));
@@ -131,6 +131,8 @@ Bytes flushMessage(ObjectRef object, uint32_t offset, Bytes data) {
   out.put(uint32_t(1));
   out.put(offset);
   out.putBytes(data);
+  out.put(request != nullptr);
+  if (request) putSync(out, *request);
   return out.take();
 }
 
@@ -227,6 +229,22 @@ TEST(UntrustedMessagesTest, AHomeRefusesAtomicsThatMissTheirField) {
   EXPECT_EQ(node.carriedOut, 2);
 }
 
+TEST(UntrustedMessagesTest, WhatComesWithWritesIsCarriedOutIfItMakesSenseAndTheyAreHome) {
+  LoneNode node;
+  rt::SyncRequest request{};
+  request.op = rt::SyncOp::MonitorExit;
+  request.object = LoneNode::local(kInstance);
+  EXPECT_TRUE(accepted(node, flushMessage(request.object, 24, Bytes(8, 1), &request)));
+  EXPECT_EQ(node.carriedOut, 1);
+  EXPECT_FALSE(accepted(node, flushMessage(request.object, 16, Bytes(8, 1), &request))) << "a write that is refused";
+  request.object = LoneNode::foreign(kInstance);
+  EXPECT_FALSE(accepted(node, flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1), &request))) << "not homed here";
+  Bytes cut = flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1), &request);
+  cut.pop_back();
+  EXPECT_FALSE(accepted(node, cut));
+  EXPECT_EQ(node.carriedOut, 1);
+}
+
 TEST(UntrustedMessagesTest, MutatedRequestsTouchNothingElse) {
   LoneNode node;
   rt::SyncRequest sync{};
@@ -238,6 +256,7 @@ TEST(UntrustedMessagesTest, MutatedRequestsTouchNothingElse) {
                          flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1)),
                          flushMessage(LoneNode::local(kByteArray), 28, Bytes(5, 2)),
                          flushMessage(LoneNode::local(kReferenceArray), 32, Bytes(16, 0)),
+                         flushMessage(LoneNode::local(kInstance), 24, Bytes(8, 1), &sync),
                          encodeSync(sync),
                          refreshMessage(LoneNode::local(kReferenceArray), 0)};
   Prng random(42);
