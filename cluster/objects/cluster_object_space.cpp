@@ -316,9 +316,9 @@ void ClusterObjectSpace::publish(ThreadContext& ctx) {
 
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
   if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
-  exportArguments(request);
+  core_.exportOut(request.thread.object);
   if (request.isRelease()) {
-    const auto companion = std::make_shared<Flusher::Companion>(Flusher::Companion{request});
+    const auto companion = std::make_shared<Flusher::Companion>(Flusher::Companion{request, holdArguments(request)});
     const auto written = [this, companion] { submitReleased(*companion); };
     if (!flusher_.release(ctx, noted(ctx, written), companion)) return std::nullopt;
     // The answer was faster than we.
@@ -365,16 +365,13 @@ std::optional<Resumption> ClusterObjectSpace::carryOutHere(const SyncRequest& re
   return answer;
 }
 
-void ClusterObjectSpace::exportArguments(const SyncRequest& request) {
-  core_.exportOut(request.thread.object);
-  if (core_.homedHere(request.object)) return;
-  if (request.isReference) {
-    core_.exportOut(request.a);
-    core_.exportOut(request.b);
-  }
+/// While its writes go home the thread may be the last to know what it is about to store, and is parked beyond that.
+HeldReferences::Hold ClusterObjectSpace::holdArguments(const SyncRequest& request) {
+  return request.isReference ? core_.held.hold({request.a, request.b}) : nullptr;
 }
 
 void ClusterObjectSpace::sendToHome(const SyncRequest& request) {
+  core_.exportArguments(request);
   core_.stats.syncRemote++;
   core_.traffic.begin(request.thread.id);
   const int64_t sent = core_.net.now();
@@ -452,6 +449,7 @@ void ClusterObjectSpace::exportReference(ObjectRef object) {
 
 void ClusterObjectSpace::visitRoots(const std::function<void(ObjectRef)>& visit) {
   core_.host.visitHomeRoots(visit);
+  core_.held.visit(visit);
   core_.table.forEach([&](ObjectRef object, Entry& entry) {
     if (!entry.hasTwin) return;
     core_.shapeOf(object).forEachReference([&](uint64_t offset) {

@@ -95,7 +95,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   bool join(rt::ThreadContext& ctx, ObjectRef object);
   WriteSet& writeSetOf(rt::ThreadContext& ctx);
 
-  void exportArguments(const rt::SyncRequest& request);
+  HeldReferences::Hold holdArguments(const rt::SyncRequest& request);
   /// At the home, which is here. The answer, if there is one at once.
   std::optional<rt::Resumption> carryOutHere(const rt::SyncRequest& request);
   void sendToHome(const rt::SyncRequest& request);

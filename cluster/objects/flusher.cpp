@@ -164,7 +164,10 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch, bool withRequest
     message.append(batch.diffs[i]);
   }
   message.put(withRequest);
-  if (withRequest) putSync(message, job->companion->request);
+  if (withRequest) {
+    core_.exportArguments(job->companion->request);
+    putSync(message, job->companion->request);
+  }
   core_.stats.flushMessages++;
   core_.stats.flushedObjects += batch.objects.size();
   core_.stats.flushBytes += message.size();

@@ -28,7 +28,8 @@ class Flusher {
   /// A request that may be carried out as soon as the writes of a release are home.
   struct Companion {
     rt::SyncRequest request;
-    bool carriedOut = false;  ///< then it need not be sent any more
+    HeldReferences::Hold hold;  ///< of the references that it stores
+    bool carriedOut = false;    ///< then it need not be sent any more
     std::optional<rt::Resumption> answer{};
   };
 

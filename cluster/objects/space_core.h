@@ -11,6 +11,7 @@
 #include "cluster/objects/entry_table.h"
 #include "cluster/objects/faults.h"
 #include "cluster/objects/fetched_copies.h"
+#include "cluster/objects/held_references.h"
 #include "cluster/objects/home_map.h"
 #include "cluster/objects/recent_flushes.h"
 #include "cluster/objects/remote_use.h"
@@ -39,6 +40,7 @@ struct SpaceCore {
   CopyMap copyMap;
   RecentFlushes recentFlushes;
   FetchedCopies fetched;
+  HeldReferences held;
   SlotPool slots;
   ThreadTraffic traffic;
   RemoteUse remoteUse;
@@ -65,6 +67,12 @@ struct SpaceCore {
   /// A reference is about to leave in a message.
   void exportOut(ObjectRef object) {
     if (object != rt::kNullRef && homes.valid(object) && servedHere(object)) host.exportObject(object);
+  }
+  /// References in a request that leaves.
+  void exportArguments(const rt::SyncRequest& request) {
+    if (!request.isReference) return;
+    exportOut(request.a);
+    exportOut(request.b);
   }
   /// References in an answer that leaves, or may have to.
   void exportAnswer(const rt::SyncRequest& request, const rt::Resumption& answer) {
