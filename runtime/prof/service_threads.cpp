@@ -49,9 +49,10 @@ void ServiceThreads::look() {
   std::erase_if(threads_, [&](const auto& known) { return !here.contains(known.first); });
   const bool isFirst = drains_ == 0;
   for (pid_t id : here) {
-    Thread& thread = threads_[id];
-    if (thread.name) continue;
-    thread.name = kindOf(id);
+    const auto [known, isNew] = threads_.try_emplace(id);
+    Thread& thread = known->second;
+    thread.name = kindOf(id);  // anew each time: it begins with the name of the thread that has made it
+    if (!isNew) continue;
     // What it has done before anybody looked is not of this profile.
     if (isFirst && thread.name) thread.nanos = cpuNanosOf(id).value_or(0);
   }

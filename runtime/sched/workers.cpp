@@ -96,6 +96,12 @@ thread_local void* currentWorkerOfThisThread = nullptr;
   currentWorkerOfThisThread = worker;
 }
 
+/// TBB makes a thread when there is work for it, and then it has the name of whoever brought the work.
+void nameThisThread() {
+  thread_local const int named = pthread_setname_np(pthread_self(), "jvmc-worker");
+  static_cast<void>(named);
+}
+
 }  // namespace
 
 Workers::Workers(uint32_t count, int64_t timeSliceNanos, Timers& timers, Dispatcher& dispatcher)
@@ -216,6 +222,7 @@ ThreadEntry* Workers::popLocked(bool& urgent) {
 
 void Workers::takeTurn() {
   noteTakeOver(this);
+  nameThisThread();
   // Not by TBB's slot index: an arena of one has two slots.
   Worker* free;
   {

@@ -81,6 +81,8 @@ class Profiles(ObserveTest):
         self.assertEqual((line["function"], line["line"]), ("divide", HOT))
         guests = sum(t["value"] for t in rows["threads"] if not t["name"].startswith("["))
         self.assertGreater(max(t["value"] for t in rows["threads"] if t["name"] == "hot"), guests / 3)
+        messages = sum(row["self"] for row in rows["lines"] if row["function"] == "[messages]")
+        self.assertLess(messages, guests / 2, "workers are not taken for those who carry messages")
         compiler = [row for row in rows["lines"] if row["function"] == "[compiler]"]
         self.assertEqual(bool(compiler), "interp" not in options, rows["lines"])
         line, _ = self.top_line(profile, "lock")
