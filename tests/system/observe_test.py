@@ -235,6 +235,20 @@ class Stuck(ObserveTest):
         self.assertRegex(text, r"(?m)^node 1:\n  objects: \d+ being fetched or flushed, \d+ with writes that are not home")
         self.assertRegex(text, r"(?m)^NODE +OBJECTS +BYTES +CLASS$")
 
+    def test_tables_keep_their_columns(self):
+        """Against tables.txt: JVMC_REWRITE=1 writes it anew."""
+        self.start_stuck()
+        text = ""
+        for words in (["ps"], ["nodes"], ["nodes", "-o", "wide"], ["threads"], ["threads", "-o", "wide"], ["top", "--once"],
+                      ["inspect", "-o", "wide"]):
+            shown = self.jvmcluster(*words).splitlines()
+            heads = [line for line in shown if re.fullmatch(r"[A-Z][A-Z0-9 /-]*", line)]
+            text += "".join(re.sub(r" +", " ", line) + "\n" for line in [f"$ jvmcluster {' '.join(words)}", *heads])
+        path = pathlib.Path(__file__).parent / "tables.txt"
+        if "JVMC_REWRITE" in os.environ:
+            path.write_text(text)
+        self.assertEqual(text, path.read_text())
+
     def test_a_node_that_does_not_answer_is_told_of(self):
         self.start_stuck()
         pid = json.loads(self.jvmcluster("nodes", "--json"))["nodes"][1]["pid"]
