@@ -255,8 +255,11 @@ class Stuck(ObserveTest):
         os.kill(pid, signal.SIGSTOP)
         try:
             found = json.loads(self.jvmcluster("threads", "--explain", "--json"))
+            profile = subprocess.run([JVMCLUSTER, "prof", "--seconds", "0.2"], env=self.env, text=True, capture_output=True,
+                                     timeout=PATIENCE)
         finally:
             os.kill(pid, signal.SIGCONT)
+        self.assertIn("1 node did not answer", profile.stderr)
         self.assertEqual(found["silentNodes"], 1)
         self.assertEqual([node["node"] for node in found["nodes"]], [0])
         self.assertNotEqual(found["threads"], [])

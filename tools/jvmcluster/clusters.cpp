@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cluster/net/key.h"
 
 namespace jvmc::tool {
@@ -46,6 +48,14 @@ Result<Clusters> Clusters::open(const ClusterOptions& options) {
   }
   if (clusters.clients.empty()) return Error{ErrorCode::kUnavailable, problem};
   return clusters;
+}
+
+uint32_t Clusters::Program::silentNodes(size_t answers) const {
+  const auto now = client->programs();
+  if (!now.ok()) return 0;
+  for (const cluster::ProgramView& each : *now)
+    if (each.id == view.id) return uint32_t(std::max<int64_t>(int64_t(each.nodes) - int64_t(answers), 0));
+  return 0;
 }
 
 Result<std::vector<Clusters::Program>> Clusters::programs() {

@@ -31,6 +31,10 @@ struct Clusters {
     cluster::ControlClient* client;
     cluster::ProgramView view;
     cluster::Endpoint endpoint;  ///< of the client
+
+    /// Of its nodes, how many have not answered, if so many just have. Asked afterwards: one that has left meanwhile is
+    /// not silent. 0 if the program has ended.
+    uint32_t silentNodes(size_t answers) const;
   };
   Result<std::vector<Program>> programs();
   /// The one program that `prefix` names; empty: the only one there is.

@@ -47,21 +47,21 @@ int fail(const CommonOptions& common, const Error& error) {
   return error.code == ErrorCode::kInvalidInput ? int(kFailed) : exitCodeOf(error);
 }
 
-/// Adds the answers of all nodes.
-Status take(ClusterProfile& profile, cluster::ControlClient& client, const std::string& program, const Json& request) {
-  auto reports = client.observe(program, Json{{"profile", request}}.dump());
+/// Adds the answers of all nodes. Gives their number.
+Result<size_t> take(ClusterProfile& profile, const Clusters::Program& program, const Json& request) {
+  auto reports = program.client->observe(program.view.id, Json{{"profile", request}}.dump());
   if (!reports.ok()) return reports.error();
   for (const std::string& text : *reports) {
     const Json report = Json::parse(text, nullptr, false);
     if (!report.is_object() || !report.contains("profile"))
       return Error{ErrorCode::kCorrupt, "a node's answer makes no sense"};
-    if (auto added = profile.add(report.value("node", 0u), report["profile"]); !added.ok()) return added;
+    if (auto added = profile.add(report.value("node", 0u), report["profile"]); !added.ok()) return added.error();
   }
-  return Unit{};
+  return reports->size();
 }
 
 /// Samples until the time is over, the program ends or the user has seen enough.
-Status sample(ClusterProfile& profile, const ProfOptions& options) {
+Status sample(const CommonOptions& common, ClusterProfile& profile, const ProfOptions& options) {
   ClusterOptions where;
   where.cluster = options.cluster;
   where.keyFile = options.keyFile;
@@ -82,14 +82,17 @@ Status sample(ClusterProfile& profile, const ProfOptions& options) {
   for (;;) {
     const auto now = std::chrono::steady_clock::now();
     const bool isLast = isInterrupted || now >= end;
-    auto taken = take(profile, *program->client, program->view.id, isLast ? Json{{"stop", true}} : *request);
+    auto taken = take(profile, *program, isLast ? Json{{"stop", true}} : *request);
     if (!taken.ok()) {
       // A program that has ended meanwhile leaves what it did until shortly before.
-      if (!hasBegun || taken.error().code != ErrorCode::kUnavailable) return taken;
+      if (!hasBegun || taken.error().code != ErrorCode::kUnavailable) return taken.error();
       break;
     }
     hasBegun = true;
-    if (isLast) break;
+    if (isLast) {
+      warnOfSilentNodes(common, program->silentNodes(*taken));
+      break;
+    }
     std::this_thread::sleep_until(std::min(end, now + kCollectPeriod));
   }
   profile.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -125,7 +128,7 @@ int prof(const CommonOptions& common, const ProfOptions& options) {
     return std::fputs(text.c_str(), stdout), kOk;
   }
   ClusterProfile profile;
-  const Status got = options.load.empty() ? sample(profile, options) : profile.load(options.load);
+  const Status got = options.load.empty() ? sample(common, profile, options) : profile.load(options.load);
   if (!got.ok()) return fail(common, got.error());
   return show(common, options, profile, *mode);
 }

@@ -54,7 +54,8 @@ Result<std::vector<Json>> ask(Clusters::Program& program, Timeline& timeline, co
   return answers;
 }
 
-Status record(Clusters::Program& program, Timeline& timeline, const TraceOptions& options) {
+Status record(const CommonOptions& common, Clusters::Program& program, Timeline& timeline,
+              const TraceOptions& options) {
   for (int i = 0; i < kClockQuestions; ++i)
     if (auto answers = ask(program, timeline, {{"clock", true}}); !answers.ok()) return answers.error();
   const Json request = {
@@ -76,7 +77,7 @@ Status record(Clusters::Program& program, Timeline& timeline, const TraceOptions
     }
     for (const Json& answer : *answers)
       if (auto added = timeline.add(answer); !added.ok()) return added;
-    if (isLast) return Unit{};
+    if (isLast) return warnOfSilentNodes(common, program.silentNodes(answers->size())), Unit{};
     std::this_thread::sleep_until(std::min(end, now + kCollectPeriod));
   }
 }
@@ -94,7 +95,7 @@ int trace(const CommonOptions& common, const TraceOptions& options) {
   auto program = clusters->program(options.program);
   if (!program.ok()) return fail(program.error());
   Timeline timeline;
-  if (auto recorded = record(*program, timeline, options); !recorded.ok()) return fail(recorded.error());
+  if (auto recorded = record(common, *program, timeline, options); !recorded.ok()) return fail(recorded.error());
   const Json chrome = timeline.toChrome(program->view.name, {options.minMicros});
   const std::string text = chrome.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   if (options.file == "-") return std::fwrite(text.data(), 1, text.size(), stdout), kOk;

@@ -59,6 +59,8 @@ void addConfig(CLI::App& app, CommonOptions& common, const std::unique_ptr<tools
 
 /// "jvmcluster: error: TEXT" on stderr, in colour if that is wanted.
 void printError(const CommonOptions& common, const std::string& text);
+/// On standard error: what they did is missing from what is shown. Nothing if there is none.
+void warnOfSilentNodes(const CommonOptions& common, uint32_t nodes);
 bool useColor(const CommonOptions& common, int fd);
 int exitCodeOf(const Error& error);
 /// Checks a token for a web page: a message if it is none.

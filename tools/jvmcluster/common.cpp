@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "tools/common/command_line.h"
@@ -24,6 +25,12 @@ bool useColor(const CommonOptions& common, int fd) {
 
 void printError(const CommonOptions& common, const std::string& text) {
   tools::printError("jvmcluster", useColor(common, STDERR_FILENO), text);
+}
+
+void warnOfSilentNodes(const CommonOptions& common, uint32_t nodes) {
+  if (nodes > 0)
+    printError(common, fmt::format("{} node{} did not answer in the end; what happened there last is missing", nodes,
+                                   nodes == 1 ? "" : "s"));
 }
 
 int exitCodeOf(const Error& error) {

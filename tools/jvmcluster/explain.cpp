@@ -169,12 +169,7 @@ Result<Explanation> explain(Clusters::Program& program) {
     look = std::move(*reports);
   }
   auto explanation = explain(looks[0], looks[1]);
-  // Asked only now: a node that has left meanwhile is not silent.
-  const auto now = program.client->programs();
-  if (explanation.ok() && now.ok())
-    for (const auto& view : *now)
-      if (view.id == program.view.id)
-        explanation->silentNodes = uint32_t(std::max<int64_t>(int64_t(view.nodes) - int64_t(looks[1].size()), 0));
+  if (explanation.ok()) explanation->silentNodes = program.silentNodes(looks[1].size());
   return explanation;
 }
 
