@@ -95,8 +95,9 @@ class Agent {
   RuntimeDir dir_;
   std::string address_, host_;
   const std::shared_ptr<std::set<const Handle*>> vms_ = std::make_shared<std::set<const Handle*>>();
-  std::map<std::string, kj::Own<Peer>> peers_;        // by address
-  std::map<std::string, kj::Own<Program>> programs_;  // by id
+  std::map<std::string, kj::Own<Peer>> peers_;                                // by address
+  const std::shared_ptr<std::map<std::string, kj::Own<Program>>> programs_ =  // by id
+      std::make_shared<std::map<std::string, kj::Own<Program>>>();
   std::vector<std::shared_ptr<kj::Own<RpcConnection>>> callers_;
   kj::Own<Listener> listener_;
   std::optional<AgentMetrics> metrics_;
@@ -127,15 +128,15 @@ class Agent::Handle final : public schema::VmHandle::Server {
 
 class Agent::Registered final : public schema::Registration::Server {
  public:
-  Registered(Agent& agent, std::string program) : agent_(agent), program_(std::move(program)) {}
+  Registered(Agent& agent, std::string program) : all_(agent.programs_), program_(std::move(program)) {}
   ~Registered() noexcept(false) {
     spdlog::info("program {} is gone", program_);
-    agent_.programs_.erase(program_);
+    all_->erase(program_);
   }
 
  private:
-  Agent& agent_;
-  std::string program_;
+  const std::shared_ptr<std::map<std::string, kj::Own<Program>>> all_;  // the agent may be gone before
+  const std::string program_;
 };
 
 class Agent::Server final : public schema::Agent::Server {
@@ -153,7 +154,7 @@ class Agent::Server final : public schema::Agent::Server {
     uint32_t i = 1;
     for (auto& [known, peer] : agent_.peers_) list.set(i++, known);
     agent_.addPeer(address, kj::mv(*incoming_));
-    for (auto& [id, program] : agent_.programs_) {
+    for (auto& [id, program] : *agent_.programs_) {
       auto request = program->control.agentJoinedRequest();
       request.setAgent(address);
       agent_.loop_.detach(request.send().ignoreResult().catch_([](kj::Exception&&) {}));
@@ -185,7 +186,7 @@ class Agent::Server final : public schema::Agent::Server {
     auto params = context.getParams();
     std::string program = params.getProgram().cStr();
     spdlog::info("program {} runs", program);
-    agent_.programs_[program] = kj::heap<Program>(Program{params.getControl()});
+    (*agent_.programs_)[program] = kj::heap<Program>(Program{params.getControl()});
     context.getResults().setRegistration(kj::heap<Registered>(agent_, program));
     return kj::READY_NOW;
   }
@@ -580,7 +581,7 @@ kj::Promise<std::vector<ProgramView>> gatherPrograms(IoLoop& loop,
 
 kj::Promise<std::vector<ProgramView>> Agent::localPrograms() {
   std::vector<kj::Promise<std::vector<ProgramView>>> asks;
-  for (auto& [id, program] : programs_)
+  for (auto& [id, program] : *programs_)
     asks.push_back(program->control.programsRequest().send().then(
         [](auto response) { return decodeList<ProgramView>(response.getPrograms()); }));
   return gatherPrograms(loop_, std::move(asks));
@@ -606,8 +607,8 @@ kj::Promise<schema::Control::Client> Agent::controlOf(std::string prefix) {
       for (auto& view : views) ids += fmt::format("{}{} ({})", ids.empty() ? "" : ", ", view.id, view.name);
       return toException({ErrorCode::kInvalidInput, fmt::format("several programs run, name one of them: {}", ids)});
     }
-    auto here = programs_.find(views[0].id);
-    if (here != programs_.end()) return here->second->control;
+    auto here = programs_->find(views[0].id);
+    if (here != programs_->end()) return here->second->control;
     // It is registered at a peer: find out at which.
     auto asks = kj::heapArrayBuilder<kj::Promise<kj::Maybe<schema::Control::Client>>>(peers_.size());
     for (auto& [address, peer] : peers_)
