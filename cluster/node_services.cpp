@@ -180,6 +180,10 @@ BlockMover& NodeServices::mover() {
   return parts_->attached->space.mover();
 }
 
+uint64_t NodeServices::awaitedBlockBytes() const {
+  return parts_->attached->space.arrivals().awaitedBytes();
+}
+
 HomeMap& NodeServices::homes() {
   return parts_->attached->homes;
 }
@@ -199,7 +203,7 @@ size_t NodeServices::sendLettersOn() {
 NodeState NodeServices::state() {
   Parts::Attached& attached = *parts_->attached;
   return {attached.space.state(), attached.migrator.onTheirWay(), attached.migrator.inTransit(),
-          attached.migrator.lastRefusal(), attached.space.mover().awaitedBytes()};
+          attached.migrator.lastRefusal(), attached.space.arrivals().awaitedBytes()};
 }
 
 std::string NodeState::text() const {

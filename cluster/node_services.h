@@ -70,6 +70,8 @@ class NodeServices {
   /// What a thread here uses of other nodes' objects.
   std::vector<HomeUse> usesOf(rt::ThreadId thread) const;
   BlockMover& mover();
+  /// Of blocks that are on their way to here.
+  uint64_t awaitedBlockBytes() const;
   HomeMap& homes();
   size_t threadsOnTheirWay() const;
   /// ThreadRouter::sendLettersOn().

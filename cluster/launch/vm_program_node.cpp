@@ -330,7 +330,7 @@ class VmProgramNode final : public ProgramNode {
     NodeServices* services = surroundings_->services();
     if (!services) return left;
     left.threads += services->threadsOnTheirWay() + services->sendLettersOn();
-    left.incomingBytes = services->mover().awaitedBytes();
+    left.incomingBytes = services->awaitedBlockBytes();
     std::vector<NodeId> places = net_.places();
     std::erase(places, self_);
     if (places.empty()) return left;

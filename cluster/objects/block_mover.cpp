@@ -1,19 +1,9 @@
-// Messages (Channel::Objects), requests from the old home to the new one:
-//
-//   PREPARE  u8 4 | u32 groups | each: address u64, u32 blocks, u8 large, u32 moves
-//       ->   u8 status (refused: no room)
-//   BLOCKS   u8 5 | u32 groups | each: address u64, u32 blocks, u8 large, u32 moves, u32 objects, the objects
-//       ->   u8 status | text (the rest), if refused
-//   object   u32 offset in the group | u32 class word | u32 lock word | u32 array length | data, as its class says
-//            | u32 bytes, home state (takeHomeState)
-//
-// `moves` is the number that the block has had before this one.
 #include "cluster/objects/block_mover.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "ir/support/check.h"
+#include "cluster/objects/block_messages.h"
 
 namespace jvmc::cluster {
 
@@ -29,43 +19,12 @@ constexpr int kIdleWindows = 3;
 constexpr uint64_t kChunkBytes = 128 << 10;
 constexpr size_t kChunksOnTheirWay = 4;
 
-void putGroup(ByteWriter& out, const BlockGroup& group, uint32_t moves) {
-  out.put(group.address);
-  out.put(group.blocks);
-  out.put(group.large);
-  out.put(moves);
-}
-
-struct GroupHeader {
-  BlockGroup group;
-  uint32_t moves = 0;
-};
-
-GroupHeader getGroup(ByteReader& in) {
-  GroupHeader header;
-  header.group.address = in.get<uint64_t>();
-  header.group.blocks = in.get<uint32_t>();
-  header.group.large = in.getBool();
-  header.moves = in.get<uint32_t>();
-  return header;
-}
-constexpr size_t kGroupBytes = 17;
-
 bool isHeld(const BlockGroup& group, const std::set<uint64_t>& held) {
   const auto first = held.lower_bound(group.address);
   return first != held.end() && *first < group.end();
 }
 
-bool fitsPlan(const rt::AddressPlan& plan, const BlockGroup& group) {
-  return group.blocks > 0 && (group.large || group.blocks == 1) && group.address % rt::kBlockBytes == 0 &&
-         plan.contains(group.address) &&
-         group.bytes() <=
-             plan.regionBase(plan.regionOf(group.address)) + (uint64_t(1) << plan.regionShift) - group.address;
-}
-
 }  // namespace
-
-// ---------------------------------------------------------------- source
 
 void BlockMover::move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done,
                       std::set<uint64_t> only) {
@@ -231,7 +190,7 @@ void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Prepare));
   out.put(uint32_t(chunk->groups.size()));
-  for (const Leaving& leaving : chunk->groups) putGroup(out, leaving.group, leaving.moves);
+  for (const Leaving& leaving : chunk->groups) putGroupHeader(out, {leaving.group, leaving.moves});
   core_.net.request(chunk->target, Channel::Objects, out.take(), [this, chunk](Result<Bytes> reply) {
     if (!reply.ok()) return refuse(*chunk, std::move(reply).error());
     if (reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return ship(chunk);
@@ -293,7 +252,7 @@ void BlockMover::finish(Chunk& chunk) {
 }
 
 void BlockMover::encodeGroup(ByteWriter& out, const Leaving& leaving) {
-  putGroup(out, leaving.group, leaving.moves);
+  putGroupHeader(out, {leaving.group, leaving.moves});
   const size_t countAt = out.size();
   out.put(uint32_t(0));
   uint32_t count = 0;
@@ -321,139 +280,6 @@ void BlockMover::encodeGroup(ByteWriter& out, const Leaving& leaving) {
     ++count;
   });
   out.patch(countAt, count);
-}
-
-// ---------------------------------------------------------------- target
-
-/// Transactions of this node with the blocks' objects that are still in flight; the last one answers.
-struct BlockMover::Drain {
-  std::shared_ptr<Responder> responder;
-  std::atomic<int> left{1};
-
-  void step() {
-    if (left.fetch_sub(1) == 1) responder->reply({uint8_t(ReplyStatus::Done)});
-  }
-};
-
-void BlockMover::handlePrepare(NodeId from, std::span<const uint8_t> payload, std::shared_ptr<Responder> responder) {
-  ByteReader in(payload);
-  in.get<uint8_t>();
-  std::vector<GroupHeader> groups(in.getCount(kGroupBytes));
-  uint64_t bytes = 0;
-  bool sensible = true;
-  for (GroupHeader& header : groups) {
-    header = getGroup(in);
-    sensible = sensible && in.ok() && fitsPlan(core_.homes.plan(), header.group);
-    const BlockHome known = sensible ? core_.homes.at(header.group.address) : BlockHome{};
-    sensible = sensible && known.state == HomeState::Settled && known.moves <= header.moves && known.node != core_.self;
-    bytes += header.group.bytes();
-  }
-  if (!in.finished() || !sensible || !host_.hasRoomFor(awaitedBytes_ + bytes) || !core_.net.isPlace(core_.self))
-    return responder->reply({uint8_t(ReplyStatus::Refused)});
-  awaitedBytes_ += bytes;
-  std::set<uint64_t> blocks;
-  for (const GroupHeader& header : groups) {
-    core_.gates.set(header.group.address, {from, HomeState::Incoming, header.moves});
-    blocks.insert(header.group.address);
-  }
-  // From now on no transaction begins in these blocks (it looks at the state under the lock of the shard).
-  const auto drain = std::make_shared<Drain>();
-  drain->responder = std::move(responder);
-  core_.table.forEach([&](ObjectRef object, Entry& entry) {
-    if (!entry.busy || !blocks.contains(object & ~uint64_t(rt::kBlockBytes - 1))) return;
-    ++drain->left;
-    entry.waiters.push_back([drain] { drain->step(); });
-  });
-  drain->step();
-}
-
-void BlockMover::handleBlocks(NodeId from, std::span<const uint8_t> payload, Responder& responder) {
-  ByteReader in(payload);
-  in.get<uint8_t>();
-  const uint32_t groups = in.getCount(kGroupBytes);
-  const char* problem = nullptr;
-  core_.host.accessGuest([&] {
-    for (uint32_t i = 0; i < groups && !problem; ++i) problem = install(from, in);
-  });
-  if (!problem && !in.finished()) problem = "the message is too long or too short";
-  ByteWriter out;
-  out.put(uint8_t(problem ? ReplyStatus::Refused : ReplyStatus::Done));
-  if (problem) out.append({reinterpret_cast<const uint8_t*>(problem), std::strlen(problem)});
-  responder.reply(out.take());
-}
-
-/// Null, or what is wrong with the group.
-const char* BlockMover::install(NodeId from, ByteReader& in) {
-  const GroupHeader header = getGroup(in);
-  const uint32_t count = in.getCount(20);
-  if (!in.ok() || !fitsPlan(core_.homes.plan(), header.group) || (header.group.large && count != 1))
-    return "a group of blocks that cannot be";
-  const BlockHome known = core_.homes.at(header.group.address);
-  const bool awaited = known.state == HomeState::Incoming && known.node == from && known.moves == header.moves;
-  if (!awaited && core_.options.fault != Fault::MoveWithoutPrepare) return "blocks that nobody awaits";
-  core_.copyMap.forget(header.group.address, header.group.end());
-  std::vector<ObjectRef> objects;
-  objects.reserve(count);
-  uint64_t end = header.group.address;
-  for (uint32_t i = 0; i < count; ++i)
-    if (const char* problem = installObject(header.group, end, in, objects)) return problem;
-  host_.adopt(header.group, objects);
-  if (awaited) awaitedBytes_ -= header.group.bytes();
-  for (ObjectRef object : objects) {
-    // What threads here have written, and did not flush yet, is part of the truth now.
-    EntryTable::Shard& shard = core_.table.shard(object);
-    std::lock_guard lock(shard.mutex);
-    if (const auto entry = shard.entries.find(object); entry != shard.entries.end()) {
-      entry->second.writers.clear();
-      entry->second.hasTwin = false;
-      entry->second.twin = {};
-      shard.dropIfIdle(object);
-    }
-    rt::header(object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
-  }
-  // I6: whoever acquires here after a release that the old home has seen must find older copies stale.
-  if (core_.options.fault != Fault::ArrivalDoesNotTick) core_.tick();
-  core_.stats.adoptedGroups++;
-  core_.gates.settle(header.group.address, core_.self, header.moves + 1);
-  return nullptr;
-}
-
-/// Brings one object into memory, merged with what threads here have written to their copy.
-const char* BlockMover::installObject(const BlockGroup& group, uint64_t& end, ByteReader& in,
-                                      std::vector<ObjectRef>& objects) {
-  const ObjectRef object = group.address + in.get<uint32_t>();
-  const uint32_t classWord = in.get<uint32_t>();
-  const uint32_t lockWord = in.get<uint32_t>();
-  const uint32_t length = in.get<uint32_t>();
-  const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(classWord & rt::kClassMask) : nullptr;
-  if (!info || object % rt::kObjectAlignment != 0 || object < end || length > uint32_t(INT32_MAX))
-    return "an object of no class, or on top of another";
-  const ObjectShape shape(*info, length, core_.forcedGranularity());
-  if ((!shape.isArray() && length != 0) || object + shape.end() > group.end()) return "an object that does not fit";
-  end = object + shape.end();
-  const std::span<const uint8_t> data = in.take(shape.dataBytes());
-  const std::span<const uint8_t> homeState = in.getBytes();
-  if (!in.ok()) return "an object is cut off";
-  bool acceptable = true;
-  shape.forEachReference([&](uint64_t offset) {
-    ObjectRef reference;
-    std::memcpy(&reference, data.data() + (offset - shape.begin()), 8);
-    acceptable = acceptable && core_.acceptable(reference);
-  });
-  if (!acceptable) return "a reference to no object";
-  {
-    EntryTable::Shard& shard = core_.table.shard(object);
-    std::lock_guard lock(shard.mutex);
-    rt::ObjectHeader& header = *rt::header(object);
-    header.classWord.store(classWord | rt::kFlagExported, std::memory_order_relaxed);
-    header.lockWord.store(lockWord, std::memory_order_relaxed);
-    if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, length);
-    const auto entry = shard.entries.find(object);
-    const bool written = entry != shard.entries.end() && entry->second.hasTwin;
-    mergeFresh(object, shape, data, written ? &entry->second.twin : nullptr);
-  }
-  objects.push_back(object);
-  return homeState.empty() || host_.putHomeState(object, homeState) ? nullptr : "waiters that cannot be";
 }
 
 }  // namespace jvmc::cluster

@@ -21,7 +21,7 @@
 // nobody waits for more than some chunks.
 //
 // The mover thread withdraws windows and sends chunks off; what answers bring about happens on the I/O thread. So the
-// next window is withdrawn while chunks of the last are on their way. The target never waits for its own threads.
+// next window is withdrawn while chunks of the last are on their way. The target's side: block_arrivals.h.
 #pragma once
 
 #include <atomic>
@@ -29,41 +29,11 @@
 #include <memory>
 #include <set>
 
-#include "cluster/objects/helper_thread.h"
+#include "cluster/objects/block_host.h"
 #include "cluster/objects/messages.h"
 #include "cluster/objects/space_core.h"
-#include "runtime/heap/heap.h"
 
 namespace jvmc::cluster {
-
-/// What moving needs of the node besides SpaceHost. Unless it says otherwise, callers are inside accessGuest().
-class BlockHost {
- public:
-  virtual ~BlockHost() = default;
-
-  /// Any runtime thread, outside accessGuest().
-  virtual void stopWorld(const std::function<void()>& body) = 0;
-  /// World stopped: addresses of the blocks that threads may be relying on checks of. A check holds until the thread's
-  /// next poll, and what is relied on is referred to: so these are the blocks that words of the stacks point into, of
-  /// all threads that do not stand in a poll.
-  virtual std::set<uint64_t> heldBlocks() = 0;
-
-  /// World stopped. See rt::Heap.
-  virtual std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) = 0;
-  virtual void restore(const rt::BlockGroup& group) = 0;
-  virtual void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) = 0;
-  virtual void giveAway(const rt::BlockGroup& group) = 0;
-  virtual void adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) = 0;
-  virtual bool hasRoomFor(uint64_t bytes) = 0;
-
-  /// What the home knows about an object besides its bytes (inflated monitors, waiters, whereabouts of a thread), taken
-  /// away from here; empty if there is nothing.
-  virtual Bytes takeHomeState(ObjectRef object) = 0;
-  virtual bool putHomeState(ObjectRef object, std::span<const uint8_t> state) = 0;
-
-  /// What the mover runs on.
-  virtual std::unique_ptr<HelperThread> makeThread() { return std::make_unique<OsHelperThread>(); }
-};
 
 /// How a request to move ended.
 struct MoveResult {
@@ -89,13 +59,6 @@ class BlockMover {
   /// The thread, on its fiber, met a block that is not settled. True: the block stays. False: wait for the move.
   bool takeBack(ObjectRef object);
 
-  /// Bytes of blocks that this node has promised to take and that are not here yet. Any thread.
-  uint64_t awaitedBytes() const { return awaitedBytes_; }
-
-  // -- messages, on the I/O thread
-  void handlePrepare(NodeId from, std::span<const uint8_t> payload, std::shared_ptr<Responder> responder);
-  void handleBlocks(NodeId from, std::span<const uint8_t> payload, Responder& responder);
-
  private:
   struct Request {
     NodeId target;
@@ -115,7 +78,6 @@ class BlockMover {
     uint64_t bytes = 0;
     int64_t since = 0;  ///< when it was sent off; local threads that need its blocks wait from then on
   };
-  struct Drain;
 
   // -- mover thread
   void run();
@@ -131,10 +93,6 @@ class BlockMover {
   void encodeGroup(ByteWriter& out, const Leaving& leaving);
   void refuse(Chunk& chunk, Error why);
   void finish(Chunk& chunk);
-  const char* install(NodeId from, ByteReader& in);
-  const char* installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in,
-                            std::vector<ObjectRef>& objects);
-
   void restore(const Leaving& leaving);
 
   SpaceCore& core_;
@@ -151,8 +109,6 @@ class BlockMover {
   size_t chunksOnTheirWay_ = 0;
   uint64_t bytesOnTheirWay_ = 0;
   uint64_t windowBytes_ = 0;  ///< mover thread: how much to withdraw at a time
-  std::atomic<uint64_t> awaitedBytes_{
-      0};  ///< of blocks for which room here has been promised; changed on the I/O thread
 };
 
 }  // namespace jvmc::cluster

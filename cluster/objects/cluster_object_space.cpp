@@ -19,11 +19,12 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
       flusher_(core_),
       homeSide_(core_),
       mover_(core_, blocks),
+      arrivals_(core_, blocks),
       evictor_(core_, blocks) {
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
-    if (kind == ObjectMessage::Prepare) return mover_.handlePrepare(from, payload, std::move(responder));
-    if (kind == ObjectMessage::Blocks) return mover_.handleBlocks(from, payload, *responder);
+    if (kind == ObjectMessage::Prepare) return arrivals_.handlePrepare(from, payload, std::move(responder));
+    if (kind == ObjectMessage::Blocks) return arrivals_.handleBlocks(from, payload, *responder);
     homeSide_.handle(from, std::move(payload), std::move(responder));
   });
 }

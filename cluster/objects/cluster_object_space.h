@@ -6,6 +6,7 @@
 // epoch; acquiring renews the epoch. Writes go to the copy, and a release carries what changed to the home.
 #pragma once
 
+#include "cluster/objects/block_arrivals.h"
 #include "cluster/objects/block_mover.h"
 #include "cluster/objects/evictor.h"
 #include "cluster/objects/flusher.h"
@@ -50,6 +51,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
 
   /// Moves homes of blocks.
   BlockMover& mover() { return mover_; }
+  BlockArrivals& arrivals() { return arrivals_; }
   /// Gives the memory of copies back.
   Evictor& evictor() { return evictor_; }
   CopyMap& copyMap() { return core_.copyMap; }
@@ -111,6 +113,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   Flusher flusher_;
   HomeSide homeSide_;
   BlockMover mover_;
+  BlockArrivals arrivals_;
   Evictor evictor_;
 };
 

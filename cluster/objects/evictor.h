@@ -7,7 +7,8 @@
 
 #include <set>
 
-#include "cluster/objects/block_mover.h"
+#include "cluster/objects/block_host.h"
+#include "cluster/objects/space_core.h"
 
 namespace jvmc::cluster {
 

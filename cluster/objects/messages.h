@@ -9,7 +9,7 @@
 //           | if a request followed: u8 whether it was carried out | if so: u8 answered | resumption, if answered
 //   SYNC    u8 3 | request (see encodeSync)
 //      ->   u8 status | u8 answered | resumption, if answered
-//   PREPARE and BLOCKS: see block_mover.cpp
+//   PREPARE and BLOCKS: see block_messages.h
 //   REFRESH u8 6 | seed u64 | u32 objects | each: ref u64, hash u64 of what the copy holds (contentHash)
 //      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not
 //      homed here, or too much)

@@ -1,5 +1,6 @@
-// Blocks that change their home, and copies that are evicted. Stands for block_mover.cpp and
-// evictor.cpp. A stack refers to an object from its check on until the last access that relies on it.
+// Blocks that change their home, and copies that are evicted. Stands for block_mover.cpp,
+// block_arrivals.cpp and evictor.cpp. A stack refers to an object from its check on until the last access that relies
+// on it.
 #include <algorithm>
 
 #include "tests/model/stepper.h"
@@ -133,7 +134,7 @@ void Stepper::deliverPrepare(const Message& m) {
   c.waitingMover = m.from + 1;
 }
 
-/// BlockMover::install.
+/// BlockArrivals::install.
 void Stepper::deliverBlocks(const Message& m) {
   const uint8_t n = m.to, o = m.object;
   const Belief& known = belief(n, o);

@@ -579,7 +579,7 @@ size_t SimNode::evacuate() {
   std::vector<NodeId> places = net.places();
   std::erase(places, id_);
   const size_t left =
-      entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + (space.mover().awaitedBytes() > 0);
+      entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + (space.arrivals().awaitedBytes() > 0);
   if (places.empty()) return left;
   std::vector<rt::ThreadRef> threads;
   for (const auto& [id, entry] : entries_) threads.push_back(entry->thread->ref);

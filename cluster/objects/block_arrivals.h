@@ -1,0 +1,39 @@
+// Blocks that come to this node, their new home: the target's side of block_mover.h. The target never waits for its own
+// threads: theirs wait for the blocks (block_gates.h).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "cluster/objects/block_host.h"
+#include "cluster/objects/block_messages.h"
+#include "cluster/objects/space_core.h"
+
+namespace jvmc::cluster {
+
+/// Messages are handled on the I/O thread.
+class BlockArrivals {
+ public:
+  BlockArrivals(SpaceCore& core, BlockHost& host) : core_(core), host_(host) {}
+
+  void handlePrepare(NodeId from, std::span<const uint8_t> payload, std::shared_ptr<Responder> responder);
+  void handleBlocks(NodeId from, std::span<const uint8_t> payload, Responder& responder);
+
+  /// Bytes of blocks that this node has promised to take and that are not here yet. Any thread.
+  uint64_t awaitedBytes() const { return awaitedBytes_; }
+
+ private:
+  struct Drain;
+
+  const char* install(NodeId from, ByteReader& in);
+  const char* installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in,
+                            std::vector<ObjectRef>& objects);
+
+  SpaceCore& core_;
+  BlockHost& host_;
+  std::atomic<uint64_t> awaitedBytes_{0};  ///< changed on the I/O thread
+};
+
+}  // namespace jvmc::cluster

@@ -1,0 +1,48 @@
+// What moving homes and evicting copies need of the node besides SpaceHost (space_host.h): its world, its heap's
+// blocks.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "cluster/net/node_net.h"
+#include "cluster/objects/helper_thread.h"
+#include "runtime/heap/heap.h"
+
+namespace jvmc::cluster {
+
+using rt::ObjectRef;
+
+/// Unless it says otherwise, callers are inside accessGuest().
+class BlockHost {
+ public:
+  virtual ~BlockHost() = default;
+
+  /// Any runtime thread, outside accessGuest().
+  virtual void stopWorld(const std::function<void()>& body) = 0;
+  /// World stopped: addresses of the blocks that threads may be relying on checks of. A check holds until the thread's
+  /// next poll, and what is relied on is referred to: so these are the blocks that words of the stacks point into, of
+  /// all threads that do not stand in a poll.
+  virtual std::set<uint64_t> heldBlocks() = 0;
+
+  /// World stopped. See rt::Heap.
+  virtual std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) = 0;
+  virtual void restore(const rt::BlockGroup& group) = 0;
+  virtual void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) = 0;
+  virtual void giveAway(const rt::BlockGroup& group) = 0;
+  virtual void adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) = 0;
+  virtual bool hasRoomFor(uint64_t bytes) = 0;
+
+  /// What the home knows about an object besides its bytes (inflated monitors, waiters, whereabouts of a thread), taken
+  /// away from here; empty if there is nothing.
+  virtual Bytes takeHomeState(ObjectRef object) = 0;
+  virtual bool putHomeState(ObjectRef object, std::span<const uint8_t> state) = 0;
+
+  /// What the mover runs on.
+  virtual std::unique_ptr<HelperThread> makeThread() { return std::make_unique<OsHelperThread>(); }
+};
+
+}  // namespace jvmc::cluster
