@@ -21,7 +21,7 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr uint64_t kFirstView = 1;
+constexpr uint32_t kFirstView = 1;
 constexpr int64_t kAliveNanos = 500'000'000;
 constexpr int64_t kLauncherNanos = 30'000'000'000;  ///< time for the launcher to call
 constexpr auto kSettlePause = 500 * kj::MICROSECONDS;

@@ -22,7 +22,8 @@ void encodeFrameHeader(const FrameHeader& header, uint8_t* out) {
   out[5] = uint8_t(header.channel);
   std::memcpy(out + 6, kMark, 2);
   std::memcpy(out + 8, &header.id, 8);
-  std::memcpy(out + 16, &header.view, 8);
+  std::memcpy(out + 16, &header.view, 4);
+  std::memcpy(out + 20, &header.number, 4);
 }
 
 std::string decodeFrameHeader(std::span<const uint8_t, kFrameHeaderBytes> bytes, size_t payloadBytesMax,
@@ -31,7 +32,8 @@ std::string decodeFrameHeader(std::span<const uint8_t, kFrameHeaderBytes> bytes,
   if (std::memcmp(in + 6, kMark, 2) != 0) return "a frame without its mark";
   std::memcpy(&header.payloadBytes, in, 4);
   std::memcpy(&header.id, in + 8, 8);
-  std::memcpy(&header.view, in + 16, 8);
+  std::memcpy(&header.view, in + 16, 4);
+  std::memcpy(&header.number, in + 20, 4);
   header.kind = FrameKind(in[4]);
   header.channel = Channel(in[5]);
   if (header.kind < FrameKind::Request || header.kind > FrameKind::Notify)

@@ -1,13 +1,14 @@
 // How messages between nodes lie on a socket: a header of fixed size, then the payload. Little-endian.
 //
-//     0        4      5         6         8              16             24
-//     +--------+------+---------+---------+--------------+--------------+-----------
-//     | length | kind | channel | "JM"    | id           | view         | payload ...
-//     +--------+------+---------+---------+--------------+--------------+-----------
+//     0        4      5         6         8              16       20       24
+//     +--------+------+---------+---------+--------------+--------+--------+-----------
+//     | length | kind | channel | "JM"    | id           | view   | number | payload ...
+//     +--------+------+---------+---------+--------------+--------+--------+-----------
 //
 // `length` counts the payload. `id` joins a Request with its Reply or Fail and belongs to whoever asked; 0 for Notify.
-// The two letters tell a stream that has lost its step from one that has not. The first frame that breaks a rule ends
-// the connection: nothing after it can be trusted.
+// `number` counts the frames of a connection in one direction, from 0 and around: each is handled once, whatever lies
+// below. The two letters tell a stream that has lost its step from one that has not. The first frame that breaks a rule
+// ends the connection: nothing after it can be trusted.
 #pragma once
 
 #include <optional>
@@ -33,7 +34,8 @@ struct FrameHeader {
   FrameKind kind = FrameKind::Notify;
   Channel channel = Channel::Objects;
   uint64_t id = 0;
-  uint64_t view = 0;
+  uint32_t view = 0;
+  uint32_t number = 0;
 };
 
 struct Frame {
@@ -49,6 +51,27 @@ std::string decodeFrameHeader(std::span<const uint8_t, kFrameHeaderBytes> bytes,
 Bytes encodeFail(const Error& error);
 /// nullopt: it makes no sense.
 std::optional<Error> decodeFail(std::span<const uint8_t> payload);
+
+/// One direction of one connection, where frames arrive: which of them are to be handled. TCP neither repeats nor loses
+/// anything, so the product sees Next alone; that each message counts once does not rest on that.
+class FrameOrder {
+ public:
+  enum class Verdict : uint8_t {
+    Next,   ///< to be handled
+    Again,  ///< it has been handled before: to be dropped
+    Gap,    ///< others are missing: the connection is broken
+  };
+  Verdict take(uint32_t number) {
+    // Numbers go around; what is behind is an old one, not one of the far future.
+    const auto ahead = int32_t(number - next_);
+    if (ahead != 0) return ahead < 0 ? Verdict::Again : Verdict::Gap;
+    ++next_;
+    return Verdict::Next;
+  }
+
+ private:
+  uint32_t next_ = 0;
+};
 
 /// Cuts a stream into frames, however it arrives. The caller reads from the socket into room(), tells filled(), and
 /// takes next() until there is none. Small frames are copied from the read-ahead; the payload of a large one is read

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "ir/support/check.h"
+#include "ir/support/fault.h"
 
 namespace jvmc::cluster {
 
@@ -75,9 +76,10 @@ void MessageLink::close() {
 
 // ---------------------------------------------------------------- sending
 
-void MessageLink::send(const FrameHeader& header, Bytes payload) {
+void MessageLink::send(FrameHeader header, Bytes payload) {
   std::unique_lock lock(mutex_);
   if (closed_) return;
+  header.number = frames_++;
   const size_t before = queue_.bytes();
   queue_.append(header, std::move(payload));
   queuedBytes_.fetch_add(queue_.bytes() - before, std::memory_order_relaxed);
@@ -205,6 +207,9 @@ void MessageLink::read() {
     turn += taken.bytes;
     reader_.filled(taken.bytes);
     while (std::optional<Frame> frame = reader_.next()) {
+      const FrameOrder::Verdict verdict = order_.take(frame->header.number);
+      if (verdict == FrameOrder::Verdict::Gap) return fail("it sent a frame whose predecessor is missing");
+      if (verdict == FrameOrder::Verdict::Again && !JVMC_FAULT("frame-that-comes-again-is-handled")) continue;
       owner_.onFrame(std::move(*frame));
       if (!*alive_) return;
     }

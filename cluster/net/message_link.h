@@ -44,8 +44,9 @@ class MessageLink final : public Watched {
   ~MessageLink() override;
   MessageLink(const MessageLink&) = delete;
 
-  /// Any thread; never blocks. After the end of the link frames are dropped: onBroken tells.
-  void send(const FrameHeader& header, Bytes payload);
+  /// Any thread; never blocks. The frame gets its number here. After the end of the link frames are dropped: onBroken
+  /// tells.
+  void send(FrameHeader header, Bytes payload);
   /// Bytes that the socket has not taken yet. Any thread.
   size_t queuedBytes() const { return queuedBytes_.load(std::memory_order_relaxed); }
   /// onDrained() will be called once no more than `bytes` are queued; soon, if it is so already. On the loop.
@@ -84,6 +85,7 @@ class MessageLink final : public Watched {
 
   std::mutex mutex_;
   SendQueue queue_;              // guarded by mutex_
+  uint32_t frames_ = 0;          // guarded by mutex_: so many have been put into the queue
   SendQueue sending_;            // of the writer
   std::string writeProblem_;     // of the writer
   bool writing_ = false;         // guarded by mutex_: somebody is the writer
@@ -95,6 +97,7 @@ class MessageLink final : public Watched {
 
   // On the loop only.
   FrameReader reader_;
+  FrameOrder order_;
   bool collecting_ = false;  // flush() will come
   bool broken_ = false;
   std::shared_ptr<bool> alive_;  // false after close()

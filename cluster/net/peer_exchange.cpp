@@ -21,7 +21,7 @@ constexpr std::array<size_t, kDataLinks> kUntakenMax = {kUntakenSmallBytesMax, k
 
 }  // namespace
 
-PeerExchange::PeerExchange(MessageLoop& loop, NodeId peer, uint64_t view, ExchangeOwner& owner)
+PeerExchange::PeerExchange(MessageLoop& loop, NodeId peer, uint32_t view, ExchangeOwner& owner)
     : loop_(loop), peer_(peer), view_(view), owner_(owner) {}
 
 PeerExchange::~PeerExchange() {

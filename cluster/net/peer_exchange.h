@@ -36,7 +36,7 @@ class PeerExchange final : private LinkOwner {
   using Done = std::function<void(Result<Bytes>)>;
 
   /// `owner` must outlive end().
-  PeerExchange(MessageLoop& loop, NodeId peer, uint64_t view, ExchangeOwner& owner);
+  PeerExchange(MessageLoop& loop, NodeId peer, uint32_t view, ExchangeOwner& owner);
   ~PeerExchange() override;
 
   // -- any thread; never blocks
@@ -86,7 +86,7 @@ class PeerExchange final : private LinkOwner {
 
   MessageLoop& loop_;
   const NodeId peer_;
-  const uint64_t view_;
+  const uint32_t view_;
   ExchangeOwner& owner_;
   std::array<std::unique_ptr<MessageLink>, kDataLinks> ownedLinks_;  // written on the loop
   std::array<std::atomic<MessageLink*>, kDataLinks> links_{};

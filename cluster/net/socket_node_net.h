@@ -28,7 +28,7 @@ namespace jvmc::cluster {
 struct SocketNodeNetOptions {
   NodeId self{0};
   std::vector<NodeId> nodes{NodeId(0)};                        ///< at first; ascending, `self` included
-  uint64_t view = 1;                                           ///< number of the view these nodes form
+  uint32_t view = 1;                                           ///< number of the view these nodes form
   std::function<void(NodeId, std::string reason)> onPeerLost;  ///< on the I/O thread, once for each peer
 };
 

@@ -67,6 +67,7 @@ FAULTS = [
     ("mail-for-a-moving-thread-is-dropped", "cluster_tests", "MigrationTest.MailThatArrivesBeforeItsThreadWaitsForIt"),
     ("older-location-wins", "cluster_tests", "MigrationTest.ALocationThatIsOutOfDateIsIgnored"),
     ("moved-thread-keeps-no-epoch", "cluster_tests", "MigrationTest.AThreadRunsAtItsTargetAndNoLongerAtItsSource"),
+    ("frame-that-comes-again-is-handled", "cluster_tests", "Stranger.AFrameThatComesAgainIsHandledOnce"),
     # waits and mail
     ("lost-early-answer", "runtime_tests", "Scheduler.a_query_tells_the_flag_and_is_answered_for_dead_threads_too"),
     ("old-ticket-ends-wait", "runtime_tests", "Scheduler.an_answer_to_an_earlier_wait_is_dropped"),

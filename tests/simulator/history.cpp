@@ -33,6 +33,7 @@ constexpr std::array<const char*, size_t(What::Over) + 1> kTexts = {
     "view {0}: {1} members, {2} places",
     "{1} nodes are cut off, node {0} among them",
     "the cut is healed",
+    "node {0}: frame {2} from node {1} comes once more",
     "node {0} crashes",
     "node {0}: frozen {1}",
     "node {0} is slow: up to {1} ns an event",

@@ -49,6 +49,7 @@ enum class What : uint8_t {
   Members,     ///< view, members, places
   Cut,         ///< first node, nodes
   Healed,      ///<
+  Repeated,    ///< node, from, number of the frame
   Crashed,     ///< node
   Frozen,      ///< node, 1 or 0
   Slow,        ///< node, nanoseconds

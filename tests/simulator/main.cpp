@@ -51,6 +51,7 @@ constexpr std::pair<const char*, cluster::Fault> kFaults[] = {
     {"ArrivalDoesNotTick", cluster::Fault::ArrivalDoesNotTick},
     {"NeighboursUnchecked", cluster::Fault::NeighboursUnchecked},
     {"AheadWithoutTransaction", cluster::Fault::AheadWithoutTransaction},
+    {"FramesComeTwice", cluster::Fault::FramesComeTwice},
     {"UnusedNeverAges", cluster::Fault::UnusedNeverAges},
 };
 
@@ -152,16 +153,18 @@ int main(int count, char** words) {
     plan.describes = arguments.verbose && arguments.seeds == 1;
     plan.traces = arguments.traces;
     plan.node.space.fault = faultOf(arguments.fault);
+    plan.net.takesRepeated = plan.node.space.fault == cluster::Fault::FramesComeTwice;
     Outcome outcome = laboratory.run(seed, plan);
     if (arguments.twice && laboratory.run(seed, plan).fingerprint != outcome.fingerprint)
       outcome.violation = "it is another run the second time";
     events += outcome.events;
     if (arguments.verbose)
       fmt::print(
-          "seed {}: {} | {} | {} events, {:.1f} ms, {} moves, {} blocks moved, {} fetches, {} joined, {} left, "
+          "seed {}: {} | {} | {} events, {:.1f} ms, {} moves, {} blocks moved, {} fetches, {} joined, {} left, {} "
+          "frames repeated, "
           "fingerprint {:016x}\n",
           seed, plan.describe(), outcome.programEnd, outcome.events, double(outcome.nanos) / 1e6, outcome.moves,
-          outcome.blockMoves, outcome.fetches, outcome.joined, outcome.drained, outcome.fingerprint);
+          outcome.blockMoves, outcome.fetches, outcome.joined, outcome.drained, outcome.repeated, outcome.fingerprint);
     if (plan.describes) fmt::print("{}", outcome.tail);
     if (!outcome.violation.empty()) {
       ++failures;

@@ -74,13 +74,46 @@ void Network::carry(NodeId from, NodeId to, size_t bytes, bool barrier, Events::
     return;
   }
   // A barrier comes after all that was sent before it, on whichever link.
-  Link& link = links_[{from.value, to.value, bytes > kSmallBytesMax}];
+  const LinkKey key{from.value, to.value, bytes > kSmallBytesMax};
+  Link& link = links_[key];
   Link& other = links_[{from.value, to.value, bytes <= kSmallBytesMax}];
   int64_t arrival = events.now() + (from == to ? events.between(0, 2 * kMicros) : delay());
   if (profile_.ordered) arrival = std::max(arrival, link.lastArrival + 1);
   if (barrier) arrival = std::max({arrival, link.lastArrival + 1, other.lastArrival + 1});
   link.lastArrival = std::max(link.lastArrival, arrival);
-  events.at(to.value, arrival - events.now(), std::move(what));
+  if (from == to) return events.at(to.value, arrival - events.now(), std::move(what));
+  // Frames keep their order in any case; where messages keep none, handling what is in them takes its time.
+  const int64_t frameTime =
+      profile_.ordered ? arrival : std::max(events.now() + profile_.delayNanosMin, link.lastFrame + 1);
+  link.lastFrame = frameTime;
+  sendFrame(key, frameTime, arrival, repeatsNext(), std::move(what));
+}
+
+/// What the frame carries is handled at `arrival`, if the receiver takes it.
+void Network::sendFrame(const LinkKey& key, int64_t frameTime, int64_t arrival, bool repeats, Events::Task what) {
+  const uint32_t number = links_[key].sent++;
+  const Actor to = key[1];
+  auto arrive = [this, key, number, later = arrival - frameTime, what = std::move(what)] {
+    const cluster::FrameOrder::Verdict verdict = links_[key].order.take(number);
+    if (verdict == cluster::FrameOrder::Verdict::Gap) return history.fail("a frame is missing");
+    if (verdict == cluster::FrameOrder::Verdict::Again) {
+      ++repeated_;
+      history.note(What::Repeated, key[1], key[0], number);
+      if (!profile_.takesRepeated) return;
+    }
+    later > 0 ? events.at(key[1], later, what) : what();
+  };
+  if (repeats) {
+    const int64_t again = 1 + int64_t(repetitions_.below(uint64_t(2 * kRetransmitNanos)));
+    events.at(to, frameTime - events.now() + again, arrive);
+  }
+  events.at(to, frameTime - events.now(), std::move(arrive));
+}
+
+/// The next frame comes twice. What could not be sent during a cut has been sent again and again.
+bool Network::repeatsNext() {
+  const double share = profile_.repeats > 0 && heals_ ? 0.5 : profile_.repeats;
+  return double(repetitions_.below(1'000'000)) < share * 1e6;
 }
 
 void Network::carryForLauncher(NodeId node, bool toNode, Events::Task what) {
@@ -102,12 +135,14 @@ void Network::cut(std::set<NodeId> side) {
 void Network::heal() {
   history.note(What::Healed);
   side_.clear();
+  heals_ = true;
   for (Held& message : std::exchange(held_, {})) {
     if (message.ofLauncher)
       carryForLauncher(message.from, message.toNode, std::move(message.what));
     else
       carry(message.from, message.to, message.bytes, false, std::move(message.what));
   }
+  heals_ = false;
 }
 
 void Network::crash(NodeId node, int64_t noticedAfterNanos) {

@@ -1,9 +1,12 @@
 // The net between simulated nodes, as NodeNet promises it to the code above: messages arrive once, later or earlier, in
-// any order or in the order of a link, or not at all if a node is lost. What TCP hides (loss, duplicates, reordered
-// packets) shows as delay only, so that is what is simulated of it.
+// any order or in the order of a link, or not at all if a node is lost. What TCP hides of loss and reordered packets
+// shows as delay only, so that is what is simulated of them. Frames may come twice, because they were sent again: after
+// some time, or after a cut. Links number them as those of the product do, and the product's own check drops the second
+// one.
 //
-//     request   --delay-->  handler ... reply  --delay-->  done        delay: the profile's, plus retransmissions,
-//     notify    --delay-->  handler                                    plus however long the link is cut
+//     request   --delay-->  frame --FrameOrder-->  handler ... reply  --delay--> ... done
+//     notify    --delay-->  frame --FrameOrder-->  handler
+//                     delay: the profile's, plus retransmissions, plus however long the link is cut
 #pragma once
 
 #include <array>
@@ -13,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/net/message_frame.h"
 #include "cluster/net/node_net.h"
 #include "tests/simulator/history.h"
 
@@ -26,8 +30,10 @@ using cluster::Responder;
 /// How messages travel in one run.
 struct NetProfile {
   int64_t delayNanosMin = 10 * kMicros, delayNanosMax = 100 * kMicros;
-  double straggling = 0;  ///< share of messages that take up to ten times as long
-  double loss = 0;        ///< share of packets that are lost and sent again after a timeout
+  double straggling = 0;       ///< share of messages that take up to ten times as long
+  double loss = 0;             ///< share of packets that are lost and sent again after a timeout
+  double repeats = 0;          ///< share of frames that come once more
+  bool takesRepeated = false;  ///< a fault: they are handled once more
   /// Messages of a link keep their order, as those of a socket do; else none is kept, which is all that NodeNet
   /// promises.
   bool ordered = true;
@@ -44,7 +50,8 @@ class Network {
   /// Heartbeats are missed for so long before a peer counts as lost.
   static constexpr int64_t kPeerLostNanos = 20 * kSeconds;
 
-  Network(Events& events, History& history, NetProfile profile) : events(events), history(history), profile_(profile) {}
+  Network(Events& events, History& history, NetProfile profile, uint64_t seed)
+      : events(events), history(history), profile_(profile), repetitions_(seed + 1) {}
 
   Events& events;
   History& history;
@@ -66,13 +73,20 @@ class Network {
   void cut(std::set<NodeId> side);
   void heal();
   bool isCutFromLauncher(NodeId node) const { return side_.contains(node); }
+  /// Frames that have come once more.
+  uint64_t repeated() const { return repeated_; }
   /// The node has ended without a word. Its peers notice after `noticedAfterNanos`.
   void crash(NodeId node, int64_t noticedAfterNanos);
 
  private:
+  /// One direction.
   struct Link {
-    int64_t lastArrival = 0;
+    int64_t lastFrame = 0;    ///< when the last frame arrives
+    int64_t lastArrival = 0;  ///< and when what was in it is handled
+    uint32_t sent = 0;
+    cluster::FrameOrder order;
   };
+  using LinkKey = std::array<uint32_t, 3>;  // from, to, large
   struct Held {
     NodeId from, to;
     size_t bytes;
@@ -81,11 +95,16 @@ class Network {
   };
 
   int64_t delay();
+  void sendFrame(const LinkKey& key, int64_t frameTime, int64_t arrival, bool repeats, Events::Task what);
+  bool repeatsNext();
   bool isCut(NodeId from, NodeId to) const { return side_.contains(from) != side_.contains(to); }
 
   NetProfile profile_;
   std::vector<SimNet*> nets_;
-  std::map<std::array<uint32_t, 3>, Link> links_;  // from, to, large
+  Prng repetitions_;  // its own, so that a run without them is the same otherwise
+  std::map<LinkKey, Link> links_;
+  uint64_t repeated_ = 0;
+  bool heals_ = false;  // what was held is being sent
   bool isClosed_ = false;
   std::set<NodeId> side_;
   std::vector<Held> held_;  // until the cut is healed

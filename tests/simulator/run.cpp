@@ -23,7 +23,7 @@ class Run final : private Machines {
         plan_(plan),
         events_(seed, [&arena](Actor node) { arena.enter(node); }),
         history_(events_),
-        network_(events_, history_, plan.net),
+        network_(events_, history_, plan.net, seed),
         world_(seed, {.nodes = plan.nodes, .threads = plan.threads}),
         script_(world_, history_, plan.script),
         around_{events_,
@@ -185,6 +185,7 @@ class Run final : private Machines {
     outcome.nanos = events_.now();
     outcome.joined = launcher_.joined();
     outcome.drained = launcher_.drained();
+    outcome.repeated = network_.repeated();
     for (auto& [id, node] : nodes_) {
       outcome.moves += node->migrator.stats().movesIn;
       outcome.blockMoves += node->space.stats().movedGroups;
@@ -253,18 +254,21 @@ Plan Plan::fromSeed(uint64_t seed) {
   } else if (oneIn(8)) {
     plan.cutNanos = oneIn(3) ? 30 * kSeconds : oneIn(2) ? 8 * kSeconds : 50 * kMillis;
   }
+  plan.net.repeats = oneIn(2) ? 0.02 : 0;
   return plan;
 }
 
 std::string Plan::describe() const {
   return fmt::format(
-      "{} nodes, {} threads, {} transactions each, moves {}, messages {}-{} us{}, straggling {}, loss {}, blocks every "
+      "{} nodes, {} threads, {} transactions each, moves {}, messages {}-{} us{}, straggling {}, loss {}, repeated {}, "
+      "blocks every "
       "{} "
       "us, evictions every {} us, early releases {}, refusals {}, steps {} us, balance {}, {} joins, {} drains{}, cut "
       "{} ms, slow {} us",
       nodes, threads, script.transactions, script.moves, net.delayNanosMin / kMicros, net.delayNanosMax / kMicros,
-      net.ordered ? "" : " in no order", net.straggling, net.loss, node.shakeNanos / kMicros, node.evictNanos / kMicros,
-      node.earlyReleases, node.refusals, node.stepNanos / kMicros, cluster::nameOf(node.balance.policy), joins, drains,
+      net.ordered ? "" : " in no order", net.straggling, net.loss, net.repeats, node.shakeNanos / kMicros,
+      node.evictNanos / kMicros, node.earlyReleases, node.refusals, node.stepNanos / kMicros,
+      cluster::nameOf(node.balance.policy), joins, drains,
       crashes ? fmt::format(", a crash noticed after {} ms", crashNoticedNanos / kMillis) : "", cutNanos / kMillis,
       slowNanos / kMicros);
 }

@@ -41,7 +41,7 @@ struct Outcome {
   uint64_t events = 0;
   int64_t nanos = 0;  ///< simulated
   // -- what has happened, so that one sees that a run tests something
-  uint64_t moves = 0, blockMoves = 0, fetches = 0, joined = 0, drained = 0;
+  uint64_t moves = 0, blockMoves = 0, fetches = 0, joined = 0, drained = 0, repeated = 0;
 };
 
 /// What runs one after another share.

@@ -164,7 +164,7 @@ class ScaleRun {
       : options_(options),
         events_(options.seed, [](Actor) {}),
         history_(events_),
-        network_(events_, history_, {}),
+        network_(events_, history_, {}, options.seed),
         shared_{events_, history_, {}, {}, [this] { isOver_ = true; }} {
     for (uint32_t i = 0; i < options.nodes; ++i) members_.push_back(NodeId(i));
     for (NodeId id : members_) nodes_.push_back(std::make_unique<ScaleNode>(network_, shared_, options, id, members_));

@@ -23,7 +23,8 @@ Sent randomFrame(Prng& random) {
   sent.header.kind = FrameKind(1 + random.below(4));
   sent.header.channel = Channel(random.below(kChannels));
   sent.header.id = sent.header.kind == FrameKind::Notify ? 0 : 1 + random.below(1 << 30);
-  sent.header.view = random.below(5);
+  sent.header.view = uint32_t(random.below(5));
+  sent.header.number = uint32_t(random.below(UINT32_MAX));
   const size_t sizes[] = {0, 1, 64, 5000, 70'000, 150'000, 400'000};
   size_t size = sizes[random.below(7)];
   if (sent.header.kind == FrameKind::Fail) size = std::min(size, kFailTextBytesMax);
@@ -67,6 +68,7 @@ TEST(MessageFrame, AnyCutOfTheStreamGivesTheSameFrames) {
             EXPECT_EQ(frame->header.kind, frames[read].header.kind);
             EXPECT_EQ(frame->header.id, frames[read].header.id);
             EXPECT_EQ(frame->header.view, frames[read].header.view);
+            EXPECT_EQ(frame->header.number, frames[read].header.number);
             EXPECT_EQ(frame->header.channel, frames[read].header.channel);
             EXPECT_TRUE(frame->payload == frames[read].payload) << "seed " << seed << " frame " << read;
             ++read;
@@ -79,6 +81,19 @@ TEST(MessageFrame, AnyCutOfTheStreamGivesTheSameFrames) {
     EXPECT_EQ(read, frames.size()) << "seed " << seed;
     EXPECT_EQ(queue.bytes(), 0u);
   }
+}
+
+TEST(MessageFrame, NumbersTellTheNextFrameFromOneThatComesAgainAndFromAGap) {
+  using Verdict = FrameOrder::Verdict;
+  FrameOrder order;
+  EXPECT_EQ(order.take(1), Verdict::Gap);
+  EXPECT_EQ(order.take(0), Verdict::Next);
+  EXPECT_EQ(order.take(0), Verdict::Again);
+  EXPECT_EQ(order.take(1), Verdict::Next);
+  EXPECT_EQ(order.take(0), Verdict::Again);
+  EXPECT_EQ(order.take(3), Verdict::Gap);
+  EXPECT_EQ(order.take(2), Verdict::Next);
+  EXPECT_EQ(order.take(UINT32_MAX), Verdict::Again) << "numbers go around";
 }
 
 TEST(MessageFrame, TheHeaderOfALargeFrameTakesNoMemoryInAdvance) {

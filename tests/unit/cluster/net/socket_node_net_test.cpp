@@ -244,12 +244,13 @@ class Stranger : public testing::Test {
     close(smallFd);
     close(bulkFd);
   }
-  static Bytes frame(FrameKind kind, uint64_t id, const Bytes& payload, uint8_t channel = 0) {
+  static Bytes frame(FrameKind kind, uint64_t id, const Bytes& payload, uint8_t channel = 0, uint32_t number = 0) {
     FrameHeader header;
     header.kind = kind;
     header.id = id;
     header.view = 1;
     header.channel = Channel(channel);
+    header.number = number;
     header.payloadBytes = uint32_t(payload.size());
     Bytes bytes(kFrameHeaderBytes);
     encodeFrameHeader(header, bytes.data());
@@ -329,11 +330,39 @@ TEST_F(Stranger, AnAnswerWithTheIdOfAnEarlierRequestLosesThePeer) {
   auto first = node.begin(1, Channel::Objects, {});
   const auto asked = take(smallFd, 1);
   ASSERT_EQ(asked.size(), 1u);
-  const Bytes reply = frame(FrameKind::Reply, asked[0].header.id, {5});
-  put(smallFd, reply);
+  put(smallFd, frame(FrameKind::Reply, asked[0].header.id, {5}));
   EXPECT_EQ(*first.get(), Bytes{5});
-  put(smallFd, reply);
+  put(smallFd, frame(FrameKind::Reply, asked[0].header.id, {5}, 0, 1));
   expectLost("an answer to nothing that was asked");
+}
+
+TEST_F(Stranger, AFrameThatComesAgainIsHandledOnce) {
+  std::atomic<int> handled{0};
+  node.answer(Channel::Objects, [&](NodeId, Bytes payload) {
+    ++handled;
+    return payload;
+  });
+  auto asked = node.begin(1, Channel::Objects, {});
+  const auto question = take(smallFd, 1);
+  ASSERT_EQ(question.size(), 1u);
+  const Bytes first = frame(FrameKind::Notify, 0, {1}),
+              second = frame(FrameKind::Reply, question[0].header.id, {2}, 0, 1),
+              third = frame(FrameKind::Request, 7, {3}, 0, 2);
+  for (const Bytes* one : {&first, &first, &second, &first, &second, &third, &second, &third}) put(smallFd, *one);
+  EXPECT_EQ(*asked.get(), Bytes{2});
+  const auto answers = take(smallFd, 1);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].header.id, 7u);
+  put(smallFd, frame(FrameKind::Request, 8, {}, 0, 3));
+  EXPECT_EQ(take(smallFd, 1).at(0).header.id, 8u) << "the request was answered again";
+  EXPECT_EQ(handled, 3) << "a notification and two requests";
+}
+
+TEST_F(Stranger, AFrameWhosePredecessorIsMissingLosesThePeer) {
+  node.answer(Channel::Objects, [](NodeId, Bytes payload) { return payload; });
+  put(smallFd, frame(FrameKind::Notify, 0, {}));
+  put(smallFd, frame(FrameKind::Notify, 0, {}, 0, 2));
+  expectLost("a frame whose predecessor is missing");
 }
 
 TEST_F(Stranger, ACutConnectionLosesThePeerWhicheverLinkItIs) {
@@ -369,7 +398,7 @@ TEST_F(Stranger, OneWriteAnswersManyRequests) {
   node.answer(Channel::Objects, [](NodeId, Bytes payload) { return payload; });
   Bytes requests;
   for (uint64_t id = 1; id <= 100; ++id) {
-    const Bytes one = frame(FrameKind::Request, id, Bytes(40, uint8_t(id)));
+    const Bytes one = frame(FrameKind::Request, id, Bytes(40, uint8_t(id)), 0, uint32_t(id - 1));
     requests.insert(requests.end(), one.begin(), one.end());
   }
   put(smallFd, requests);
@@ -395,7 +424,7 @@ TEST_F(Stranger, APeerThatDoesNotTakeAnswersIsNotServedFurther) {
     return Bytes(answerBytes);
   });
   const size_t count = 2000;
-  for (uint64_t id = 1; id <= count; ++id) put(smallFd, frame(FrameKind::Request, id, {}));
+  for (uint64_t id = 1; id <= count; ++id) put(smallFd, frame(FrameKind::Request, id, {}, 0, uint32_t(id - 1)));
   for (size_t last = 0; last != handled || handled == 0; usleep(50'000)) last = handled;
   EXPECT_LT(handled * answerBytes, kUntakenSmallBytesMax + (1 << 20));
   EXPECT_EQ(take(smallFd, count).size(), count);
@@ -411,9 +440,8 @@ TEST_F(Stranger, RequestsBeyondTheWindowWaitAtTheAsker) {
   usleep(50'000);
   uint8_t more;
   EXPECT_EQ(recv(bulkFd, &more, 1, 0), -1) << "nothing beyond the window is sent";
-  for (size_t answered = 0;; asked = take(bulkFd, 1)) {
-    for (const Frame& one : asked) put(smallFd, frame(FrameKind::Reply, one.header.id, {}));
-    answered += asked.size();
+  for (uint32_t answered = 0;; asked = take(bulkFd, 1)) {
+    for (const Frame& one : asked) put(smallFd, frame(FrameKind::Reply, one.header.id, {}, 0, answered++));
     if (answered == count || asked.empty()) break;
   }
   for (auto& answer : answers) EXPECT_TRUE(answer.get().ok());
