@@ -72,23 +72,9 @@ struct NodeServices::Parts {
       host.space = &space;
       host.threadsLeaving = [this](const auto& visit) { migrator.forEachLeaving(visit); };
       host.openHome(router);
-      control.net().setHandler(Channel::Threads,
-                               [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
-                                 onThreadMessage(from, payload, *responder);
-                               });
-    }
-
-    void onThreadMessage(NodeId from, const Bytes& payload, Responder& responder) {
-      ByteReader in(payload);
-      switch (ThreadMessage(in.get<uint8_t>())) {
-        case ThreadMessage::Ship:
-          return migrator.handleShip(from, in, responder);
-        case ThreadMessage::Mail:
-          return router.handleMail(in);
-        case ThreadMessage::Location:
-          return router.handleLocation(in);
-      }
-      responder.fail({ErrorCode::kCorrupt, "unknown message about threads"});
+      control.net().setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
+        migrator.handleMessage(payload, *responder);
+      });
     }
 
     HomeMap homes;

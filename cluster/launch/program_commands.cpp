@@ -167,7 +167,7 @@ kj::Promise<std::vector<NodeView>> ProgramRun::nodeViews() {
   for (uint32_t i : members())
     asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).infoRequest().send().then([this, i](auto response) {
       NodeView view = decode(response.getInfo());
-      if (nodes_[i].state == Node::State::Leaving) view.state = "leaving";
+      if (has(i, MemberChanges::State::Leaving)) view.state = "leaving";
       return std::vector<NodeView>{std::move(view)};
     })));
   return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) { return present(kj::mv(parts)); });

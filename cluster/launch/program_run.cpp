@@ -49,9 +49,10 @@ class ProgramRun::LauncherServer final : public schema::Launcher::Server {
   kj::Promise<void> peerLost(PeerLostContext context) override {
     uint32_t lost = context.getParams().getNode();
     std::string reason = context.getParams().getReason().cStr();
-    if (run_.nodes_[node_].state == Node::State::Gone) return kj::READY_NOW;
-    if (run_.state_ == "running" && run_.nodes_[node_].state == Node::State::Joining) {
-      run_.nodes_[node_].lost = true;  // it cannot become a member
+    if (run_.has(node_, MemberChanges::State::Gone)) return kj::READY_NOW;
+    if (run_.state_ == "running" && run_.has(node_, MemberChanges::State::Joining)) {
+      run_.nodes_[node_].lost = true;
+      run_.changes_.lost(NodeId(node_));  // it cannot become a member
       return kj::READY_NOW;
     }
     spdlog::debug("node {} has lost node {}: {}", node_, lost, reason);
@@ -97,6 +98,8 @@ ProgramRun::ProgramRun(IoLoop& loop, Credentials credentials, RunRequest request
       outside_(outside),
       startNode_(std::move(startNode)),
       nodes_(request_.targets.size()),
+      port_(memberPort()),
+      changes_(*port_, uint32_t(request_.targets.size())),
       startedUnixMillis_(
           std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
               .count()),
@@ -105,7 +108,6 @@ ProgramRun::ProgramRun(IoLoop& loop, Credentials credentials, RunRequest request
   auto paf = kj::newPromiseAndFulfiller<void>();
   end_ = kj::mv(paf.promise);
   ended_ = kj::mv(paf.fulfiller);
-  changes_ = kj::Promise<void>(kj::READY_NOW).fork();
 }
 
 ProgramRun::~ProgramRun() noexcept(false) = default;
@@ -149,7 +151,7 @@ kj::Promise<void> ProgramRun::startAll() {
       })
       .then([this] {
         state_ = "running";
-        for (Node& node : nodes_) node.state = Node::State::Member;
+        changes_.begun();
         begunAt_ = loop_.timer().now();
         watchLeases();
         return vm(0).beginRequest().send().ignoreResult();
@@ -239,8 +241,9 @@ void ProgramRun::loseNode(uint32_t index, const std::string& how) {
   if (node.lost || ended_ == nullptr) return;
   node.lost = true;
   // Nothing is on it yet, or any more; whoever takes it in notices.
-  if (state_ == "running" && node.state == Node::State::Joining) return;
-  if (node.state == Node::State::Gone) return;
+  changes_.lost(NodeId(index));
+  if (state_ == "running" && has(index, MemberChanges::State::Joining)) return;
+  if (has(index, MemberChanges::State::Gone)) return;
   std::string names;
   for (auto& name : node.threadNames) names += (names.empty() ? "" : ", ") + name;
   if (node.threads > node.threadNames.size()) names += ", ...";

@@ -3,15 +3,13 @@
 //
 //   connecting -> preparing -> running -> finishing -> over
 //
-// Nodes may join while it runs (grow) and leave (drain). One membership change goes on at a time.
+// Nodes may join while it runs (grow) and leave (drain): the steps are MemberChanges', what they are over RPC is in
+// program_members.cpp.
 //
 // Whatever ends the program (its last thread, `exit`, a signal, a lost node, a time limit) goes through end(), once:
 // the first reason counts.
 #pragma once
 
-#include <kj/function.h>
-
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +17,7 @@
 #include "cluster/launch/outside_service.h"
 #include "cluster/launch/start_plan.h"
 #include "cluster/launch/views.h"
+#include "cluster/membership/member_changes.h"
 #include "cluster/net/key.h"
 #include "cluster/net/rpc_connection.h"
 #include "schema/agent.capnp.h"
@@ -81,17 +80,12 @@ class ProgramRun final {
  private:
   class LauncherServer;
   class ControlServer;
+  class MemberRpc;
   struct Node {
     kj::Own<RpcConnection> connection;
     kj::Maybe<schema::VmProcess::Client> vm;
     uint32_t threads = 0;
     std::vector<std::string> threadNames;
-    enum class State {
-      Joining,
-      Member,
-      Leaving,  ///< still a member, but takes neither threads nor blocks
-      Gone
-    } state = State::Joining;
     bool lost = false;
     kj::TimePoint lastWord = kj::origin<kj::TimePoint>();  ///< it has renewed its lease
   };
@@ -109,22 +103,17 @@ class ProgramRun final {
   kj::Promise<std::vector<std::string>> inspect(uint32_t classes, bool collect, bool countersOnly);
   kj::Promise<std::vector<std::string>> observe(const std::string& request);
   kj::Promise<uint32_t> grow(std::string agent);
+  Result<DrainView> drain(uint32_t node, bool begin, int64_t deadlineNanos) {
+    return changes_.drain(NodeId(node), begin, deadlineNanos);
+  }
   void agentJoined(const std::string& agent);
-  kj::Promise<uint32_t> addNode(std::string agent);
-  kj::Promise<void> takeIn(uint32_t node, RunTarget target);
-  Result<DrainView> drain(uint32_t node, bool begin, int64_t deadlineNanos);
-  kj::Promise<void> leave(uint32_t node);
-  kj::Promise<void> settleOthers(uint32_t node);
-  /// Tells how long it will take.
-  kj::Promise<void> estimate(uint32_t node);
-  kj::Promise<void> evacuate(uint32_t node, uint32_t refusals);
+  std::unique_ptr<MemberPort> memberPort();
+  void addNode(NodeId node, const std::string& agent, const MemberPort::Done& done);
   kj::Promise<void> dismiss(uint32_t node);
-  kj::Promise<void> tellMembers(kj::Maybe<schema::Bequest::Reader> leaver = nullptr);
-  /// Does `change`, which gives the node concerned, after the membership changes before it, whatever becomes of these.
-  kj::Promise<uint32_t> inTurn(kj::Function<kj::Promise<uint32_t>()> change);
-  std::vector<uint32_t> placeIds() const;
+  void hangUp(uint32_t node);
   std::vector<uint32_t> members() const;
-  bool isMember(uint32_t node) const;
+  bool isMember(uint32_t node) const { return changes_.isMember(NodeId(node)); }
+  bool has(uint32_t node, MemberChanges::State state) const { return changes_.state(NodeId(node)) == state; }
   kj::Promise<void> migrate(uint64_t thread, uint32_t target);
   kj::Promise<void> pin(uint64_t thread, bool pinned, uint32_t target);
   kj::Promise<std::vector<DecisionView>> decisions();
@@ -137,14 +126,8 @@ class ProgramRun final {
   OutsideService& outside_;
   StartNode startNode_;
   std::vector<Node> nodes_;  // by id
-  struct Drain {
-    DrainView view;
-    kj::TimePoint begun;
-    int64_t deadlineNanos;
-  };
-  std::map<uint32_t, Drain> drains_;           // by node
-  kj::ForkedPromise<void> changes_ = nullptr;  // done when the membership changes so far are
-  uint64_t view_ = 0;                          // counts what tellMembers tells
+  const std::unique_ptr<MemberPort> port_;
+  MemberChanges changes_;
   std::string state_ = "starting";
   int64_t startedUnixMillis_;
   kj::TimePoint begunAt_;

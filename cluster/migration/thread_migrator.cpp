@@ -184,7 +184,20 @@ std::vector<std::string> ThreadMigrator::inTransit() const {
 
 // ---------------------------------------------------------------- target
 
-void ThreadMigrator::handleShip(NodeId from, ByteReader& in, Responder& responder) {
+void ThreadMigrator::handleMessage(const Bytes& payload, Responder& responder) {
+  ByteReader in(payload);
+  switch (ThreadMessage(in.get<uint8_t>())) {
+    case ThreadMessage::Ship:
+      return handleShip(in, responder);
+    case ThreadMessage::Mail:
+      return router_.handleMail(in);
+    case ThreadMessage::Location:
+      return router_.handleLocation(in);
+  }
+  responder.fail({ErrorCode::kCorrupt, "unknown message about threads"});
+}
+
+void ThreadMigrator::handleShip(ByteReader& in, Responder& responder) {
   const int64_t arrival = net_.now();
   const ShipHead head = getShipHead(in);
   const auto image = in.take(in.left());

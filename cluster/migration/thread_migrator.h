@@ -47,8 +47,8 @@ class ThreadMigrator final : public rt::ThreadShipper {
   /// From now on arriving threads are refused and none is sent away: the node is about to end.
   void close() { closed_ = true; }
 
-  /// A message of kind Ship, kind byte taken.
-  void handleShip(NodeId from, ByteReader& in, Responder& responder);
+  /// A message on Channel::Threads; the router's too.
+  void handleMessage(const Bytes& payload, Responder& responder);
 
   /// Visits threads that ship() has taken and that have not been sent, or may come back: their references are roots of
   /// the local collector. World stopped.
@@ -86,6 +86,7 @@ class ThreadMigrator final : public rt::ThreadShipper {
   using Departure = std::pair<rt::ThreadId, uint32_t>;
 
   void begin(std::unique_ptr<rt::GuestThread> thread);
+  void handleShip(ByteReader& in, Responder& responder);
   void pump(NodeId target);
   void commit(Transfer transfer);
   void answered(Departure departure, Result<Bytes> reply);

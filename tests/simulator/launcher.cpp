@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace jvmc::sim {
 
 using cluster::ControlKind;
@@ -11,14 +9,13 @@ using cluster::Lease;
 
 namespace {
 
-constexpr uint64_t kDrainBytes = 64 << 20;
-constexpr int64_t kDrainPause = 2 * kMillis, kSettlePause = 500 * kMicros, kLeaseCheck = kSeconds;
-constexpr uint32_t kDrainRoundsMax = 2000;
+constexpr int64_t kSettlePause = 500 * kMicros, kLeaseCheck = kSeconds;
 
 /// `then` when the peer has answered all that it was asked before.
-void settle(Events& events, SimNode& node, NodeId peer, uint64_t count, std::function<void()> then) {
+void awaitAnswers(Events& events, SimNode& node, NodeId peer, uint64_t count, std::function<void()> then) {
   if (node.net.answered(peer, count)) return then();
-  node.net.postAfter(kSettlePause, [&events, &node, peer, count, then] { settle(events, node, peer, count, then); });
+  node.net.postAfter(kSettlePause,
+                     [&events, &node, peer, count, then] { awaitAnswers(events, node, peer, count, then); });
 }
 
 void ping(SimNode& node, NodeId peer, std::function<void()> then) {
@@ -30,13 +27,33 @@ void ping(SimNode& node, NodeId peer, std::function<void()> then) {
 }  // namespace
 
 Launcher::Launcher(Events& events, History& history, Network& network, Machines& machines, uint32_t nodes)
-    : events_(events), history_(history), network_(network), machines_(machines) {
-  for (uint32_t i = 0; i < nodes; ++i) members_[NodeId(i)] = {};
+    : events_(events), history_(history), network_(network), machines_(machines), changes_(*this, nodes) {
+  changes_.begun();
 }
 
 void Launcher::start() {
-  for (auto& [node, member] : members_) renew(node);
+  for (NodeId node : changes_.members()) renew(node);
   watch();
+}
+
+void Launcher::grow() {
+  if (changes_.isKnown(NodeId(World::kNodesMax - 1))) return;  // as many as there may be
+  const auto process = [this](NodeId node, Done done) {
+    if (node.value >= World::kNodesMax) return done(Error{ErrorCode::kUnavailable, "there is no room for it"});
+    network_.carryForLauncher(node, true,
+                              [this, node, done] { network_.carryForLauncher(node, false, [done] { done(Unit{}); }); });
+  };
+  changes_.grow(process, [this](const Result<NodeId>& node) {
+    if (!node.ok()) return;
+    history_.note(What::Joined, node->value);
+    ++joined_;
+  });
+}
+
+void Launcher::drain(NodeId node, int64_t deadlineNanos) {
+  // Somebody must be left. A node that stays may be told again.
+  if (changes_.places().size() < 2 || !changes_.isMember(node)) return;
+  (void)changes_.drain(node, true, deadlineNanos);
 }
 
 // ---------------------------------------------------------------- calls
@@ -49,136 +66,95 @@ void Launcher::call(NodeId node, Body body, Then then) {
   });
 }
 
-void Launcher::callAll(const std::vector<NodeId>& nodes, const Body& body, Then then) {
-  if (nodes.empty()) return then();
-  auto missing = std::make_shared<size_t>(nodes.size());
-  for (NodeId node : nodes)
-    call(node, body, [missing, then] {
-      if (--*missing == 0) then();
-    });
+template <class T>
+void Launcher::ask(NodeId node, std::function<void(SimNode&, std::function<void(T)>)> body, Answer<T> answer) {
+  auto given = std::make_shared<T>();
+  call(
+      node,
+      [body = std::move(body), given](SimNode& there, Then done) {
+        body(there, [given, done](T value) {
+          *given = std::move(value);
+          done();
+        });
+      },
+      [given, answer = std::move(answer)] { answer(std::move(*given)); });
 }
 
-void Launcher::inTurn(Then change) {
-  changes_.push_back(std::move(change));
-  if (!std::exchange(changing_, true)) turnIsOver();
-}
+// ---------------------------------------------------------------- what nodes do, as cluster/launch/vm_process.cpp
 
-void Launcher::turnIsOver() {
-  changing_ = !changes_.empty();
-  if (!changing_) return;
-  const Then next = std::move(changes_.front());
-  changes_.pop_front();
-  next();
-}
-
-// ---------------------------------------------------------------- members
-
-std::vector<NodeId> Launcher::with(std::initializer_list<State> states) const {
-  std::vector<NodeId> found;
-  for (const auto& [node, member] : members_)
-    if (std::find(states.begin(), states.end(), member.state) != states.end()) found.push_back(node);
-  return found;
-}
-
-void Launcher::tellMembers(std::shared_ptr<Bequest> leaver, Then then) {
-  const std::vector<NodeId> nodes = members(), places = with({State::Member});
-  history_.note(What::Members, ++view_, nodes.size(), places.size());
-  const auto body = [this, nodes, places, leaver](SimNode& node, Then done) {
-    if (leaver && !node.homes.takeOver(leaver->homes)) history_.fail("the homes of moved blocks make no sense");
-    node.net.setMembers(nodes, places);
-    node.programEnd.membersChanged(leaver ? leaver->end : cluster::EndBequest{});
-    if (!leaver) return done();
-    const NodeId gone = leaver->node;
-    settle(events_, node, gone, node.net.asked(gone), [&node, gone, done] { ping(node, gone, done); });
+void Launcher::setMembers(NodeId node, const cluster::MembersView& view, const cluster::Bequest* leaver, Done done) {
+  history_.note(What::Members, view.number, view.nodes.size(), view.places.size());
+  const auto left = leaver ? std::make_shared<cluster::Bequest>(*leaver) : nullptr;
+  const auto body = [this, view, left](SimNode& there, Then told) {
+    if (left && !there.homes.takeOver(left->homes)) history_.fail("the homes of moved blocks make no sense");
+    there.net.setMembers(view.nodes, view.places);
+    there.programEnd.membersChanged(left ? left->end : cluster::EndBequest{});
+    if (!left) return told();
+    const NodeId gone = left->node;
+    awaitAnswers(events_, there, gone, there.net.asked(gone), [&there, gone, told] { ping(there, gone, told); });
   };
-  callAll(nodes, body, std::move(then));
+  call(node, body, [done] { done(Unit{}); });
 }
 
-void Launcher::addNode() {
-  const NodeId node(uint32_t(members_.size()));
-  if (node.value >= World::kNodesMax) return turnIsOver();
-  members_[node].state = State::Joining;
-  std::vector<NodeId> all = members();
+/// The process begins with this.
+void Launcher::prepare(NodeId node, const std::vector<std::vector<uint8_t>>& homes, Done done) {
+  std::vector<NodeId> all = changes_.members();
   all.push_back(node);
-  tellMembers(nullptr, [this, node, all] {
-    network_.carryForLauncher(node, true, [this, node, all] {
-      SimNode& fresh = machines_.start(node, all);
-      for (const auto& homes : homesLeft_)
-        if (!fresh.homes.takeOver(homes)) history_.fail("the homes of moved blocks make no sense");
-      network_.carryForLauncher(node, false, [this, node] {
-        call(
-            node,
-            [](SimNode& fresh, Then done) {
-              fresh.start();
-              done();
-            },
-            [this, node] {
-              members_[node].state = State::Member;
-              history_.note(What::Joined, node.value);
-              ++joined_;
-              renew(node);
-              tellMembers(nullptr, [this] { turnIsOver(); });
-            });
-      });
-    });
+  network_.carryForLauncher(node, true, [this, node, homes, all, done] {
+    SimNode& fresh = machines_.start(node, all);
+    for (const auto& left : homes)
+      if (!fresh.homes.takeOver(left)) history_.fail("the homes of moved blocks make no sense");
+    network_.carryForLauncher(node, false, [done] { done(Unit{}); });
   });
 }
 
-void Launcher::leave(NodeId node) {
-  const auto member = members_.find(node);
-  if (member == members_.end() || member->second.state != State::Member || with({State::Member}).size() < 2)
-    return turnIsOver();
-  member->second.state = State::Leaving;
-  tellMembers(nullptr, [this, node] {
-    std::vector<NodeId> others = members();
-    std::erase(others, node);
-    const auto settleWith = [this, node](SimNode& other, Then done) {
-      settle(events_, other, node, other.net.asked(node), done);
-    };
-    callAll(others, settleWith, [this, node] { evacuate(node, 0, 0); });
+void Launcher::begin(NodeId node, Done done) {
+  const auto body = [](SimNode& fresh, Then begun) {
+    fresh.start();
+    begun();
+  };
+  call(node, body, [this, node, done] {
+    renew(node);
+    done(Unit{});
   });
 }
 
-void Launcher::evacuate(NodeId node, uint32_t rounds, uint32_t refusals) {
-  const std::vector<NodeId> places = with({State::Member});
-  if (places.empty() || refusals > 50 * places.size() || rounds > kDrainRoundsMax) return stay(node);
-  const NodeId target = places[(movedBytes_ / kDrainBytes + refusals) % places.size()];
-  auto moved = std::make_shared<cluster::MoveResult>();
-  auto left = std::make_shared<size_t>(0);
-  const auto body = [target, moved, left](SimNode& leaver, Then done) {
-    *left = leaver.evacuate();
-    leaver.space.mover().move(target, kDrainBytes, [moved, done](const cluster::MoveResult& result) {
-      *moved = result;
-      done();
+void Launcher::settle(NodeId node, NodeId with, Done done) {
+  const auto body = [this, with](SimNode& there, Then settled) {
+    awaitAnswers(events_, there, with, there.net.asked(with), settled);
+  };
+  call(node, body, [done] { done(Unit{}); });
+}
+
+void Launcher::contents(NodeId node, Answer<Contents> answer) {
+  ask<Contents>(node, [](SimNode& there, auto give) { give(Contents{there.threadsHere(), 0}); }, std::move(answer));
+}
+
+void Launcher::evacuate(NodeId node, Answer<cluster::LeftView> answer) {
+  ask<cluster::LeftView>(node, [](SimNode& there, auto give) { give(there.evacuate()); }, std::move(answer));
+}
+
+void Launcher::moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<cluster::BlocksMovedView> answer) {
+  const auto body = [target, bytes](SimNode& there, std::function<void(cluster::BlocksMovedView)> give) {
+    there.space.mover().move(target, bytes, [give](const cluster::MoveResult& result) {
+      give({result.bytes, result.groups, result.revoked, result.refusal.message});
     });
   };
-  call(node, body, [this, node, rounds, refusals, moved, left] {
-    movedBytes_ += moved->bytes;
-    const bool refused = !moved->refusal.message.empty();
-    if (moved->bytes == 0 && moved->revoked == 0 && !refused && *left == 0) return dismiss(node);
-    const uint32_t next = refused && moved->bytes == 0 ? refusals + 1 : 0;
-    events_.at(kLauncher, moved->bytes > 0 ? 0 : kDrainPause, [=, this] { evacuate(node, rounds + 1, next); });
-  });
+  ask<cluster::BlocksMovedView>(node, body, std::move(answer));
 }
 
-/// It did not get empty.
-void Launcher::stay(NodeId node) {
-  members_[node].state = State::Member;
-  tellMembers(nullptr, [this] { turnIsOver(); });
-}
-
-void Launcher::dismiss(NodeId node) {
-  auto bequest = std::make_shared<Bequest>();
-  bequest->node = node;
-  const auto bequeath = [bequest](SimNode& leaver, Then done) {
-    bequest->homes = leaver.homes.beliefs();
-    bequest->end = leaver.programEnd.bequeath();
-    done();
+void Launcher::bequeath(NodeId node, Answer<cluster::Bequest> answer) {
+  const auto body = [](SimNode& there, std::function<void(cluster::Bequest)> give) {
+    give({there.id(), there.homes.beliefs(), there.programEnd.bequeath()});
   };
-  const auto flush = [](SimNode& leaver, Then done) {
+  ask<cluster::Bequest>(node, body, std::move(answer));
+}
+
+void Launcher::flush(NodeId node, Done done) {
+  const auto body = [](SimNode& leaver, Then flushed) {
     auto missing = std::make_shared<size_t>(1);
-    const auto one = [missing, done] {
-      if (--*missing == 0) done();
+    const auto one = [missing, flushed] {
+      if (--*missing == 0) flushed();
     };
     for (NodeId peer : leaver.net.nodes()) {
       if (peer == leaver.id()) continue;
@@ -187,38 +163,38 @@ void Launcher::dismiss(NodeId node) {
     }
     one();
   };
-  call(node, bequeath, [this, node, bequest, flush] {
-    homesLeft_.push_back(bequest->homes);
-    members_[node].state = State::Gone;
-    tellMembers(bequest, [this, node, flush] {
-      call(node, flush, [this, node] {
-        history_.note(What::Drained, node.value);
-        machines_.end(node);
-        ++drained_;
-        turnIsOver();
-      });
-    });
-  });
+  call(node, body, [done] { done(Unit{}); });
+}
+
+void Launcher::dismiss(NodeId node, Done done) {
+  history_.note(What::Drained, node.value);
+  machines_.end(node);
+  ++drained_;
+  done(Unit{});
+}
+
+void Launcher::forget(NodeId node) {
+  if (machines_.node(node)) machines_.end(node);
 }
 
 // ---------------------------------------------------------------- leases
 
 /// On the node's control plane, which goes on while the node stands still.
 void Launcher::renew(NodeId node) {
-  Member& member = members_[node];
+  Watch& watched = watches_[node];
   if (!machines_.node(node) || events_.isDead(node.value)) return;  // its process has ended
-  const bool first = member.lastWord == 0;
+  const bool first = watched.lastWord == 0;
   if (first) {
-    member.lease.renewed(events_.now());
-    member.lastWord = std::max<int64_t>(events_.now(), 1);
+    watched.lease.renewed(events_.now());
+    watched.lastWord = std::max<int64_t>(events_.now(), 1);
   }
   if (!network_.isCutFromLauncher(node)) {
-    member.lastWord = std::max<int64_t>(events_.now(), 1);
-    member.lease.renewed(events_.now());
+    watched.lastWord = std::max<int64_t>(events_.now(), 1);
+    watched.lease.renewed(events_.now());
   }
-  const bool wanted = member.lease.at(events_.now()) != Lease::State::Held;
-  if (wanted != member.standsStill) {
-    member.standsStill = wanted;
+  const bool wanted = watched.lease.at(events_.now()) != Lease::State::Held;
+  if (wanted != watched.standsStill) {
+    watched.standsStill = wanted;
     history_.note(What::Frozen, node.value, wanted);
     wanted ? events_.standStill(node.value) : events_.goOn(node.value);
   }
@@ -226,10 +202,10 @@ void Launcher::renew(NodeId node) {
 }
 
 void Launcher::watch() {
-  for (const auto& [node, member] : members_) {
-    const bool isMember = member.state == State::Member || member.state == State::Leaving;
-    if (!isMember || member.lastWord == 0 || events_.now() - member.lastWord <= Lease::kSilenceNanos) continue;
-    if (!member.standsStill && !events_.isDead(node.value))
+  for (const auto& [node, watched] : watches_) {
+    if (!changes_.isMember(node) || watched.lastWord == 0 || events_.now() - watched.lastWord <= Lease::kSilenceNanos)
+      continue;
+    if (!watched.standsStill && !events_.isDead(node.value))
       history_.fail(fmt::format("node {} counts as lost, and goes on", node.value));
     return machines_.lost(fmt::format("node {} has been silent for {} s", node.value, Lease::kSilenceNanos / kSeconds));
   }

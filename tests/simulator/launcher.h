@@ -1,14 +1,13 @@
-// The launcher of a simulated program: who is a member, in which order a node comes and goes, who has been silent for
-// too long. It repeats the order of steps of cluster/launch/program_members.cpp, which is bound to its RPC; what the
-// nodes do at each step is the real code. All messages between it and nodes take time.
+// The launcher of a simulated program: the product's steps of joining and leaving (cluster/membership/member_changes.h)
+// over simulated messages, and who has been silent for too long. All messages between it and nodes take time.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <string>
 
 #include "cluster/membership/lease.h"
+#include "cluster/membership/member_changes.h"
 #include "tests/simulator/node.h"
 
 namespace jvmc::sim {
@@ -24,29 +23,23 @@ class Machines {
   virtual void end(NodeId id) = 0;
   /// The program is over for a reason of the cluster's.
   virtual void lost(std::string why) = 0;
+  virtual bool isOver() const = 0;
 };
 
-class Launcher {
+class Launcher final : private cluster::MemberPort {
  public:
   Launcher(Events& events, History& history, Network& network, Machines& machines, uint32_t nodes);
 
   /// Leases are renewed and watched from now on.
   void start();
-  void grow() {
-    inTurn([this] { addNode(); });
-  }
-  void drain(NodeId node) {
-    inTurn([this, node] { leave(node); });
-  }
-  /// A change of the members is going on, or waits for its turn.
-  bool isBusy() const { return changing_; }
+  void grow();
+  /// `deadlineNanos`: 0: there is none.
+  void drain(NodeId node, int64_t deadlineNanos);
   size_t drained() const { return drained_; }
   size_t joined() const { return joined_; }
 
  private:
-  enum class State { Joining, Member, Leaving, Gone };
-  struct Member {
-    State state = State::Member;
+  struct Watch {
     cluster::Lease lease;  ///< the node's
     bool standsStill = false;
     int64_t lastWord = 0;  ///< as heard here
@@ -55,24 +48,28 @@ class Launcher {
   /// What a node does; calls its argument when it has.
   using Body = std::function<void(SimNode&, Then)>;
 
-  void inTurn(Then change);
-  void turnIsOver();
-  std::vector<NodeId> with(std::initializer_list<State> states) const;
-  std::vector<NodeId> members() const { return with({State::Member, State::Leaving}); }
+  // -- cluster::MemberPort
+  void setMembers(NodeId node, const cluster::MembersView& view, const cluster::Bequest* leaver, Done done) override;
+  void prepare(NodeId node, const std::vector<std::vector<uint8_t>>& homes, Done done) override;
+  void begin(NodeId node, Done done) override;
+  void settle(NodeId node, NodeId with, Done done) override;
+  void contents(NodeId node, Answer<Contents> answer) override;
+  void evacuate(NodeId node, Answer<cluster::LeftView> answer) override;
+  void moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<cluster::BlocksMovedView> answer) override;
+  void bequeath(NodeId node, Answer<cluster::Bequest> answer) override;
+  void flush(NodeId node, Done done) override;
+  void dismiss(NodeId node, Done done) override;
+  void forget(NodeId node) override;
+  int64_t now() override { return events_.now(); }
+  void after(int64_t nanos, std::function<void()> what) override { events_.at(kLauncher, nanos, std::move(what)); }
+  bool isEnding() override { return machines_.isOver(); }
+  void fail(std::string why) override { history_.fail(std::move(why)); }
+
   /// `then` runs when the node's answer has come back; never, if the node is dead.
   void call(NodeId node, Body body, Then then);
-  void callAll(const std::vector<NodeId>& nodes, const Body& body, Then then);
-  struct Bequest {
-    NodeId node;
-    std::vector<uint8_t> homes;
-    cluster::EndBequest end;
-  };
-  void tellMembers(std::shared_ptr<Bequest> leaver, Then then);
-  void addNode();
-  void leave(NodeId node);
-  void evacuate(NodeId node, uint32_t rounds, uint32_t refusals);
-  void dismiss(NodeId node);
-  void stay(NodeId node);
+  /// Likewise, with what `body` gives.
+  template <class T>
+  void ask(NodeId node, std::function<void(SimNode&, std::function<void(T)>)> body, Answer<T> answer);
   void renew(NodeId node);
   void watch();
 
@@ -80,13 +77,9 @@ class Launcher {
   History& history_;
   Network& network_;
   Machines& machines_;
-  std::map<NodeId, Member> members_;
-  std::deque<Then> changes_;
-  bool changing_ = false;
-  uint64_t view_ = 0;
-  uint64_t movedBytes_ = 0;
+  cluster::MemberChanges changes_;
+  std::map<NodeId, Watch> watches_;
   size_t drained_ = 0, joined_ = 0;
-  std::vector<std::vector<uint8_t>> homesLeft_;  ///< beliefs of nodes that have gone
 };
 
 }  // namespace jvmc::sim

@@ -7,7 +7,6 @@
 
 namespace jvmc::sim {
 
-using cluster::ThreadMessage;
 using rt::GuestThread;
 using rt::Resumption;
 using rt::SyncOp;
@@ -155,16 +154,8 @@ SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> memb
           control, surroundings.profile.balance, false, meter_,
           {*this, [this](const cluster::BlockGift& gift) { space.mover().move(gift.to, gift.bytes, [](auto&) {}); },
            migrator.placer()}) {
-  net.setHandler(Channel::Threads, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
-    cluster::ByteReader in(payload);
-    switch (ThreadMessage(in.get<uint8_t>())) {
-      case ThreadMessage::Ship:
-        return migrator.handleShip(from, in, *responder);
-      case ThreadMessage::Mail:
-        return router.handleMail(in);
-      case ThreadMessage::Location:
-        return router.handleLocation(in);
-    }
+  net.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
+    migrator.handleMessage(payload, *responder);
   });
 }
 
@@ -575,11 +566,12 @@ void SimNode::launch(ThreadContext& ctx, size_t index) {
   migrator.ship(std::move(thread), target);
 }
 
-size_t SimNode::evacuate() {
+cluster::LeftView SimNode::evacuate() {
   std::vector<NodeId> places = net.places();
   std::erase(places, id_);
-  const size_t left =
-      entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + (space.arrivals().awaitedBytes() > 0);
+  cluster::LeftView left;
+  left.threads = entries_.size() + migrator.onTheirWay() + router.sendLettersOn();
+  left.incomingBytes = space.arrivals().awaitedBytes();
   if (places.empty()) return left;
   std::vector<rt::ThreadRef> threads;
   for (const auto& [id, entry] : entries_) threads.push_back(entry->thread->ref);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "cluster/balance/balancer.h"
+#include "cluster/launch/views.h"
 #include "cluster/membership/program_end.h"
 #include "cluster/migration/thread_migrator.h"
 #include "cluster/objects/cluster_object_space.h"
@@ -81,7 +82,7 @@ class SimNode final : public cluster::SpaceHost,
 
   NodeId id() const { return id_; }
   /// Asks all threads to go elsewhere; how much is left here or on its way.
-  size_t evacuate();
+  cluster::LeftView evacuate();
   size_t threadsHere() const { return entries_.size(); }
   /// Serves requests for the block.
   bool serves(uint64_t block) const { return homes.isServedBy(id_, block); }

@@ -14,6 +14,8 @@ constexpr int64_t kStandstillNanosMax = 30 * kSeconds;
 /// After the program's end in error nodes go on for so long.
 constexpr int64_t kAftermathNanos = 20 * kMillis;
 constexpr size_t kTailLines = 60;
+/// Some nodes have little time to leave.
+constexpr int64_t kDeadlineNanosMax = 20 * kMillis;
 
 /// The parts of one run, in the order in which they need each other.
 class Run final : private Machines {
@@ -124,6 +126,7 @@ class Run final : private Machines {
     network_.carryForLauncher(
         node, false, [this, node, error] { lost(fmt::format("node {} cannot go on: {}", node.value, error.message)); });
   }
+  bool isOver() const override { return isOver_; }
   bool isDone() const { return isOver_ && events_.now() >= doneAt_; }
 
   // -- what goes wrong
@@ -134,7 +137,8 @@ class Run final : private Machines {
     for (uint32_t i = 0; i < plan_.joins; ++i) soon([this] { launcher_.grow(); });
     for (uint32_t i = 0; i < plan_.drains; ++i)
       soon([this] {
-        launcher_.drain(std::next(nodes_.begin(), ptrdiff_t(events_.random.below(nodes_.size())))->first);
+        const NodeId leaver = anyNode();
+        launcher_.drain(leaver, events_.chance(0.2) ? events_.between(1, kDeadlineNanosMax) : 0);
       });
     if (plan_.crashes) soon([this] { crash(); });
     if (plan_.cutNanos > 0) soon([this] { cut(); });

@@ -14,7 +14,6 @@ namespace jvmc::sim {
 
 namespace {
 
-using cluster::ThreadMessage;
 using rt::GuestThread;
 using rt::ThreadMail;
 using rt::ThreadRef;
@@ -55,16 +54,8 @@ class ScaleNode final : public cluster::ThreadHost {
         meter_({id, kWorkers, false}, load, remoteUse_, blockUsers_, [] { return cluster::MemoryLoad{}; }),
         balancer(control, balanceOptions(options), false, meter_,
                  {router, [](const cluster::BlockGift&) {}, migrator.placer()}) {
-    net.setHandler(Channel::Threads, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
-      cluster::ByteReader in(payload);
-      switch (ThreadMessage(in.get<uint8_t>())) {
-        case ThreadMessage::Ship:
-          return migrator.handleShip(from, in, *responder);
-        case ThreadMessage::Mail:
-          return router.handleMail(in);
-        case ThreadMessage::Location:
-          return router.handleLocation(in);
-      }
+    net.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
+      migrator.handleMessage(payload, *responder);
     });
   }
 

@@ -23,18 +23,9 @@ class SimNode final : public ThreadHost {
         net(clock, nets, NodeId(id)),
         router(*this, net, homes),
         migrator(*this, net, router, homes) {
-    net.setHandler(Channel::Threads, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
-      ByteReader in(payload);
-      switch (ThreadMessage(in.get<uint8_t>())) {
-        case ThreadMessage::Ship: {
-          lastShip = payload;
-          return migrator.handleShip(from, in, *responder);
-        }
-        case ThreadMessage::Mail:
-          return router.handleMail(in);
-        case ThreadMessage::Location:
-          return router.handleLocation(in);
-      }
+    net.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
+      if (!payload.empty() && payload[0] == uint8_t(ThreadMessage::Ship)) lastShip = payload;
+      migrator.handleMessage(payload, *responder);
     });
   }
 
