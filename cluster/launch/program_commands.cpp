@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "cluster/balance/decision_log.h"
 #include "cluster/launch/or_nothing.h"
 #include "cluster/launch/program_run.h"
 #include "cluster/launch/views_codec.h"
@@ -23,6 +24,8 @@ std::vector<T> present(kj::Array<kj::Maybe<std::vector<T>>> parts) {
   }
   return all;
 }
+
+constexpr size_t kDecisionsKept = 1000;  // as many as a node keeps (decision_log.h)
 
 constexpr uint32_t kWhereItIs = ~uint32_t(0);
 
@@ -254,6 +257,22 @@ kj::Promise<void> ProgramRun::pin(uint64_t thread, bool pinned, uint32_t target)
   return anyFound(asks.releaseAsArray(), thread);
 }
 
+/// What the balancer has decided on a node that leaves would go with it. What it had not looked at nobody will.
+kj::Promise<void> ProgramRun::keepDecisions(uint32_t node) {
+  auto asked = vm(node).decisionsRequest().send().then(
+      [](auto response) { return decodeList<DecisionView>(response.getDecisions()); });
+  return orNothing(loop_.timer(), kCommandTime, kj::mv(asked)).then([this](kj::Maybe<std::vector<DecisionView>> left) {
+    KJ_IF_MAYBE (views, left)
+      for (DecisionView& view : *views) {
+        if (view.outcome == nameOf(DecisionRecord::Outcome::Pending))
+          view.outcome = nameOf(DecisionRecord::Outcome::Unseen);
+        decisionsLeft_.push_back({std::move(view), loop_.timer().now()});
+      }
+    const size_t tooMany = decisionsLeft_.size() - std::min(decisionsLeft_.size(), kDecisionsKept);
+    decisionsLeft_.erase(decisionsLeft_.begin(), decisionsLeft_.begin() + ptrdiff_t(tooMany));
+  });
+}
+
 /// Of all nodes: each has what it has decided while it led.
 kj::Promise<std::vector<DecisionView>> ProgramRun::decisions() {
   kj::Vector<kj::Promise<kj::Maybe<std::vector<DecisionView>>>> asks;
@@ -261,8 +280,12 @@ kj::Promise<std::vector<DecisionView>> ProgramRun::decisions() {
     asks.add(orNothing(loop_.timer(), kCommandTime, vm(i).decisionsRequest().send().then([](auto response) {
       return decodeList<DecisionView>(response.getDecisions());
     })));
-  return kj::joinPromises(asks.releaseAsArray()).then([](auto parts) {
+  return kj::joinPromises(asks.releaseAsArray()).then([this](auto parts) {
     std::vector<DecisionView> all = present(kj::mv(parts));
+    for (const KeptDecision& kept : decisionsLeft_) {
+      all.push_back(kept.view);
+      all.back().ageNanos += (loop_.timer().now() - kept.keptAt) / kj::NANOSECONDS;
+    }
     std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.ageNanos > b.ageNanos; });
     return all;
   });

@@ -172,7 +172,7 @@ void ProgramRun::hangUp(uint32_t node) {
 /// Of a node that has left.
 kj::Promise<void> ProgramRun::dismiss(uint32_t node) {
   outcome_.stats.resize(nodes_.size());
-  return finish(node).then([this, node] {
+  return keepDecisions(node).then([this, node] { return finish(node); }).then([this, node] {
     nodes_[node].threads = 0;
     hangUp(node);
   });

@@ -117,6 +117,7 @@ class ProgramRun final {
   kj::Promise<void> migrate(uint64_t thread, uint32_t target);
   kj::Promise<void> pin(uint64_t thread, bool pinned, uint32_t target);
   kj::Promise<std::vector<DecisionView>> decisions();
+  kj::Promise<void> keepDecisions(uint32_t node);
   kj::Promise<BlocksMovedView> moveBlocks(uint32_t source, uint32_t target, uint64_t bytes);
   schema::VmProcess::Client& vm(uint32_t node) { return KJ_ASSERT_NONNULL(nodes_[node].vm); }
 
@@ -126,6 +127,11 @@ class ProgramRun final {
   OutsideService& outside_;
   StartNode startNode_;
   std::vector<Node> nodes_;  // by id
+  struct KeptDecision {
+    DecisionView view;
+    kj::TimePoint keptAt;
+  };
+  std::vector<KeptDecision> decisionsLeft_;  // by nodes that have gone, oldest first
   const std::unique_ptr<MemberPort> port_;
   MemberChanges changes_;
   std::string state_ = "starting";

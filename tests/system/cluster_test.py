@@ -453,6 +453,11 @@ class Balance(ClusterTest):
         table = self.jvmcluster("why", name).stdout.splitlines()
         self.assertEqual(table[0].split()[:8], ["AGE", "WHAT", "NAME", "FROM", "TO", "PREDICTED", "MEASURED", "OUTCOME"])
         self.assertEqual({row.split()[2] for row in table[1:]}, {name})
+        # Node 0 has decided that; it leaves, and what it has decided does not.
+        self.assertEqual(self.jvmcluster("drain", 0).returncode, 0)
+        self.assertEqual([node["node"] for node in self.json("nodes")["nodes"]], [1])
+        numbers = lambda decisions: {(d["node"], d["number"], d["measuredGain"]) for d in decisions}
+        self.assertLessEqual(numbers(moved), numbers(self.decisions()))
         self.end(process)
 
     def test_a_dry_run_decides_and_moves_nothing(self):
