@@ -28,6 +28,8 @@ namespace jvmc::cluster {
 namespace {
 
 constexpr auto kAskTime = 5 * kj::SECONDS;
+constexpr auto kEndPause = 50 * kj::MILLISECONDS;  // between two looks whether a process has ended
+constexpr int kEndLooks = 100;
 constexpr auto kDrainPause = 5 * kj::MILLISECONDS;  // between two questions how far it is
 
 /// Runs `then` when the connection is lost, for whatever reason.
@@ -80,6 +82,7 @@ class Agent {
   /// Where this agent and its VM processes may listen.
   Reach reach() const { return credentials_.identity ? Reach::Network : Reach::ThisMachine; }
   kj::Promise<bool> drain(Vm vm);
+  kj::Promise<bool> awaitEnd(Vm vm, int looks);
   /// `begin`: the first question, which is the order. `told`: the user knows that it will not fit.
   kj::Promise<bool> awaitDrain(schema::Control::Client control, Vm vm, bool begin, bool told);
 
@@ -530,11 +533,23 @@ kj::Promise<bool> Agent::drain() {
 kj::Promise<bool> Agent::drain(Vm vm) {
   return controlOf(vm.program)
       .then([this, vm](schema::Control::Client control) { return awaitDrain(kj::mv(control), vm, true, false); })
-      .catch_([vm](kj::Exception&& exception) {
+      .catch_([this, vm](kj::Exception&& exception) -> kj::Promise<bool> {
         if (toError(exception).code == ErrorCode::kNotFound) return true;  // the program has just ended
-        spdlog::error("node {} of program {} is lost with this agent: {}", vm.node, vm.program, plainText(exception));
-        return false;
+        // Or it is about to: its launcher answers no more, or that there is nothing to leave.
+        return awaitEnd(vm, kEndLooks).then([vm, why = plainText(exception)](bool ended) {
+          if (!ended) spdlog::error("node {} of program {} is lost with this agent: {}", vm.node, vm.program, why);
+          return ended;
+        });
       });
+}
+
+/// Whether the process of the node ends by itself soon.
+kj::Promise<bool> Agent::awaitEnd(Vm vm, int looks) {
+  const bool runs = std::any_of(vms_->begin(), vms_->end(), [&](const Handle* handle) {
+    return handle->running() && handle->vm().program == vm.program && handle->vm().node == vm.node;
+  });
+  if (!runs || looks == 0) return !runs;
+  return loop_.timer().afterDelay(kEndPause).then([this, vm, looks] { return awaitEnd(vm, looks - 1); });
 }
 
 kj::Promise<bool> Agent::awaitDrain(schema::Control::Client control, Vm vm, bool begin, bool told) {

@@ -20,6 +20,8 @@ EXAMPLES = HERE.parent.parent / "examples"
 PROGRAMS = HERE / "programs"
 PATIENCE = 120 * float(os.environ.get("JVMC_TEST_PATIENCE", "1"))  # seconds; the machine may be busy
 TEXT = "/usr/share/common-licenses/LGPL-3"  # of base-files
+SCENE = EXAMPLES / "data" / "spheres.scene"
+CITIES = EXAMPLES / "data" / "cities.txt"
 HOSTS = 4
 INSIDE = "JVMC_NETWORK_TEST_INSIDE"
 
@@ -170,10 +172,10 @@ class Programs(Network):
             agents.append(self.agent(host, self.hosts[0]))
         return agents
 
-    def await_nodes(self, host, wanted):
+    def await_nodes(self, host, wanted, program=None):
         end = time.monotonic() + PATIENCE
         while True:
-            done = host.command("nodes", "--cluster", f"{host.address}:7000", "--json")
+            done = host.command("nodes", *([program] if program else []), "--cluster", f"{host.address}:7000", "--json")
             found = [node["node"] for node in json.loads(done.stdout)["nodes"]] if done.returncode == 0 else []
             if found == wanted:
                 return
@@ -182,13 +184,16 @@ class Programs(Network):
 
     def test_programs_print_the_same(self):
         self.cluster()
-        for arguments in (EXAMPLES / "nbody.ir", 100, 4), (EXAMPLES / "tsp.ir", EXAMPLES / "data" / "cities.txt", 9, 4), \
-                (EXAMPLES / "wordcount.ir", 4, TEXT):
+        picture = pathlib.Path(self.folder.name) / "picture.ppm"
+        for arguments in (EXAMPLES / "nbody.ir", 100, 4), (EXAMPLES / "tsp.ir", CITIES, 9, 4), \
+                (EXAMPLES / "wordcount.ir", 4, TEXT), (EXAMPLES / "raytrace.ir", SCENE, picture, 60, 40, 4, 1):
             with self.subTest(arguments=arguments):
-                expected = self.expected(*arguments)
+                expected = self.expected(*arguments), picture.exists() and picture.read_bytes()
+                picture.unlink(missing_ok=True)
                 done = self.hosts[3].command("run", "--cluster", f"{self.hosts[0].address}:7000", "--balance", "rotate",
                                              *arguments)
-                self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual((done.stdout, picture.exists() and picture.read_bytes()), expected)
 
     def test_machines_come_and_go(self):
         agents = self.cluster()
@@ -248,6 +253,57 @@ class SlowNetwork(Programs):
         log = agents[2].stderr.read()
         self.assertIn("standing still", log)
         self.assertIn("going on", log)
+
+    def test_programs_go_on_whoever_comes_leaves_or_is_cut_off(self):
+        agents = self.cluster()
+        picture = pathlib.Path(self.folder.name) / "picture.ppm"
+        arguments = {
+            "raytrace.ir": (SCENE, picture, 640, 480, 4, 3),
+            "tsp.ir": (CITIES, 17, 4),
+            "wordcount.ir": (4, *[TEXT] * 300),
+        }
+        expected = {name: self.expected(EXAMPLES / name, *words) for name, words in arguments.items()}
+        expected_picture = picture.read_bytes()
+        picture.unlink()
+        programs = {}
+        for name, words in arguments.items():
+            programs[name] = self.hosts[3].start("run", "--cluster", f"{self.hosts[0].address}:7000", "--workers", 1,
+                                                 "--balance", "rotate", EXAMPLES / name, *words)
+            self.addCleanup(programs[name].kill)
+        for name in programs:
+            self.await_nodes(self.hosts[0], [0, 1, 2], name)
+        self.tell("cut", self.hosts[2].name)
+        time.sleep(7)
+        self.assertEqual([name for name, program in programs.items() if program.poll() is not None], [], "are over")
+        self.tell("heal", self.hosts[2].name)
+        agents.append(self.agent(self.hosts[3], self.hosts[1]))
+        self.await_nodes(self.hosts[0], [0, 1, 2, 3], "raytrace.ir")
+        agents[0].terminate()  # the one that began the cluster, with the programs' first nodes
+        self.assertEqual(agents[0].wait(PATIENCE), 0, "its nodes did not get empty")
+        self.await_nodes(self.hosts[1], [1, 2, 3], "raytrace.ir")
+        for name, program in programs.items():
+            out, err = program.communicate(timeout=PATIENCE)
+            self.assertEqual((program.returncode, out), (0, expected[name]), f"{name}: {err}")
+        self.assertEqual(picture.read_bytes(), expected_picture)
+
+    def test_a_killed_machine_ends_programs_with_words(self):
+        agents = self.cluster()
+        cities = pathlib.Path(self.folder.name) / "cities.txt"
+        cities.write_text("".join(f"City{i} {i * 37 % 90} {i * 59 % 180}\n" for i in range(30)))
+        picture = pathlib.Path(self.folder.name) / "picture.ppm"
+        programs = {}
+        for name, *words in ("raytrace.ir", SCENE, picture, 2000, 2000, 4, 4), ("tsp.ir", cities, 30, 4), \
+                ("wordcount.ir", 4, *[TEXT] * 1000):
+            programs[name] = self.hosts[3].start("run", "--cluster", f"{self.hosts[0].address}:7000", EXAMPLES / name, *words)
+            self.addCleanup(programs[name].kill)
+        for name in programs:
+            self.await_nodes(self.hosts[0], [0, 1, 2], name)
+        agents[2].kill()
+        for name, program in programs.items():
+            _, err = program.communicate(timeout=PATIENCE)
+            self.assertNotEqual(program.returncode, 0, name)
+            self.assertIn("node 2", err, name)
+        self.assertFalse(picture.exists())
 
     def test_a_machine_that_does_not_come_back_ends_the_program(self):
         self.cluster()
