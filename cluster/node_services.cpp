@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cluster/balance/memory_keeper.h"
+#include "cluster/collect/collector.h"
 #include "cluster/objects/staleness_bound.h"
 #include "cluster/vm_host.h"
 
@@ -60,7 +61,10 @@ struct NodeServices::Parts {
           space(host, host, control.net(), homes, vm.clock(), options.space),
           router(host, control.net(), homes),
           migrator(host, control.net(), router, homes),
-          keeper(control, host, space, vm, !options.space.noCache),
+          collector(
+              control, space, host, vm.heap(), [this, &vm](rt::Trace& trace) { greyMore(vm, trace); },
+              DueRounds(vm.heap())),
+          keeper(control, host, space, vm, !options.space.noCache, collector),
           meter({vm.options().node, vm.options().workers, options.balance.policy == BalancePolicy::Rotate},
                 vm.scheduler(), space.remoteUse(), space.blockUsers(), [this] { return keeper.load(); }),
           balancer(control, options.balance, options.balanceDryRun, meter,
@@ -77,12 +81,21 @@ struct NodeServices::Parts {
       });
     }
 
+    /// What this node has hold of besides the roots of heap and object space. Statics objects are the same everywhere,
+    /// so their home need not be told.
+    void greyMore(rt::Vm& vm, rt::Trace& trace) {
+      for (uint32_t i = 0; i < vm.module().classes.size(); ++i)
+        trace.greyHere(vm.layout()[ir::ClassId(i)].staticsAddress);
+      router.visitAnswers([this](const rt::Resumption& answer) { space.core().answerArrived(answer); });
+    }
+
     HomeMap homes;
     DealtRegions regions;
     VmHost host;
     ClusterObjectSpace space;
     ThreadRouter router;
     ThreadMigrator migrator;
+    ClusterCollector collector;
     MemoryKeeper keeper;
     LoadMeter meter;
     Balancer balancer;
@@ -90,15 +103,17 @@ struct NodeServices::Parts {
     StalenessBound staleness;
   };
   std::unique_ptr<Attached> attached;
+  uint64_t collectEvery = 0;  ///< zeal, milliseconds
 };
 
 NodeServices::NodeServices(ControlChannel& control, NodeServicesOptions options)
-    : parts_(new Parts{control, std::move(options), nullptr}) {}
+    : parts_(new Parts{control, std::move(options), nullptr, 0}) {}
 
 NodeServices::~NodeServices() = default;
 
 rt::VmPorts NodeServices::attach(rt::Vm& vm, ThreadCodec codec) {
   parts_->attached = std::make_unique<Parts::Attached>(parts_->control, parts_->options, vm, std::move(codec));
+  parts_->collectEvery = vm.options().zeal.roundsEvery;
   Parts::Attached& attached = *parts_->attached;
   rt::VmPorts ports;
   ports.space = &attached.space;
@@ -110,6 +125,7 @@ rt::VmPorts NodeServices::attach(rt::Vm& vm, ThreadCodec codec) {
 }
 
 void NodeServices::start() {
+  if (parts_->options.collects || parts_->collectEvery > 0) parts_->attached->collector.start(parts_->collectEvery);
   parts_->attached->keeper.start();
   parts_->attached->balancer.start();
   parts_->attached->shaker.start();
@@ -121,6 +137,7 @@ void NodeServices::stop() {
   parts_->attached->staleness.stop();
   parts_->attached->shaker.stop();
   parts_->attached->keeper.stop();
+  parts_->attached->collector.stop();
   parts_->attached->space.mover().stop();
   parts_->attached->migrator.close();
 }
@@ -132,6 +149,7 @@ void NodeServices::report(const StatSink& sink) const {
   attached.router.report(sink);
   attached.balancer.report(sink);
   attached.keeper.report(sink);
+  attached.collector.report(sink);
   const NetStats net = parts_->control.net().stats();
   for (size_t i = 0; i < kChannels; ++i) {
     const std::string name = std::string("net.") + kChannelNames[i];
@@ -186,10 +204,14 @@ size_t NodeServices::sendLettersOn() {
   return parts_->attached->router.sendLettersOn();
 }
 
+size_t NodeServices::roundsLed() const {
+  return parts_->attached->collector.leads() ? 1 : 0;
+}
+
 NodeState NodeServices::state() {
   Parts::Attached& attached = *parts_->attached;
-  return {attached.space.state(), attached.migrator.onTheirWay(), attached.migrator.inTransit(),
-          attached.migrator.lastRefusal(), attached.space.arrivals().awaitedBytes()};
+  return {attached.space.state(),          attached.migrator.onTheirWay(),           attached.migrator.inTransit(),
+          attached.migrator.lastRefusal(), attached.space.arrivals().awaitedBytes(), attached.collector.describe()};
 }
 
 std::string NodeState::text() const {
@@ -198,6 +220,7 @@ std::string NodeState::text() const {
   text += fmt::format("\nthreads on their way from here: {}", threadsLeaving);
   for (const std::string& transfer : threadsSent) text += fmt::format("\n  sent, not answered: {}", transfer);
   if (incomingBlockBytes > 0) text += fmt::format("\nblocks on their way to here: {} KiB", incomingBlockBytes / 1024);
+  if (!collected.empty()) text += "\n" + collected;
   if (!lastRefusal.empty()) text += "\nlast refused move: " + lastRefusal;
   return text;
 }

@@ -32,6 +32,7 @@ struct NodeServicesOptions {
   BalanceOptions balance;
   bool balanceDryRun = false;  ///< decisions are only noted
   SpaceOptions space;
+  bool collects = false;  ///< exported garbage is found together with the other nodes (cluster/collect)
   /// The program cannot go on: a peer is lost or speaks nonsense. Any thread; called once for each loss noticed.
   std::function<void(Error)> fatal;
 };
@@ -43,6 +44,7 @@ struct NodeState {
   std::vector<std::string> threadsSent;  ///< those of them that are sent and not answered: "name -> node"
   std::string lastRefusal;               ///< the last move of a thread that did not come about, and why; may be empty
   uint64_t incomingBlockBytes = 0;       ///< promised to be taken, and not here yet
+  std::string collected;                 ///< by cluster-wide collections, one line; empty before the first one
 
   std::string text() const;
 };
@@ -76,6 +78,8 @@ class NodeServices {
   size_t threadsOnTheirWay() const;
   /// ThreadRouter::sendLettersOn().
   size_t sendLettersOn();
+  /// Cluster-wide collections that this node leads just now: it must not leave before they have ended.
+  size_t roundsLed() const;
   /// Monitors and waits at this home.
   const rt::SyncHome& syncHome() const;
   NodeState state();

@@ -188,10 +188,8 @@ Result<std::unique_ptr<rt::GuestThread>> VmHost::decode(std::span<const uint8_t>
   if (!decoded.ok()) return decoded;
   bool plausible = true;
   accessGuest([&] {
-    visitThreadReferences(vm_.functionInfos(), **decoded, [&](ObjectRef object) {
-      plausible =
-          plausible && homes_.valid(object) && (!homes_.isServedBy(self_, object) || vm_.heap().plausible(object));
-    });
+    visitThreadReferences(vm_.functionInfos(), **decoded,
+                          [&](ObjectRef object) { plausible = plausible && space->core().acceptable(object); });
   });
   if (!plausible) return Error{ErrorCode::kCorrupt, "a frame holds a reference to no object"};
   return decoded;
@@ -212,9 +210,12 @@ void VmHost::exportAnswer(const Resumption& answer) {
   exportIfHere(answer.exception);
 }
 
+void VmHost::answerArrived(const Resumption& answer) {
+  space->core().answerArrived(answer);
+}
+
 void VmHost::exportIfHere(ObjectRef object) {
-  if (object == rt::kNullRef || !homes_.valid(object) || !homes_.isServedBy(self_, object)) return;
-  if (vm_.heap().plausible(object)) vm_.heap().exportObject(object);
+  if (space->core().isConceivable(object)) space->core().exportOut(object);
 }
 
 void VmHost::leave(rt::ThreadId thread, std::function<void()> action) {
@@ -225,8 +226,10 @@ uint64_t VmHost::arrivalEpoch() {
   return space->arrivalEpoch();
 }
 
-bool VmHost::hasEnded(ObjectRef threadObject) {
-  return rt::loadGuest<int32_t>(threadObject + threadStateOffset_, std::memory_order_acquire) == kThreadEnded;
+/// A letter does not keep a Thread object alive: something else may lie there by now.
+bool VmHost::hasEnded(const rt::ThreadRef& thread) {
+  if (!plausible(thread.object) || !isThreadObject(thread.object) || threadOf(thread.object) != thread.id) return true;
+  return rt::loadGuest<int32_t>(thread.object + threadStateOffset_, std::memory_order_acquire) == kThreadEnded;
 }
 
 // ---------------------------------------------------------------- blocks

@@ -47,9 +47,10 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   Result<std::unique_ptr<rt::GuestThread>> decode(std::span<const uint8_t> image) override;
   void exportReferences(const rt::GuestThread& thread) override;
   void exportAnswer(const rt::Resumption& answer) override;
+  void answerArrived(const rt::Resumption& answer) override;
   void leave(rt::ThreadId thread, std::function<void()> action) override;
   uint64_t arrivalEpoch() override;
-  bool hasEnded(ObjectRef threadObject) override;
+  bool hasEnded(const rt::ThreadRef& thread) override;
 
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override;

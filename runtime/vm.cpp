@@ -52,6 +52,7 @@ class NodeVm final : public Vm {
       const int64_t now = Tracer::now();
       tracer_.add({TraceKind::Compile, function.value, 0, now - nanos, now, resumePoint ? *resumePoint + 1u : 0u});
     };
+    options_.heap.poison |= options_.zeal.roundsEvery != 0;
     options_.heap.countBarriers |= options_.zeal.countBarriers != 0;
     if (options_.code.unmovable) options_.heap.young = false;  // such code has no store barrier
     heap_ = Heap::create(layout_, classes_.infos(), *world_, regions_, options_.heap, options_.node.value == 0);
@@ -59,6 +60,12 @@ class NodeVm final : public Vm {
     ports_ = makePorts(*this);
     regions_.target = ports_.regions;
     heap_->addRoots([this](const std::function<void(ObjectRef)>& visit) { visitRoots(visit); });
+    heap_->addWords([this](const std::function<void(ObjectRef)>& visit) {
+      scheduler_->visitAnswers([&](const Resumption& answer) {
+        visit(answer.value);
+        visit(answer.exception);
+      });
+    });
     for (uint32_t c = 0; c < module_.classes.size(); ++c)
       if (!layout_.needsInit(ir::ClassId(c)))
         classes_.info(layout_.classIndex(ir::ClassId(c))).initEpoch.store(0, std::memory_order_relaxed);

@@ -31,6 +31,7 @@ struct Zeal {
   uint64_t migrateEvery = 0;   ///< every K-th safepoint moves the thread to the next node
   uint64_t blocksEvery = 0;    ///< every K milliseconds some blocks of the heap move to the next node
   uint64_t collectEvery = 0;   ///< every K-th allocation collects
+  uint64_t roundsEvery = 0;    ///< every K milliseconds the nodes collect together; dead objects are filled
   uint64_t outsideEvery = 0;   ///< every K-th request to and answer from the launcher is dropped and repeated
   uint64_t countBarriers = 0;  ///< non-zero: every reference store calls the barrier, which counts (HeapStats)
   bool any() const { return captureEvery || migrateEvery || collectEvery || outsideEvery; }

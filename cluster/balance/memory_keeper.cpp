@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "cluster/collect/collector.h"
+
 namespace jvmc::cluster {
 
 namespace {
@@ -18,6 +20,8 @@ constexpr double kAcceptedShare = 0.9;
 constexpr double kResidentShare = 1.2;
 /// However full the heap is, so much of the limit may be used for copies.
 constexpr double kCopyShareMin = 1.0 / 16;
+/// For rounds of collection before OutOfMemoryError.
+constexpr auto kRoundsMax = std::chrono::seconds(10);
 /// Threads may be using just what was to go; then other blocks are tried, after a pause.
 constexpr int kMoveAttempts = 3;
 /// What a relief moves at least: moving little often costs more.
@@ -35,8 +39,9 @@ uint64_t residentBytesOfProcess() {
 
 }  // namespace
 
-MemoryKeeper::MemoryKeeper(ControlChannel& control, SpaceHost& host, ClusterObjectSpace& space, rt::Vm& vm, bool evicts)
-    : control_(control), host_(host), space_(space), vm_(vm), evicts_(evicts) {
+MemoryKeeper::MemoryKeeper(ControlChannel& control, SpaceHost& host, ClusterObjectSpace& space, rt::Vm& vm, bool evicts,
+                           ClusterCollector& collector)
+    : control_(control), host_(host), space_(space), vm_(vm), evicts_(evicts), collector_(collector) {
   control_.setHandler(ControlKind::MemoryRoom, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
     ByteReader in(payload);
     const uint64_t bytes = in.get<uint64_t>();
@@ -110,7 +115,7 @@ void MemoryKeeper::relieve(std::vector<Waiter> waiters) {
   uint64_t needed = 0;
   for (const Waiter& waiter : waiters) needed += (waiter.bytes + rt::kBlockBytes - 1) & ~uint64_t(rt::kBlockBytes - 1);
   const uint64_t wanted = std::max(needed, vm_.heap().use().limit / kReliefFraction);
-  const bool success = makeRoom(needed, wanted) > 0;
+  const bool success = makeRoom(needed, wanted) > 0 || collectTogether(needed);
   (success ? reliefs_ : failures_) += waiters.size();
   std::lock_guard lock(mutex_);
   relieving_ = false;
@@ -137,6 +142,35 @@ uint64_t MemoryKeeper::makeRoom(uint64_t needed, uint64_t wanted) {
   return moved;
 }
 
+/// What no node can find dead by itself may be dead all the same. True if there is room now.
+bool MemoryKeeper::collectTogether(uint64_t needed) {
+  if (!collector_.isOn()) return false;
+  collections_++;
+  // The round under way may have begun too early to find it.
+  const uint64_t enough = collector_.completedRounds() + 2;
+  const auto giveUp = std::chrono::steady_clock::now() + kRoundsMax;
+  const auto room = [&] {
+    const rt::MemoryUse use = vm_.heap().use();
+    return use.limit - std::min(use.limit, use.used) >= needed;
+  };
+  for (uint64_t seen = enough - 2; seen < enough && std::chrono::steady_clock::now() < giveUp;) {
+    collector_.request(/*atOnce=*/true);
+    std::vector<Question> questions;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, kPause, [&] { return stopping_; });
+      if (stopping_) return false;
+      questions.swap(questions_);
+    }
+    for (const Question& question : questions) answer(question);
+    if (collector_.completedRounds() == seen) continue;
+    seen = collector_.completedRounds();
+    vm_.heap().collect(nullptr);
+    if (room()) return true;
+  }
+  return false;
+}
+
 /// Of every other place, the emptiest first.
 std::vector<MemoryKeeper::Room> MemoryKeeper::askForRoom(uint64_t bytes) {
   struct Answers {
@@ -161,19 +195,23 @@ std::vector<MemoryKeeper::Room> MemoryKeeper::askForRoom(uint64_t bytes) {
       changed_.notify_all();
     });
   }
-  std::vector<Room> rooms;
   std::unique_lock lock(mutex_);
-  while (!stopping_ && answers->left > 0) {
-    changed_.wait(lock, [&] { return stopping_ || answers->left == 0 || !questions_.empty(); });
-    // Two nodes that look for room wait for each other's answer: neither has any.
+  awaitAnswering(lock, [&] { return answers->left == 0; });
+  std::vector<Room> rooms = answers->rooms;
+  std::sort(rooms.begin(), rooms.end(), [](const Room& a, const Room& b) { return a.bytes > b.bytes; });
+  return rooms;
+}
+
+/// Waits until `ready`, or the program ends, and answers questions meanwhile: two nodes that look for room wait for
+/// each other's answer, and a cluster-wide collection, which holds moves up, waits for answers too.
+void MemoryKeeper::awaitAnswering(std::unique_lock<std::mutex>& lock, const std::function<bool()>& ready) {
+  while (!stopping_ && !ready()) {
+    changed_.wait(lock, [&] { return stopping_ || ready() || !questions_.empty(); });
     const std::vector<Question> questions = std::exchange(questions_, {});
     lock.unlock();
     for (const Question& question : questions) answer(question);
     lock.lock();
   }
-  rooms = answers->rooms;
-  std::sort(rooms.begin(), rooms.end(), [](const Room& a, const Room& b) { return a.bytes > b.bytes; });
-  return rooms;
 }
 
 MoveResult MemoryKeeper::move(NodeId to, uint64_t bytes, std::set<uint64_t> only) {
@@ -185,7 +223,7 @@ MoveResult MemoryKeeper::move(NodeId to, uint64_t bytes, std::set<uint64_t> only
   };
   space_.mover().move(to, bytes, done, std::move(only));
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || result->has_value(); });
+  awaitAnswering(lock, [&] { return result->has_value(); });
   return result->value_or(MoveResult{});
 }
 
@@ -281,6 +319,7 @@ MemoryLoad MemoryKeeper::load() {
 
 void MemoryKeeper::report(const StatSink& sink) const {
   sink("memory.waits", waits_);
+  sink("memory.collections", collections_);
   sink("memory.reliefs", reliefs_);
   sink("memory.out_of_memory", failures_);
   sink("memory.gives", gives_);

@@ -2,12 +2,13 @@
 //
 //     guest thread     heap full after a collection -> awaitMemory: suspends
 //     keeper thread    asks all nodes for room, moves blocks to those that have it   -> tries again
-//                      nobody has any                                                -> OutOfMemoryError
+//                      nobody has any: the nodes collect together                    -> tries again
+//                      that has not helped                                           -> OutOfMemoryError
 //     balancer         "give so many bytes to that node": collects, then moves them
 //     every 50 ms      heap and copies together beyond the limit: copies are evicted, written ones released first
 //
-// Blocks that move take all their objects along as exported, and exported garbage is not collected; so a collection
-// always comes first.
+// Blocks that move take all their objects along as exported, and exported garbage is collected only by all nodes
+// together; so a collection always comes first.
 //
 // One keeper thread a node. It waits for other nodes' answers and for its own mover, and answers questions about room
 // without waiting for either: while it is looking for room itself, it has none.
@@ -26,11 +27,14 @@
 
 namespace jvmc::cluster {
 
+class ClusterCollector;
+
 /// Thread-safe.
 class MemoryKeeper final : public rt::MemoryRelief {
  public:
   /// `host` suspends and wakes threads of `vm`.
-  MemoryKeeper(ControlChannel& control, SpaceHost& host, ClusterObjectSpace& space, rt::Vm& vm, bool evicts);
+  MemoryKeeper(ControlChannel& control, SpaceHost& host, ClusterObjectSpace& space, rt::Vm& vm, bool evicts,
+               ClusterCollector& collector);
   ~MemoryKeeper() override { stop(); }
 
   void start();
@@ -61,8 +65,10 @@ class MemoryKeeper final : public rt::MemoryRelief {
   void run();
   bool hasWork() const { return !waiting_.empty() || !gifts_.empty() || !questions_.empty() || pressed_; }
   void relieve(std::vector<Waiter> waiters);
+  bool collectTogether(uint64_t needed);
   uint64_t makeRoom(uint64_t needed, uint64_t wanted);
   std::vector<Room> askForRoom(uint64_t bytes);
+  void awaitAnswering(std::unique_lock<std::mutex>& lock, const std::function<bool()>& ready);
   /// Waits for the mover; what moved.
   MoveResult move(NodeId to, uint64_t bytes, std::set<uint64_t> only = {});
   void carryOut(const BlockGift& gift);
@@ -75,6 +81,7 @@ class MemoryKeeper final : public rt::MemoryRelief {
   ClusterObjectSpace& space_;
   rt::Vm& vm_;
   const bool evicts_;
+  ClusterCollector& collector_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::thread thread_;
@@ -86,7 +93,7 @@ class MemoryKeeper final : public rt::MemoryRelief {
   std::map<rt::ThreadContext*, bool> answers_;  ///< for threads that were woken
   std::deque<BlockGift> gifts_;
   std::vector<Question> questions_;
-  Counter waits_{0}, reliefs_{0}, failures_{0}, gives_{0};
+  Counter waits_{0}, collections_{0}, reliefs_{0}, failures_{0}, gives_{0};
 };
 
 }  // namespace jvmc::cluster

@@ -40,6 +40,8 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setCollectEvery(plan.zeal.collectEvery);
   out.setOutsideEvery(plan.zeal.outsideEvery);
   out.setBlocksEvery(plan.zeal.blocksEvery);
+  out.setRoundsEvery(plan.zeal.roundsEvery);
+  out.setCollects(plan.collects);
   out.setCountBarriers(plan.zeal.countBarriers);
   out.setPassSeed(plan.passSeed);
   out.setPerfMap(plan.tools.perfMap);
@@ -71,6 +73,8 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.collectEvery = in.getCollectEvery();
   plan.zeal.outsideEvery = in.getOutsideEvery();
   plan.zeal.blocksEvery = in.getBlocksEvery();
+  plan.zeal.roundsEvery = in.getRoundsEvery();
+  plan.collects = in.getCollects();
   plan.zeal.countBarriers = in.getCountBarriers();
   plan.passSeed = in.getPassSeed();
   plan.tools = {.perfMap = in.getPerfMap(), .jitDump = in.getJitDump(), .gdb = in.getGdb()};

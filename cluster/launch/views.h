@@ -92,7 +92,7 @@ struct DecisionsView {
 
 /// What a node that is to leave still has. Blocks are moved, and counted, by whoever asks.
 struct LeftView {
-  uint64_t threads = 0;        ///< here, on their way from here, or looked for by letters that wait here
+  uint64_t threads = 0;        ///< here, on their way from here, or looked for by letters that wait here; a round led
   uint64_t incomingBytes = 0;  ///< of blocks that it has promised to take
   uint64_t outsideCalls = 0;   ///< of its threads, without an answer
   bool nothing() const { return threads == 0 && incomingBytes == 0 && outsideCalls == 0; }

@@ -196,6 +196,7 @@ Result<std::unique_ptr<Surroundings>> makeSurroundings(const ProgramNodeParts& p
   NodeServicesOptions options;
   options.balance.policy = *policy;
   options.balanceDryRun = parts.plan.balanceDryRun;
+  options.collects = parts.plan.collects;
   options.space.noCache = noCacheFromEnvironment();
   options.fatal = parts.fatal;
   return std::unique_ptr<Surroundings>(std::make_unique<ClusterSurroundings>(parts.control, std::move(options)));
@@ -329,7 +330,7 @@ class VmProgramNode final : public ProgramNode {
     left.threads = vm_->scheduler().threadCount();
     NodeServices* services = surroundings_->services();
     if (!services) return left;
-    left.threads += services->threadsOnTheirWay() + services->sendLettersOn();
+    left.threads += services->threadsOnTheirWay() + services->sendLettersOn() + services->roundsLed();
     left.incomingBytes = services->awaitedBlockBytes();
     std::vector<NodeId> places = net_.places();
     std::erase(places, self_);

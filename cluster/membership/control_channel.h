@@ -18,6 +18,7 @@ enum class ControlKind : uint8_t {
   Balance = 17,       ///< cluster/balance: the leader asks a node to give blocks to another
   Placement = 19,     ///< cluster/balance: the leader tells how loaded nodes are, for new threads
   MemoryRoom = 18,    ///< ask: how many bytes of blocks would you take (cluster/balance/memory_keeper.h)
+  Collect = 20,       ///< cluster/collect: steps of a cluster-wide collection
 };
 
 /// One per node. Takes the Control handler of `net`; both must outlive all messages.

@@ -33,12 +33,16 @@ class ThreadHost {
   /// What an answer refers to is known to another node from now on. (It may come from fresh memory: whoever sends such
   /// an answer is in guest code or has guest access.)
   virtual void exportAnswer(const rt::Resumption& answer) = 0;
+  /// An answer has come in a letter: this node has hold of what it refers to. In accessGuest().
+  virtual void answerArrived(const rt::Resumption&) {}
+  /// Runs `body` while the world is not stopped: in a stop, threads and letters lie where they are looked for.
+  virtual void accessGuest(const std::function<void()>& body) { body(); }
   /// The thread leaves this node. Runs `action` once nothing of it is on its way from here.
   virtual void leave(rt::ThreadId thread, std::function<void()> action) = 0;
   /// The epoch of a thread that has just arrived.
   virtual uint64_t arrivalEpoch() = 0;
-  /// The Thread object, homed here, says that its thread has ended.
-  virtual bool hasEnded(rt::ObjectRef threadObject) = 0;
+  /// The thread, whose Thread object is homed here, or was before it died, has ended.
+  virtual bool hasEnded(const rt::ThreadRef& thread) = 0;
 
   /// The program cannot go on: threads are lost. Returns.
   virtual void fatal(Error error) = 0;

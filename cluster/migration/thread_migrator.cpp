@@ -54,8 +54,9 @@ void ThreadMigrator::ship(std::unique_ptr<GuestThread> thread, NodeId target) {
   host_.leave(waitsFor, [this, transfer] {
     // The I/O thread does the rest: it is never inside guest code, so it may wait for access to it.
     net_.post([this, transfer] {
-      lanes_[transfer->target].queued.push_back(std::move(*transfer));
-      pump(transfer->target);
+      const NodeId target = transfer->target;
+      lanes_[target].queued.push_back(std::move(*transfer));
+      host_.accessGuest([&] { pump(target); });
     });
   });
 }
@@ -65,7 +66,7 @@ void ThreadMigrator::begin(std::unique_ptr<GuestThread> thread) {
   if (host_.adopt(std::move(thread))) router_.arrived(ref, 0);
 }
 
-/// Sends queued threads as far as the target's credits reach.
+/// Sends queued threads as far as the target's credits reach. In accessGuest(), because some may come back.
 void ThreadMigrator::pump(NodeId target) {
   Lane& lane = lanes_[target];
   while (!lane.queued.empty() && lane.credits > 0) {
@@ -106,8 +107,9 @@ void ThreadMigrator::commit(Transfer transfer) {
     const bool isNew = sent_.emplace(departure, Sent{std::move(transfer.thread), target, now}).second;
     JVMC_CHECK(isNew, id, departure.second);
   }
-  net_.request(target, Channel::Threads, out.take(),
-               [this, departure](Result<Bytes> reply) { answered(departure, std::move(reply)); });
+  net_.request(target, Channel::Threads, out.take(), [this, departure](Result<Bytes> reply) {
+    host_.accessGuest([&] { answered(departure, std::move(reply)); });
+  });
 }
 
 void ThreadMigrator::answered(Departure departure, Result<Bytes> reply) {
@@ -190,7 +192,8 @@ void ThreadMigrator::handleMessage(const Bytes& payload, Responder& responder) {
     case ThreadMessage::Ship:
       return handleShip(in, responder);
     case ThreadMessage::Mail:
-      return router_.handleMail(in);
+      router_.handleMail(in);
+      return responder.reply({});
     case ThreadMessage::Location:
       return router_.handleLocation(in);
   }
@@ -202,7 +205,9 @@ void ThreadMigrator::handleShip(ByteReader& in, Responder& responder) {
   const ShipHead head = getShipHead(in);
   const auto image = in.take(in.left());
   std::string reason;
-  const MoveOutcome outcome = in.ok() ? receive(head, image, reason) : MoveOutcome::BadImage;
+  MoveOutcome outcome = MoveOutcome::BadImage;
+  // A stop of the world finds the thread here, or its references have come after it.
+  if (in.ok()) host_.accessGuest([&] { outcome = receive(head, image, reason); });
   if (outcome == MoveOutcome::Accepted) {
     stats_.movesIn++;
     stats_.bytesIn += image.size();

@@ -54,7 +54,7 @@ std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
   }
   if (!hasHome) return std::nullopt;
   if (home != self_) return home;
-  if (host_.hasEnded(letter.to.object)) return std::nullopt;
+  if (host_.hasEnded(letter.to)) return std::nullopt;
   return NodeId();
 }
 
@@ -71,7 +71,24 @@ void ThreadRouter::forward(Letter letter, NodeId node) {
   out.put(uint8_t(std::min<int>(letter.hops + 1, UINT8_MAX)));
   putThreadRef(out, letter.to);
   putMail(out, letter.mail);
-  net_.notify(node, Channel::Threads, out.take());
+  const rt::Resumption& answer = letter.mail.answer;
+  if (answer.value == 0 && answer.exception == rt::kNullRef) return net_.notify(node, Channel::Threads, out.take());
+  // Until it has arrived, nobody else may have hold of what it refers to.
+  std::unique_lock lock(mutex_);
+  const uint64_t number = nextUnderWay_++;
+  underWay_.emplace(number, answer);
+  lock.unlock();
+  net_.request(node, Channel::Threads, out.take(), [this, number](Result<Bytes>) {
+    std::lock_guard inner(mutex_);
+    underWay_.erase(number);
+  });
+}
+
+void ThreadRouter::visitAnswers(const std::function<void(const rt::Resumption&)>& visit) const {
+  std::lock_guard lock(mutex_);
+  for (const auto& [number, answer] : underWay_) visit(answer);
+  for (const auto& [thread, held] : held_)
+    for (const Letter& letter : held.letters) visit(letter.mail.answer);
 }
 
 void ThreadRouter::hold(Letter letter) {
@@ -108,15 +125,17 @@ void ThreadRouter::onRetryTimer(ThreadId thread) {
 
 /// Takes what waits for the thread and routes it again.
 void ThreadRouter::retry(ThreadId thread) {
-  std::vector<Letter> letters;
-  {
-    std::lock_guard lock(mutex_);
-    const auto found = held_.find(thread);
-    if (found == held_.end()) return;
-    letters = std::exchange(found->second.letters, {});
-    if (!found->second.timerRuns) held_.erase(found);
-  }
-  for (Letter& letter : letters) route(std::move(letter));
+  host_.accessGuest([&] {
+    std::vector<Letter> letters;
+    {
+      std::lock_guard lock(mutex_);
+      const auto found = held_.find(thread);
+      if (found == held_.end()) return;
+      letters = std::exchange(found->second.letters, {});
+      if (!found->second.timerRuns) held_.erase(found);
+    }
+    for (Letter& letter : letters) route(std::move(letter));
+  });
 }
 
 size_t ThreadRouter::sendLettersOn() {
@@ -194,7 +213,11 @@ void ThreadRouter::handleMail(ByteReader& in) {
   letter.hops = in.get<uint8_t>();
   letter.to = getThreadRef(in);
   letter.mail = getMail(in);
-  if (in.finished()) route(std::move(letter));
+  if (!in.finished()) return;
+  host_.accessGuest([&] {
+    host_.answerArrived(letter.mail.answer);
+    route(std::move(letter));
+  });
 }
 
 void ThreadRouter::handleLocation(ByteReader& in) {
@@ -205,7 +228,7 @@ void ThreadRouter::handleLocation(ByteReader& in) {
   if (!in.finished() || seen.node.value >= homes_.nodesMax() || !homes_.valid(thread.object)) return;
   // The object may have moved on, or be about to arrive: then what arrives with it is older than this.
   const BlockHome home = homes_.at(thread.object);
-  if (home.node == self_ && host_.hasEnded(thread.object)) return;  // mail would look for it for ever
+  if (home.node == self_ && host_.hasEnded(thread)) return;  // mail would look for it for ever
   if (home.node == self_ || home.state == HomeState::Incoming)
     noteLocation(thread.id, seen);
   else

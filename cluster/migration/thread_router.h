@@ -58,6 +58,9 @@ class ThreadRouter final : public rt::ThreadPost {
   void handleMail(ByteReader& in);
   void handleLocation(ByteReader& in);
 
+  /// Answers in letters that rest here, or that the next node has not confirmed yet. World stopped.
+  void visitAnswers(const std::function<void(const rt::Resumption&)>& visit) const;
+
   /// Threads that last arrived at `node`, as far as homes here know: for telling what was lost with it.
   std::vector<rt::ThreadId> lastSeenAt(NodeId node) const;
   void report(const StatSink& sink) const;
@@ -101,6 +104,8 @@ class ThreadRouter final : public rt::ThreadPost {
     bool timerRuns = false;
   };
   std::unordered_map<rt::ThreadId, Held> held_;
+  std::unordered_map<uint64_t, rt::Resumption> underWay_;  ///< answers that may refer to objects, sent on from here
+  uint64_t nextUnderWay_ = 0;
   Counter forwarded_{0}, heldCount_{0}, dropped_{0};
 };
 

@@ -81,6 +81,11 @@ class NodeNet {
   /// Nanoseconds on the clock by which postAfter counts; it never goes back. Any thread.
   virtual int64_t now() const { return steadyNanos(); }
 
+  /// Requests to the node so far (this one too), and whether the first `count` of them have been answered. Asked on the
+  /// I/O thread, answered() says that what their `done` did is done. Any thread.
+  virtual uint64_t asked(NodeId) const { return 0; }
+  virtual bool answered(NodeId, uint64_t) const { return true; }
+
   /// Any thread.
   virtual NetStats stats() const { return {}; }
 };

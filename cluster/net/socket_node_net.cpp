@@ -118,11 +118,19 @@ void SocketNodeNet::setMembers(std::vector<NodeId> nodes, std::vector<NodeId> pl
 }
 
 uint64_t SocketNodeNet::asked(NodeId peer) const {
+  if (peer == options_.self) {
+    std::lock_guard lock(selfMutex_);
+    return askedSelf_;
+  }
   const PeerExchange* exchange = peerOf(peer);
   return exchange ? exchange->asked() : 0;
 }
 
 bool SocketNodeNet::answered(NodeId peer, uint64_t count) const {
+  if (peer == options_.self) {
+    std::lock_guard lock(selfMutex_);
+    return selfUnanswered_.empty() || *selfUnanswered_.begin() >= count;
+  }
   const PeerExchange* exchange = peerOf(peer);
   return !exchange || exchange->answered(count);
 }
@@ -177,7 +185,17 @@ void SocketNodeNet::notify(NodeId to, Channel channel, Bytes payload) {
   if (PeerExchange* peer = peerOf(to)) peer->notify(channel, std::move(payload));
 }
 
-void SocketNodeNet::sendToSelf(Channel channel, Bytes payload, std::function<void(Result<Bytes>)> done) {
+void SocketNodeNet::sendToSelf(Channel channel, Bytes payload, std::function<void(Result<Bytes>)> then) {
+  std::unique_lock lock(selfMutex_);
+  const uint64_t number = askedSelf_++;
+  selfUnanswered_.insert(number);
+  lock.unlock();
+  auto done = [this, number, then = std::move(then), alive = alive_](Result<Bytes> result) {
+    then(std::move(result));
+    if (!*alive) return;
+    std::lock_guard inner(selfMutex_);
+    selfUnanswered_.erase(number);
+  };
   loop_.post([this, channel, payload = std::move(payload), done = std::move(done), alive = alive_]() mutable {
     auto responder = std::make_shared<LocalResponder>(loop_, std::move(done));
     if (!*alive) return responder->fail(stopping());

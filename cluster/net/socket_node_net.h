@@ -16,6 +16,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   void setHandler(Channel channel, Handler handler) override;
   void post(std::function<void()> task) override { loop_.post(std::move(task)); }
   void postAfter(int64_t nanos, std::function<void()> task) override { loop_.postAfter(nanos, std::move(task)); }
+  uint64_t asked(NodeId node) const override;
+  bool answered(NodeId node, uint64_t count) const override;
   NetStats stats() const override;
 
   // -- any thread but one that holds what a handler waits for
@@ -57,9 +60,6 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   /// The members from now on, and those of them to which threads and blocks may go, both ascending. To nodes that are
   /// no members any more one may go on talking; when their connections close, they do not count as lost.
   void setMembers(std::vector<NodeId> nodes, std::vector<NodeId> places);
-  /// Requests to the peer so far, and whether it has answered the first `count` of them. Any thread.
-  uint64_t asked(NodeId peer) const;
-  bool answered(NodeId peer, uint64_t count) const;
   /// Closes all connections; no peer counts as lost by that. Requests without an answer fail.
   void close();
 
@@ -84,6 +84,10 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
 
   mutable std::mutex membersMutex_;
   std::vector<NodeId> nodes_, places_;  // guarded by membersMutex_
+
+  mutable std::mutex selfMutex_;
+  uint64_t askedSelf_ = 0;             // guarded by selfMutex_
+  std::set<uint64_t> selfUnanswered_;  // likewise
 
   std::mutex handlersMutex_;
   std::array<Handler, kChannels> handlers_;  // guarded by handlersMutex_

@@ -133,6 +133,7 @@ const char* BlockArrivals::installObject(const BlockGroup& group, uint64_t& end,
     if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, length);
     const auto entry = shard.entries.find(object);
     const bool written = entry != shard.entries.end() && entry->second.hasTwin;
+    if (header.epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid) core_.contentChanges(object);
     mergeFresh(object, shape, data, written ? &entry->second.twin : nullptr);
   }
   objects.push_back(object);

@@ -44,6 +44,28 @@ void BlockMover::stop() {
   thread_->join();
 }
 
+void BlockMover::hold() {
+  std::lock_guard lock(mutex_);
+  held_ = true;
+  thread_->notify();
+}
+
+void BlockMover::resume() {
+  std::lock_guard lock(mutex_);
+  held_ = false;
+  thread_->notify();
+}
+
+bool BlockMover::isHeldBack() const {
+  std::lock_guard lock(mutex_);
+  return held_;
+}
+
+bool BlockMover::isStill() const {
+  std::lock_guard lock(mutex_);
+  return window_.empty() && chunksOnTheirWay_ == 0;
+}
+
 void BlockMover::run() {
   for (;;) {
     Request request;
@@ -69,10 +91,14 @@ MoveResult BlockMover::carryOut(const Request& request) {
   // windows of which nothing goes end the request.
   int idle = 0;
   for (uint64_t wanted; idle < kIdleWindows && (wanted = bytesWanted(request)) > 0;) {
+    {
+      std::unique_lock lock(mutex_);
+      thread_->wait(lock, [&] { return stopping_ || !held_; });
+    }
     if (!withdraw(std::min(wanted, windowBytes_), request.only)) break;
     const bool some = sendWindow(request.target);
     restoreWindow();
-    idle = some ? 0 : idle + 1;
+    idle = some || isHeldBack() ? 0 : idle + 1;
   }
   std::unique_lock lock(mutex_);
   thread_->wait(lock, [&] { return stopping_ || chunksOnTheirWay_ == 0; });
@@ -93,6 +119,7 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
   host_.stopWorld([&] {
     std::lock_guard lock(mutex_);
     const int64_t begin = core_.net.now();
+    if ((any = held_)) return;  // since a moment ago
     const std::set<uint64_t> held =
         core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
     for (const BlockGroup& group : host_.withdraw(bytes, only)) {
@@ -168,8 +195,8 @@ bool BlockMover::sendWindow(NodeId target) {
 /// When not too many are on their way. Nobody takes back what is in a chunk. Null if there is nothing more to send.
 std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(NodeId target) {
   std::unique_lock lock(mutex_);
-  thread_->wait(lock, [&] { return stopping_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
-  if (stopping_ || window_.empty() || !result_.refusal.message.empty()) return nullptr;
+  thread_->wait(lock, [&] { return stopping_ || held_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
+  if (stopping_ || held_ || window_.empty() || !result_.refusal.message.empty()) return nullptr;
   auto chunk = std::make_shared<Chunk>();
   chunk->target = target;
   chunk->since = core_.net.now();

@@ -59,6 +59,13 @@ class BlockMover {
   /// The thread, on its fiber, met a block that is not settled. True: the block stays. False: wait for the move.
   bool takeBack(ObjectRef object);
 
+  /// From now on nothing is withdrawn, and what has been and is not under way stays: soon isStill(). Requests wait for
+  /// resume().
+  void hold();
+  void resume();
+  /// While held: no block is about to leave, or on its way from here without being confirmed.
+  bool isStill() const;
+
  private:
   struct Request {
     NodeId target;
@@ -81,6 +88,7 @@ class BlockMover {
 
   // -- mover thread
   void run();
+  bool isHeldBack() const;
   MoveResult carryOut(const Request& request);
   uint64_t bytesWanted(const Request& request);
   bool withdraw(uint64_t bytes, const std::set<uint64_t>& only);
@@ -97,11 +105,12 @@ class BlockMover {
 
   SpaceCore& core_;
   BlockHost& host_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<Request> requests_;
   const std::unique_ptr<HelperThread> thread_;
   bool started_ = false;
   bool stopping_ = false;
+  bool held_ = false;
   // The request under way.
   MoveResult result_;
   std::vector<Leaving> window_;   ///< withdrawn and not under way yet; the last ones go first

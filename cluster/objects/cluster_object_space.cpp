@@ -235,6 +235,7 @@ bool ClusterObjectSpace::join(ThreadContext& ctx, ObjectRef object) {
     if (!core_.options.noCache || core_.homes.homeOf(object) == core_.self) return false;
   }
 
+  core_.contentChanges(object);
   Entry& entry = shard.entries[object];
   WriteSet& set = writeSetOf(ctx);
   if (!entry.hasTwin) {
@@ -318,15 +319,16 @@ void ClusterObjectSpace::publish(ThreadContext& ctx) {
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
   if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
   core_.exportOut(request.thread.object);
+  Hold hold = holdArguments(request);
   if (request.isRelease()) {
-    const auto companion = std::make_shared<Flusher::Companion>(Flusher::Companion{request, holdArguments(request)});
+    const auto companion = std::make_shared<Flusher::Companion>(Flusher::Companion{request, hold});
     const auto written = [this, companion] { submitReleased(*companion); };
     if (!flusher_.release(ctx, noted(ctx, written), companion)) return std::nullopt;
     // The answer was faster than we.
     if (companion->carriedOut) return submitReleased(*companion), std::nullopt;
   }
   if (!core_.homedHere(request.object)) {
-    sendToHome(request);
+    sendToHome(request, std::move(hold));
     return std::nullopt;
   }
   std::optional<Resumption> answer = carryOutHere(request);
@@ -337,7 +339,7 @@ std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const S
 void ClusterObjectSpace::post(const SyncRequest& request) {
   // Must not overtake the request that it is about.
   core_.traffic.whenQuiet(request.thread.id, [this, request] {
-    if (!core_.homedHere(request.object)) return sendToHome(request);
+    if (!core_.homedHere(request.object)) return sendToHome(request, nullptr);
     if (const auto answer = carryOutHere(request)) answerByMail(request, *answer);
   });
 }
@@ -352,9 +354,10 @@ void ClusterObjectSpace::submitReleased(const Flusher::Companion& released) {
     if (!released.answer) return;
     Resumption answer = *released.answer;
     answer.acquire = answer.acquire || request.isAcquire();
+    core_.answerArrived(answer);
     return answerByMail(request, answer);
   }
-  if (!core_.homedHere(request.object)) return sendToHome(request);
+  if (!core_.homedHere(request.object)) return sendToHome(request, released.hold);
   if (const auto answer = carryOutHere(request)) answerByMail(request, *answer);
 }
 
@@ -366,29 +369,33 @@ std::optional<Resumption> ClusterObjectSpace::carryOutHere(const SyncRequest& re
   return answer;
 }
 
-/// While its writes go home the thread may be the last to know what it is about to store, and is parked beyond that.
-HeldReferences::Hold ClusterObjectSpace::holdArguments(const SyncRequest& request) {
-  return request.isReference ? core_.held.hold({request.a, request.b}) : nullptr;
+/// The thread that waits has hold of the object, but perhaps of nothing else any more. (A reference that is stored
+/// here, and at once, need not be held.)
+ClusterObjectSpace::Hold ClusterObjectSpace::holdArguments(const SyncRequest& request) {
+  if (!request.isReference || (!request.isRelease() && core_.homedHere(request.object))) return nullptr;
+  return core_.held.hold({request.a, request.b});
 }
 
-void ClusterObjectSpace::sendToHome(const SyncRequest& request) {
+void ClusterObjectSpace::sendToHome(const SyncRequest& request, Hold hold) {
   core_.exportArguments(request);
   core_.stats.syncRemote++;
   core_.traffic.begin(request.thread.id);
   const int64_t sent = core_.net.now();
   const BlockHome home = core_.homes.at(request.object);
-  core_.net.request(home.node, Channel::Objects, encodeSync(request), [this, request, home, sent](Result<Bytes> reply) {
-    const int64_t waited = core_.net.now() - sent;
-    core_.stats.syncNanos.add(waited);
-    if (request.op == rt::SyncOp::ThreadEnd)
-      core_.remoteUse.forget(request.thread.id);
-    else
-      core_.remoteUse.note(request.thread.id, home.node, reply.ok() ? reply->size() : 0, waited);
-    onHomeReply(request, home, std::move(reply));
-  });
+  core_.net.request(home.node, Channel::Objects, encodeSync(request),
+                    [this, request, hold = std::move(hold), home, sent](Result<Bytes> reply) {
+                      const int64_t waited = core_.net.now() - sent;
+                      core_.stats.syncNanos.add(waited);
+                      if (request.op == rt::SyncOp::ThreadEnd)
+                        core_.remoteUse.forget(request.thread.id);
+                      else
+                        core_.remoteUse.note(request.thread.id, home.node, reply.ok() ? reply->size() : 0, waited);
+                      onHomeReply(request, hold, home, std::move(reply));
+                    });
 }
 
-void ClusterObjectSpace::onHomeReply(const SyncRequest& request, BlockHome home, Result<Bytes> reply) {
+void ClusterObjectSpace::onHomeReply(const SyncRequest& request, const Hold& hold, BlockHome home,
+                                     Result<Bytes> reply) {
   if (!reply.ok())
     return core_.host.fatal(std::move(reply).error().withContext(fmt::format("asking node {}", home.node.value)));
   ByteReader in(*reply);
@@ -396,9 +403,9 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, BlockHome home,
   if (status == ReplyStatus::Moved) {
     const BlockHome whereabouts = getWhereabouts(in);
     const bool sensible = in.finished() && core_.homes.learn(request.object, whereabouts, home);
-    const auto again = [this, request] {
+    const auto again = [this, request, hold] {
       core_.host.accessGuest([&] {
-        sendToHome(request);
+        sendToHome(request, hold);
         core_.traffic.end(request.thread.id);
       });
     };
@@ -412,7 +419,10 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, BlockHome home,
     return core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} refused a request", home.node.value)});
   if (answer) {
     answer->acquire = answer->acquire || request.isAcquire();
-    core_.host.accessGuest([&] { answerByMail(request, *answer); });
+    core_.host.accessGuest([&] {
+      core_.answerArrived(*answer);
+      answerByMail(request, *answer);
+    });
   }
   core_.host.accessGuest([&] { core_.traffic.end(request.thread.id); });
 }
@@ -450,12 +460,18 @@ void ClusterObjectSpace::exportReference(ObjectRef object) {
 
 void ClusterObjectSpace::visitRoots(const std::function<void(ObjectRef)>& visit) {
   core_.host.visitHomeRoots(visit);
-  core_.held.visit(visit);
+  if (core_.options.fault != Fault::SentIsForgotten) core_.held.visit(visit);
   core_.table.forEach([&](ObjectRef object, Entry& entry) {
     if (!entry.hasTwin) return;
     core_.shapeOf(object).forEachReference([&](uint64_t offset) {
       if (const ObjectRef reference = rt::loadGuest<uint64_t>(object + offset)) visit(reference);
     });
+  });
+}
+
+void ClusterObjectSpace::visitUnderWay(const std::function<void(ObjectRef)>& visit) {
+  core_.table.forEach([&](ObjectRef object, const Entry& entry) {
+    if (entry.hasTwin || entry.busy) visit(object);
   });
 }
 

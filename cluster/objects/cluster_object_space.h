@@ -41,6 +41,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void exportReference(ObjectRef object) override;
   void visitRoots(const std::function<void(ObjectRef)>& visit) override;
   bool checked() const override;
+  /// Copies that a message of ours names, or will: dirty ones, and those that are asked for. World stopped.
+  void visitUnderWay(const std::function<void(ObjectRef)>& visit);
 
   /// The thread leaves this node. Runs `action`, now or on the I/O thread, once nothing of the thread is on its way
   /// from here, so that nothing can arrive anywhere after it has moved, and the copies it has brought here are given
@@ -66,6 +68,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   BlockUsers& blockUsers() { return core_.blockUsers; }
   /// Any thread; takes a lock for each part of the table.
   SpaceState state();
+  /// What a node's part in cluster-wide collections works with.
+  SpaceCore& core() { return core_; }
 
  private:
   /// When a fetch was sent: what has happened since decides whether its neighbours may be installed.
@@ -97,11 +101,13 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   bool join(rt::ThreadContext& ctx, ObjectRef object);
   WriteSet& writeSetOf(rt::ThreadContext& ctx);
 
-  HeldReferences::Hold holdArguments(const rt::SyncRequest& request);
   /// At the home, which is here. The answer, if there is one at once.
   std::optional<rt::Resumption> carryOutHere(const rt::SyncRequest& request);
-  void sendToHome(const rt::SyncRequest& request);
-  void onHomeReply(const rt::SyncRequest& request, BlockHome home, Result<Bytes> reply);
+  /// `hold`: of what the request names, until it is answered.
+  using Hold = HeldReferences::Hold;
+  Hold holdArguments(const rt::SyncRequest& request);
+  void sendToHome(const rt::SyncRequest& request, Hold hold);
+  void onHomeReply(const rt::SyncRequest& request, const Hold& hold, BlockHome home, Result<Bytes> reply);
   void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
   void submitReleased(const Flusher::Companion& released);

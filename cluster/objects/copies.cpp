@@ -55,7 +55,9 @@ bool Copies::referencesAcceptable(const ObjectShape& shape, std::span<const uint
 bool Copies::store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry) {
   const ObjectShape shape(*core_.host.classInfo(image.classIndex), image.length, core_.forcedGranularity());
   rt::ObjectHeader& header = *rt::header(object);
-  const bool isNew = header.epochWord.load(std::memory_order_relaxed) <= (rt::kEpochGivenUp | rt::kWriterMask);
+  const uint64_t before = header.epochWord.load(std::memory_order_relaxed);
+  const bool isNew = before <= (rt::kEpochGivenUp | rt::kWriterMask);
+  if (before != rt::kEpochInvalid) core_.contentChanges(object);
   header.classWord.store(image.classIndex | (image.frozen ? uint32_t(rt::kFlagFrozen) : 0), std::memory_order_relaxed);
   if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, image.length);
   const bool written = entry && entry->hasTwin;
@@ -81,6 +83,7 @@ void Copies::giveUp(ObjectRef object) {
   std::lock_guard lock(shard.mutex);
   const BlockHome home = core_.homes.at(object);
   if (home.state != HomeState::Settled || home.node == core_.self) return;
+  if (!core_.copyMap.isNoted(object)) return;  // it may have died, and another object lie across its place
   rt::ObjectHeader& header = *rt::header(object);
   const uint64_t word = header.epochWord.load(std::memory_order_relaxed);
   if (word <= (rt::kEpochGivenUp | rt::kWriterMask) || word >= rt::kEpochLease) return;

@@ -59,7 +59,7 @@ void CopyMap::note(ObjectRef object, uint64_t bytes) {
   std::atomic<uint64_t>& word = make(object).starts[granuleOf(object) / 64];
   const uint64_t bit = uint64_t(1) << (granuleOf(object) % 64);
   if (word.load(std::memory_order_relaxed) & bit) return;
-  word.fetch_or(bit, std::memory_order_relaxed);
+  word.fetch_or(bit, std::memory_order_release);
   notePages(object, object + bytes);
 }
 
@@ -112,6 +112,28 @@ void CopyMap::forEachCopy(uint64_t address, const std::function<void(ObjectRef)>
   for (size_t w = 0; w < block->starts.size(); ++w)
     for (uint64_t word = block->starts[w].load(std::memory_order_relaxed); word; word &= word - 1)
       visit(address + (w * 64 + uint64_t(std::countr_zero(word))) * 8);
+}
+
+std::vector<uint64_t> CopyMap::blocks() {
+  std::lock_guard lock(mutex_);
+  std::vector<uint64_t> blocks;
+  for (uint64_t block : known_)
+    if (find(block)->pages.load(std::memory_order_relaxed) != 0) blocks.push_back(block);
+  return blocks;
+}
+
+ObjectRef CopyMap::lastBefore(uint64_t address) const {
+  uint64_t block = address & ~uint64_t(rt::kBlockBytes - 1);
+  for (uint64_t granule = granuleOf(address);; granule = rt::kBlockBytes / 8 - 1, block -= rt::kBlockBytes) {
+    const Block* found = plan_.contains(block) ? find(block) : nullptr;
+    if (!found) return rt::kNullRef;
+    size_t w = granule / 64;
+    uint64_t word = found->starts[w].load(std::memory_order_relaxed) << (63 - granule % 64) >> (63 - granule % 64);
+    while (!word && w > 0) word = found->starts[--w].load(std::memory_order_relaxed);
+    if (word) return block + (w * 64 + 63 - uint64_t(std::countl_zero(word))) * 8;
+    // A copy that reaches here from the block before has the pages in between.
+    if (!(found->pages.load(std::memory_order_relaxed) & 1)) return rt::kNullRef;
+  }
 }
 
 void CopyMap::drop(ObjectRef object) {

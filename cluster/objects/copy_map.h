@@ -31,6 +31,18 @@ class CopyMap {
   void note(ObjectRef object, uint64_t bytes);
   /// What is in [begin, end) is no copy any more: whole blocks, of which this node has become home.
   void forget(uint64_t begin, uint64_t end);
+  /// A copy begins there; class and length can be read.
+  bool isNoted(ObjectRef object) const {
+    const Block* block = find(object);
+    return block && (block->starts[object % rt::kBlockBytes / 512].load(std::memory_order_acquire) >>
+                         (object % rt::kBlockBytes / 8 % 64) &
+                     1) != 0;
+  }
+  /// The copy that begins last at or before `address`, of those that lie on pages without a gap up to it. Null if there
+  /// is none. World stopped.
+  ObjectRef lastBefore(uint64_t address) const;
+  /// Addresses of the blocks that hold copies.
+  std::vector<uint64_t> blocks();
   /// Of pages that hold copies.
   uint64_t bytes() const { return pages_.load(std::memory_order_relaxed) * kPageBytes; }
 

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace jvmc::cluster {
 
@@ -34,24 +35,47 @@ uint64_t Evictor::evictSome(const std::vector<uint64_t>& blocks) {
   host_.stopWorld([&] {
     collectPinned(blocks);
     for (uint64_t block : blocks)
-      if (isCopyBlock(block)) freed += evictBlock(block);
+      if (isCopyBlock(block))
+        freed += evictBlock(block, [&](ObjectRef object, uint64_t end) {
+          if (isPinned(object, end)) return true;
+          core_.contentChanges(object);
+          return false;
+        });
   });
   core_.stats.evictedBytes += freed;
   return freed;
 }
 
-/// All copies that are not pinned become invalid; pages with nothing else on them go back to the system.
-uint64_t Evictor::evictBlock(uint64_t block) {
+bool Evictor::dropCopies(uint64_t block, const std::function<bool(ObjectRef)>& drop) {
+  bool all = true;
+  core_.stats.evictedBytes += evictBlock(block, [&](ObjectRef object, uint64_t) {
+    if (!drop(object)) return true;
+    EntryTable::Shard& shard = core_.table.shard(object);
+    std::lock_guard lock(shard.mutex);
+    const bool isFree = !shard.entries.contains(object);
+    all = all && isFree;
+    return !isFree;
+  });
+  return all;
+}
+
+/// All copies but those that stay become invalid (epoch 0); pages with nothing else on them go back to the system.
+uint64_t Evictor::evictBlock(uint64_t block, const std::function<bool(ObjectRef object, uint64_t end)>& stays) {
   std::vector<uint64_t> pages;  // that may go; ascending, as the copies come
   uint64_t keptEnd = 0;         // of the last page that stays
   core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
     const uint64_t end = endOf(object);
-    if (isPinned(object, end)) {
+    if (stays(object, end)) {
       while (!pages.empty() && pages.back() >= pageOf(object)) pages.pop_back();
       keptEnd = pageOf(end - 1) + CopyMap::kPageBytes;
       return;
     }
-    rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
+    // All of it becomes zero: another object may begin in the middle some day, when this one is dead. Pages that hold
+    // nothing else do so below.
+    const uint64_t headEnd = std::min(end, pageOf(object) + CopyMap::kPageBytes);
+    const uint64_t tail = std::max(headEnd, pageOf(end - 1));
+    std::memset(reinterpret_cast<void*>(object), 0, headEnd - object);
+    std::memset(reinterpret_cast<void*>(tail), 0, end - tail);
     core_.copyMap.drop(object);
     core_.stats.evictedObjects++;
     const uint64_t fresh = pages.empty() ? keptEnd : std::max(keptEnd, pages.back() + CopyMap::kPageBytes);

@@ -20,13 +20,16 @@ class Evictor {
   /// Gives back at least `bytes` of memory, if that can be found in one turn around all copies. Returns how much.
   /// Caller: a runtime thread, outside accessGuest(). Stops the world for each 512 KiB, shortly.
   uint64_t evict(uint64_t bytes);
+  /// The copies of the block that `drop` names become invalid, but for those that are busy or dirty: true if there is
+  /// none of these. World stopped.
+  bool dropCopies(uint64_t block, const std::function<bool(ObjectRef)>& drop);
   /// The program is over: an eviction under way gives up. Any thread.
   void stop() { stopped_ = true; }
 
  private:
   uint64_t evictSome(const std::vector<uint64_t>& blocks);
   bool isCopyBlock(uint64_t block) const;
-  uint64_t evictBlock(uint64_t block);
+  uint64_t evictBlock(uint64_t block, const std::function<bool(ObjectRef object, uint64_t end)>& stays);
   void collectPinned(const std::vector<uint64_t>& blocks);
   bool isPinned(ObjectRef object, uint64_t end) const;
   uint64_t endOf(ObjectRef object);

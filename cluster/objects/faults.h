@@ -26,6 +26,13 @@ enum class Fault : uint8_t {
   AheadWithoutTransaction,  ///< a copy that is asked for before anybody needs it may be flushed meanwhile
   FramesComeTwice,          ///< what the net repeats is handled again (simulator)
   UnusedNeverAges,          ///< a copy that nobody has used since it came serves any thread, however old it is
+  // -- cluster-wide collections
+  CopiesOutliveTheDead,  ///< copies that are not marked stay
+  ArrivalsTrusted,       ///< homes are not told of what comes from nodes that may not have begun
+  SentIsForgotten,       ///< what is on its way from a node is no root of its snapshot
+  OverwrittenForgotten,  ///< what a copy held before it is written or replaced need not be kept
+  BlocksLeaveInRounds,   ///< homes move while nodes trace
+  MembersUnchecked,      ///< a round goes on though the members have changed
 };
 
 }  // namespace jvmc::cluster

@@ -1,6 +1,7 @@
 #include "cluster/objects/flusher.h"
 
 #include <map>
+#include <utility>
 
 #include "cluster/objects/messages.h"
 #include "ir/support/check.h"
@@ -132,7 +133,11 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
   const BlockHome home = core_.homes.at(object);
   ByteWriter diff;
   diff.put(uint32_t(0));
-  const auto exporting = [this](ObjectRef reference) { core_.exportOut(reference); };
+  Batch& batch = batches.of(home.node);
+  const auto exporting = [&](ObjectRef reference) {
+    core_.exportOut(reference);
+    batch.references.push_back(reference);
+  };
   const uint32_t runs = writeDiff(object, core_.shapeOf(object), entry.twin, diff, exporting);
   diff.patch(0, runs);
 
@@ -145,7 +150,7 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
 
   if (runs == 0) return shard.dropIfIdle(object);
   entry.busy = entry.flushing = true;
-  batches.of(home.node).add(object, home, diff.take());
+  batch.add(object, home, diff.take());
 }
 
 /// All that the job has yet to send goes to `home` in one message: nothing else is on its way or waits.
@@ -174,6 +179,7 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch, bool withRequest
   ++job->pending;
   const int64_t sent = core_.net.now();
   const bool early = core_.options.fault == Fault::NoAckWait;
+  if (!batch.references.empty()) batch.hold = core_.held.hold(std::exchange(batch.references, {}));
   const auto shared = std::make_shared<Batch>(std::move(batch));
   core_.net.request(home, Channel::Objects, message.take(),
                     [this, job, shared, home, sent, early, withRequest](Result<Bytes> reply) {
@@ -223,6 +229,7 @@ bool Flusher::takeReply(const JobPtr& job, Batch& batch, bool withRequest, ByteR
     }
     if (!core_.homes.learn(object, found->second, batch.homes[i])) return false;
     const BlockHome next = core_.homes.at(object);
+    again.of(next.node).hold = batch.hold;
     again.of(next.node).add(object, next, std::move(batch.diffs[i]));
   }
   batch.objects.resize(kept);

@@ -50,6 +50,8 @@ class Flusher {
     std::vector<BlockHome> homes;  ///< as believed when it was added
     std::vector<Bytes> diffs;      ///< of each: u32 runs, the runs
     size_t bytes = 0;
+    std::vector<ObjectRef> references;  ///< in these
+    HeldReferences::Hold hold;          ///< of those, or of what it is sent again from
 
     void add(ObjectRef object, BlockHome home, Bytes diff) {
       bytes += 8 + diff.size();

@@ -1,5 +1,6 @@
 // References that a node's runtime has hold of and that lie in no object, frame or table that anyone looks through: in
-// requests that are not carried out yet. Roots of the collector.
+// what it has sent and has no answer to, and may have to send again. Roots, of the local collector and of cluster-wide
+// ones.
 #pragma once
 
 #include <functional>

@@ -90,7 +90,7 @@ bool HomeSide::redirect(ObjectRef object, Responder& responder) {
 }
 
 const rt::ClassInfo* HomeSide::classOfHomed(ObjectRef object) {
-  if (object == rt::kNullRef || !core_.acceptable(object) || !core_.servedHere(object)) return nullptr;
+  if (object == rt::kNullRef || !core_.isConceivable(object) || !core_.servedHere(object)) return nullptr;
   // While its block is about to leave, the epoch is invalid and the heap alone knows what is an object.
   // In this order: a block that stays after all gets its epochs back before it is settled.
   if (core_.homedHere(object) && !rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire)))

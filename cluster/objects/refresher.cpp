@@ -50,6 +50,7 @@ void Refresher::refresh(const Wanted& wanted, uint64_t epoch, ReadGroups::Number
 bool Refresher::begin(ObjectRef object, uint64_t epoch, ReadGroups::Number group) {
   EntryTable::Shard& shard = core_.table.shard(object);
   std::lock_guard lock(shard.mutex);
+  if (!core_.copyMap.isNoted(object)) return false;  // groups remember what has died since: nothing need begin there
   const rt::ObjectHeader& header = *rt::header(object);
   const uint64_t word = header.epochWord.load(std::memory_order_relaxed);
   if (rt::stampOf(word) == rt::kEpochInvalid || rt::stampOf(word) >= epoch) return false;
@@ -57,6 +58,7 @@ bool Refresher::begin(ObjectRef object, uint64_t epoch, ReadGroups::Number group
   if (home.state != HomeState::Settled || home.node == core_.self) return false;
   if (header.lockWord.load(std::memory_order_relaxed) != group) return false;
   if (core_.shapeOf(object).dataBytes() > kObjectBytesMax) return false;
+  if (core_.copiesGo && core_.isTracing() && !core_.trace->isMarked(object)) return false;
   if (core_.options.fault == Fault::AheadWithoutTransaction) return true;
   Entry& entry = shard.entries[object];
   if (entry.busy) return false;

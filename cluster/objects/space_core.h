@@ -19,6 +19,7 @@
 #include "cluster/objects/space_stats.h"
 #include "cluster/objects/thread_traffic.h"
 #include "runtime/abi/guest_memory.h"
+#include "runtime/gc/trace.h"
 
 namespace jvmc::cluster {
 
@@ -40,13 +41,17 @@ struct SpaceCore {
   CopyMap copyMap;
   RecentFlushes recentFlushes;
   FetchedCopies fetched;
-  HeldReferences held;
   SlotPool slots;
   ThreadTraffic traffic;
   RemoteUse remoteUse;
   BlockUsers blockUsers;
+  HeldReferences held;
   SpaceStats stats;
   std::atomic<uint64_t> writtenBytes{0};  ///< sum of WriteSet::bytes
+  /// Of the node's heap; null in protocol tests. What a cluster-wide collection must hear of is told to it.
+  rt::Trace* trace = nullptr;
+  /// Copies that it has not marked are being dropped: none of them is to be asked for on mere suspicion.
+  std::atomic<bool> copiesGo{false};
 
   SpaceCore(SpaceHost& host, NodeNet& net, HomeMap& homes, std::atomic<uint64_t>& clock, SpaceOptions options)
       : host(host),
@@ -64,9 +69,12 @@ struct SpaceCore {
   bool servedHere(ObjectRef object) const { return homes.isServedBy(self, object); }
   uint64_t tick() { return clock.fetch_add(rt::kEpochStep) + rt::kEpochStep; }
 
+  bool isTracing() const { return trace && trace->isActive(); }
   /// A reference is about to leave in a message.
   void exportOut(ObjectRef object) {
-    if (object != rt::kNullRef && homes.valid(object) && servedHere(object)) host.exportObject(object);
+    if (object == rt::kNullRef || !homes.valid(object)) return;
+    if (servedHere(object)) return host.exportObject(object);
+    if (isTracing()) trace->grey(object);
   }
   /// References in a request that leaves.
   void exportArguments(const rt::SyncRequest& request) {
@@ -80,10 +88,26 @@ struct SpaceCore {
       exportOut(answer.value);
     exportOut(answer.exception);
   }
-  /// A reference that came in a message may be stored. Of a block that has left, even if its new home has not confirmed
-  /// it yet, nothing is known here.
-  bool acceptable(ObjectRef object) {
+  /// There can be such an object. Of a block that has left, even if its new home has not confirmed it yet, nothing is
+  /// known here.
+  bool isConceivable(ObjectRef object) {
     return object == rt::kNullRef || (homes.valid(object) && (!servedHere(object) || host.plausible(object)));
+  }
+  /// A reference that came in a message may be stored.
+  bool acceptable(ObjectRef object) {
+    if (!isConceivable(object)) return false;
+    if (isTracing()) trace->arrived(object);
+    return true;
+  }
+  /// An answer has come in a message. Whether its value is a reference only the instruction knows.
+  void answerArrived(const rt::Resumption& answer) {
+    if (!isTracing()) return;
+    if (isConceivable(answer.value)) trace->arrived(answer.value);
+    if (isConceivable(answer.exception)) trace->arrived(answer.exception);
+  }
+  /// A copy is about to be written, replaced or evicted.
+  void contentChanges(ObjectRef copy) {
+    if (isTracing() && options.fault != Fault::OverwrittenForgotten) trace->keepContent(copy);
   }
   int forcedGranularity() const {
     if (options.fault == Fault::WideDiff) return 3;

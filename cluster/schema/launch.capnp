@@ -58,6 +58,8 @@ struct StartRequest {
   perfMap @19 :Bool;            # compiled functions are named to perf (/tmp/perf-PID.map, jit-PID.dump) and GDB
   jitDump @20 :Bool;
   gdb @21 :Bool;
+  roundsEvery @22 :UInt64;
+  collects @23 :Bool;           # the nodes find garbage together that more than one knew of
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer

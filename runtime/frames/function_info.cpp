@@ -137,7 +137,6 @@ void visitThreadReferences(const FunctionInfos& functions, const GuestThread& th
   visitRef(thread.ref.object);
   visitRef(thread.wait.object);
   visitResumption(thread.resumption);
-  if (thread.earlyAnswer) visitResumption(*thread.earlyAnswer);
   auto visitSlot = [&](uint64_t& slot) { visitRef(slot); };
   forEachReferenceSlot(functions, const_cast<FrameStack&>(thread.frames), visitSlot);
   forEachReferenceSlot(functions, const_cast<FrameStack&>(thread.captured), visitSlot);

@@ -40,7 +40,9 @@ void Collector::takeContexts() {
 template <class Sink>
 void Collector::visitRoots(Sink& sink) {
   for (const RootSource& source : roots_) source([&](ObjectRef ref) { sink.markPrecise(ref); });
+  for (const RootSource& source : words_) source([&](uint64_t word) { sink.markConservative(word); });
   world_.forEachStack([&](const uint64_t* low, const uint64_t* high) { scanWords(sink, low, high); });
+  if (trace_.isActive()) trace_.forEachGrey([&](ObjectRef ref) { sink.markPrecise(ref); });
 }
 
 template <class Sink>
@@ -84,6 +86,7 @@ void Collector::adopt(Region& region, ObjectRef ref) {
   const bool isMarking = phase() == Phase::Marking;
   region.mark(space_.oldSide(), ref);
   if (isMarking) region.mark(space_.newSide(), ref);
+  if (trace_.isActive() && !JVMC_FAULT("adopted-objects-are-white")) trace_.blacken(ref);
   header(ref)->classWord.fetch_or(kFlagOld, std::memory_order_relaxed);
   const ClassInfo& info = model_.classOf(ref);
   if (block.kind == BlockKind::Small) {
@@ -109,6 +112,8 @@ void Collector::adopt(Region& region, ObjectRef ref) {
 // to a place after a pause logs what the place held then; a racing second one finds a value that the first had stored,
 // which the snapshot need not keep.
 void Collector::beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object, uint64_t offset, ObjectRef value) {
+  if ((flags & kBarrierTrace) && !JVMC_FAULT("overwritten-reference-is-not-greyed"))
+    trace_.grey(loadGuest<uint64_t>(object + offset));
   if (flags & kBarrierMarking) {
     ObjectRef overwritten = loadGuest<uint64_t>(object + offset);
     Region* region = space_.regionOf(overwritten);
@@ -136,7 +141,7 @@ void Collector::collectYoung() {
 
 uint64_t Collector::markYoung(MarkScope scope, std::vector<ObjectRef>* roots) {
   allocator_.beginCollection();
-  Marker marker(space_, allocator_, model_, scope, zeal_);
+  Marker marker(space_, allocator_, model_, scope, zeal_, activeTrace());
   marker.copyTo(roots);
   visitRoots(marker);
   marker.copyTo(nullptr);
@@ -228,6 +233,7 @@ bool Collector::finishCycle(uint64_t budget) {
   if (!JVMC_FAULT("remark-is-left-out"))
     for (ObjectRef ref : log_.takeOverwritten()) cycleMarker_->markPrecise(ref);
   while (!markSomeExported()) continue;
+  if (trace_.isActive()) trace_.forEachGrey([&](ObjectRef ref) { cycleMarker_->markPrecise(ref); });
   if (!cycleMarker_->work(budget)) {
     endYoung(newLines);
     return false;
@@ -262,13 +268,85 @@ void Collector::collectFull() {
   if (phase() == Phase::Marking) abandonCycle();
   forgetLogs();
   allocator_.beginCollection();
-  Marker marker(space_, allocator_, model_, MarkScope::All, zeal_);
+  Marker marker(space_, allocator_, model_, MarkScope::All, zeal_, activeTrace());
   visitRoots(marker);
   visitStaticsAndExported(marker);
   marker.drain();
   sweeper_.poisonYoung(space_.newSide());
   changeSides();
   sweep(kAllBlocks);
+}
+
+// ---------------------------------------------------------------- cluster-wide collection
+
+class Collector::SnapshotSink {
+ public:
+  SnapshotSink(Collector& collector, const TraceHost& host) : collector_(collector), host_(host) {}
+
+  void markPrecise(ObjectRef ref) { collector_.trace_.grey(ref); }
+  /// Also a reference to an object of which nothing is here, as far as can be told: its home knows better.
+  void markConservative(uint64_t word) {
+    const BlockSpace& space = collector_.space_;
+    for (uint64_t address : {word, word - 1}) {
+      if (Region* region = space.homeRegionOf(address))
+        collector_.trace_.grey(findObject(space, collector_.allocator_, collector_.model_, *region, address));
+      else if (space.plan().contains(address))
+        collector_.trace_.grey(host_.copyAround(address));
+    }
+    if (!space.homeRegionOf(word)) collector_.trace_.grey(word);
+  }
+
+ private:
+  Collector& collector_;
+  const TraceHost& host_;
+};
+
+void Collector::beginTrace(const TraceHost& host) {
+  if (phase() == Phase::Sweeping) sweep(kAllBlocks);  // a dead large object looks alive until then
+  SnapshotSink sink(*this, host);
+  trace_.begin(host);
+  visitRoots(sink);
+  for (ObjectRef ref : statics_) trace_.greyHere(ref);
+}
+
+TraceResult Collector::endTrace(bool isComplete) {
+  TraceResult result;
+  // It may stand in the middle of an array that is dead; and a sweep would fill the dead a second time.
+  if (isComplete && phase() == Phase::Marking) abandonCycle();
+  if (isComplete && phase() == Phase::Sweeping) sweep(kAllBlocks);
+  if (isComplete)
+    for (const auto& region : space_.regions())
+      for (uint32_t i = 0; i < region->highWater; ++i) buryUnmarked(*region, i, result);
+  trace_.end();
+  return result;
+}
+
+/// Lines stay as they are: they are free only after the next marking. A large object's blocks are free at once, because
+/// a block of that kind is taken for a living object.
+void Collector::buryUnmarked(Region& region, uint32_t block, TraceResult& result) {
+  const BlockInfo& info = region.blocks[block];
+  JVMC_CHECK(!info.leaving, region.blockAddress(block));
+  if (info.kind != BlockKind::Small && info.kind != BlockKind::LargeHead) return;
+  MarkWords* marks = region.blockMarks(block);
+  auto* exported = &region.exported[size_t(block) * kBitmapWordsPerBlock];
+  for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w) {
+    std::atomic<uint64_t>& old = marks[w].side[space_.oldSide()];
+    const uint64_t present = old.load(std::memory_order_relaxed);
+    if (present == 0) continue;
+    const uint64_t base = region.blockAddress(block) + (uint64_t(w) * 64 << kGranuleShift);
+    const uint64_t living = present & trace_.markWord(base);
+    if (living == present) continue;
+    old.store(living, std::memory_order_relaxed);
+    exported[w].store(exported[w].load(std::memory_order_relaxed) & living, std::memory_order_relaxed);
+    for (uint64_t dead = present & ~living; dead; dead &= dead - 1) {
+      const ObjectRef ref = base + (uint64_t(std::countr_zero(dead)) << kGranuleShift);
+      result.objects++;
+      result.bytes += model_.bytes(ref);
+      sweeper_.poison(ref);
+    }
+  }
+  if (info.kind == BlockKind::LargeHead && !space_.isOld(region, region.blockAddress(block)))
+    sweeper_.releaseLarge(region, block);
 }
 
 void Collector::makeAllOld() {

@@ -20,6 +20,7 @@
 #include "runtime/gc/marker.h"
 #include "runtime/gc/store_log.h"
 #include "runtime/gc/sweeper.h"
+#include "runtime/gc/trace.h"
 #include "runtime/gc/world.h"
 #include "runtime/heap/heap.h"
 
@@ -29,21 +30,22 @@ class Collector {
  public:
   enum class Phase : uint8_t { Idle, Marking, Sweeping };
 
-  /// `zeal`: fills dead memory with a pattern, checks references while marking, and checks each marking by a second
-  /// one.
-  /// `logIsFull`: called in guest code; a young collection should follow soon.
-  Collector(BlockSpace& space, Allocator& allocator, ObjectModel model, World& world, bool zeal,
+  /// `zeal`: checks references while marking, and checks each marking by a second one. `poison`: fills dead objects
+  /// with a pattern. `logIsFull`: called in guest code; a young collection should follow soon.
+  Collector(BlockSpace& space, Allocator& allocator, ObjectModel model, World& world, bool zeal, bool poison,
             std::function<void()> logIsFull = {})
       : space_(space),
         allocator_(allocator),
         model_(model),
         world_(world),
         zeal_(zeal),
-        sweeper_(space, allocator, model, zeal),
+        sweeper_(space, allocator, model, poison),
+        trace_(space.plan(), model),
         log_(std::move(logIsFull)) {}
 
   /// Before guest code runs.
   void addRoots(RootSource source) { roots_.push_back(std::move(source)); }
+  void addWords(RootSource source) { words_.push_back(std::move(source)); }
   /// An object that is never young and never dies.
   void addStatics(ObjectRef ref);
 
@@ -63,6 +65,15 @@ class Collector {
 
   /// Ends what is under way: afterwards no object is young, no cycle runs, and the log is empty.
   void makeAllOld();
+
+  /// Begins the trace of a cluster-wide collection, right after a pause that has left no object young: takes what this
+  /// node's roots lead to.
+  void beginTrace(const TraceHost& host);
+  /// Ends it, right after such a pause. `isComplete`: what it has not marked is dead; such objects are no more, and
+  /// their memory is found free by the next marking of the heap.
+  TraceResult endTrace(bool isComplete);
+  Trace& trace() { return trace_; }
+  const Trace& trace() const { return trace_; }
 
   // -- between pauses
   /// In guest code or with World::GuestAccess, one thread at a time. True: nothing is left, finishCycle() may follow.
@@ -91,6 +102,9 @@ class Collector {
     uint32_t next, end;
   };
 
+  /// Gives each root of the snapshot to the trace.
+  class SnapshotSink;
+
   void takeContexts();
   template <class Sink>
   void visitRoots(Sink& sink);
@@ -105,6 +119,8 @@ class Collector {
   void visitExported(ExportedRange& range, uint32_t blocks, Sink& sink);
   bool markSomeExported();
   void checkMarks(int side);
+  Trace* activeTrace() { return trace_.isActive() ? &trace_ : nullptr; }
+  void buryUnmarked(Region& region, uint32_t block, TraceResult& result);
   void changeSides();
   void abandonCycle();
   void forgetLogs();
@@ -115,8 +131,9 @@ class Collector {
   World& world_;
   const bool zeal_;
   Sweeper sweeper_;
+  Trace trace_;
   StoreLog log_;
-  std::vector<RootSource> roots_;
+  std::vector<RootSource> roots_, words_;
   std::vector<ObjectRef> statics_;
   std::atomic<Phase> phase_{Phase::Idle};
   std::unique_ptr<Marker> cycleMarker_;  // Marking only

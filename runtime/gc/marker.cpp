@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/support/fault.h"
+#include "runtime/gc/trace.h"
 
 namespace jvmc::rt {
 namespace {
@@ -38,12 +39,13 @@ ObjectRef findObject(const BlockSpace& space, Allocator& allocator, const Object
   return findOld(space, model, region, address);
 }
 
-Marker::Marker(BlockSpace& space, Allocator& allocator, ObjectModel model, MarkScope scope, bool checked)
+Marker::Marker(BlockSpace& space, Allocator& allocator, ObjectModel model, MarkScope scope, bool checked, Trace* trace)
     : space_(space),
       allocator_(allocator),
       model_(model),
       scope_(scope),
       checked_(checked),
+      trace_(trace),
       regionBytes_(uint64_t(1) << space.plan().regionShift) {}
 
 Region* Marker::regionOfSlowly(uint64_t address) {
@@ -126,6 +128,7 @@ bool Marker::claim(Region& region, ObjectRef ref) {
   if (word & at.bit) return false;
   if (scope_ == MarkScope::Old && !(old.load(std::memory_order_relaxed) & at.bit)) return false;
   if (region.isAway(ref)) return false;  // a cached copy: its home keeps it
+  if (trace_ && !(old.load(std::memory_order_relaxed) & at.bit)) trace_->blacken(ref);
   target.store(word | at.bit, std::memory_order_relaxed);
   if (scope_ == MarkScope::YoungInCycle && !JVMC_FAULT("young-objects-are-white-while-marking"))
     fresh.store(fresh.load(std::memory_order_relaxed) | at.bit, std::memory_order_relaxed);

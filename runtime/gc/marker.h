@@ -14,6 +14,8 @@
 
 namespace jvmc::rt {
 
+class Trace;
+
 /// Which objects a marker marks, and where (region.h has the sides).
 enum class MarkScope : uint8_t {
   Young,         ///< those not old yet become old
@@ -24,8 +26,10 @@ enum class MarkScope : uint8_t {
 
 class Marker {
  public:
-  /// `checked` (zeal): verify that every reference leads to an object. Not for scope Old.
-  Marker(BlockSpace& space, Allocator& allocator, ObjectModel model, MarkScope scope, bool checked = false);
+  /// `checked` (zeal): verify that every reference leads to an object. Not for scope Old. `trace`: of a cluster-wide
+  /// collection under way, for which young objects that survive are black; or null.
+  Marker(BlockSpace& space, Allocator& allocator, ObjectModel model, MarkScope scope, bool checked = false,
+         Trace* trace = nullptr);
 
   /// A reference that must be null, foreign, or the start of an object.
   void markPrecise(ObjectRef ref);
@@ -74,6 +78,7 @@ class Marker {
   ObjectModel model_;
   const MarkScope scope_;
   const bool checked_;
+  Trace* const trace_;
   std::vector<ObjectRef>* copy_ = nullptr;
   std::vector<ObjectRef> stack_;
   std::vector<ArrayRest> arrays_;

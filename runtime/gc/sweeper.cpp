@@ -93,9 +93,10 @@ void Sweeper::sweepSmall(Region& region, uint32_t block) {
   info.lines = std::exchange(info.marked, {});
   uint32_t live = info.lines.count();
   liveLines_ += live;
+  if (info.leaving) return;  // a block of which all are dead is one too: nobody else may allocate here
   if (live == 0)
     space_.release(region, block, 1);
-  else if (live < kLinesPerBlock && !info.leaving)
+  else if (live < kLinesPerBlock)
     allocator_.addRecyclable(region.blockAddress(block));
 }
 
@@ -109,6 +110,12 @@ void Sweeper::sweepLarge(Region& region, uint32_t block) {
     return;
   }
   if (poison_ && wasOld) poisonObject(ref);
+  space_.release(region, block, blocks);
+}
+
+void Sweeper::releaseLarge(Region& region, uint32_t block) {
+  const uint32_t blocks = region.blocks[block].run;
+  liveLargeBlocks_ -= std::min<uint64_t>(liveLargeBlocks_, blocks);
   space_.release(region, block, blocks);
 }
 

@@ -23,8 +23,14 @@ class Sweeper {
   void sweepYoung(uint64_t newLines);
   /// Hands the holes that sweepYoung() found to the allocator, after Allocator::endCollection.
   void publishHoles();
-  /// World stopped: fills young objects that are not marked on `side`. Does nothing unless this is zeal.
+  /// World stopped. Fills a dead object; does nothing unless this is zeal.
+  void poison(ObjectRef ref) {
+    if (poison_) poisonObject(ref);
+  }
+  /// The same for young objects that are not marked on `side`.
   void poisonYoung(int side);
+  /// World stopped, nothing waits to be swept: the memory of a large object that others have found dead is free.
+  void releaseLarge(Region& region, uint32_t block);
 
   /// World stopped, after BlockSpace::changeSides: all blocks wait.
   void begin();

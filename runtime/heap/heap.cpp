@@ -62,7 +62,7 @@ class RegionHeap final : public Heap {
         space_(layout.plan(), options.limitBytes),
         allocator_(space_, ObjectModel(classes)),
         collector_(space_, allocator_, ObjectModel(classes), world, options.collectEvery != 0,
-                   [this] { background_.wake(); }),
+                   options.collectEvery != 0 || options.poison, [this] { background_.wake(); }),
         policy_(options.limitBytes) {}
 
   ~RegionHeap() override { stopThread(); }
@@ -105,6 +105,7 @@ class RegionHeap final : public Heap {
   }
 
   void addRoots(RootSource source) override { collector_.addRoots(std::move(source)); }
+  void addWords(RootSource source) override { collector_.addWords(std::move(source)); }
 
   void collect(ThreadContext* self) override { pause(self, Pause::Full); }
   void collectYoung(ThreadContext* self) override { pause(self, Pause::Young); }
@@ -122,8 +123,10 @@ class RegionHeap final : public Heap {
   void exportObject(ObjectRef ref) override {
     Region* region = space_.homeRegionOf(ref);
     if (!region) return;
+    if (collector_.trace().isActive()) collector_.trace().grey(ref);
     uint32_t flags = header(ref)->classWord.fetch_or(kFlagExported, std::memory_order_relaxed);
     if (flags & kFlagExported) return;
+    bytesExported_.fetch_add(ObjectModel::bytes(*classes_[classIndexOf(ref)], ref), std::memory_order_relaxed);
     Region::set(region->exported, region->place(ref));
     region->blockOf(ref).hasExported.store(true, std::memory_order_relaxed);
     collector_.objectExported(ref);
@@ -140,6 +143,7 @@ class RegionHeap final : public Heap {
     Region* region = space_.homeRegionOf(ref);
     if (!region) return true;
     if (Region::test(region->exported, region->place(ref)) || space_.isOld(*region, ref)) return true;
+    if (noneYoung_.load(std::memory_order_relaxed)) return false;  // asked within a pause, which holds the lock
     std::scoped_lock lock(mutex_);
     return looksLikeYoungObject(*region, ref);
   }
@@ -170,11 +174,7 @@ class RegionHeap final : public Heap {
 
   void forEachObject(const BlockGroup& group, const std::function<void(ObjectRef)>& visit) override {
     Region& region = *space_.regionOf(group.address);
-    const uint32_t block = region.blockIndex(group.address);
-    const MarkWords* words = region.blockMarks(block);
-    forEachBit(
-        region, block, [&](uint32_t w) { return words[w].side[space_.oldSide()].load(std::memory_order_relaxed); },
-        visit);
+    forEachOld(region, region.blockIndex(group.address), visit);
   }
 
   void giveAway(const BlockGroup& group) override {
@@ -197,8 +197,56 @@ class RegionHeap final : public Heap {
       if (statics) collector_.addStatics(ref);
     }
     region.blockOf(group.address).hasExported.store(true, std::memory_order_relaxed);
+    bytesExported_.fetch_add(group.bytes(), std::memory_order_relaxed);
     collector_.blocksHaveCome(region, region.blockIndex(group.address));
     stats_.liveBytesAfterLast += group.bytes();
+  }
+
+  bool beginTrace(const TraceHost& host, const std::function<void(Trace&)>& moreRoots) override {
+    if (!options_.young) return false;
+    sweepAll();  // not in the pause
+    pause(
+        nullptr, [] { return std::optional(Pause::Young); },
+        [&] {
+          collector_.beginTrace(host);
+          moreRoots(collector_.trace());
+        });
+    return true;
+  }
+
+  Trace& trace() override { return collector_.trace(); }
+
+  bool traceSome() override {
+    World::GuestAccess access(world_);
+    std::scoped_lock lock(sliceMutex_);
+    return collector_.trace().work(kMarkSlice);
+  }
+
+  void greyIfExported(uint64_t address) override {
+    Region* region = address % kObjectAlignment == 0 ? space_.homeRegionOf(address) : nullptr;
+    if (region && Region::test(region->exported, region->place(address))) collector_.trace().grey(address);
+  }
+
+  TraceResult endTrace(bool isComplete) override {
+    TraceResult result;
+    sweepAll();
+    pause(
+        nullptr, [] { return std::optional(Pause::Young); },
+        [&] {
+          result = collector_.endTrace(isComplete);
+          if (!isComplete) return;
+          bytesExported_.store(0, std::memory_order_relaxed);
+          const bool beside = isGenerational() && options_.background && !zeal();
+          if (result.bytes > 0) collectStopped(beside ? Pause::BeginCycle : Pause::Full);
+        });
+    return result;
+  }
+
+  uint64_t bytesExported() const override { return bytesExported_.load(std::memory_order_relaxed); }
+
+  MarkedLive lastMarking() const override {
+    std::scoped_lock lock(mutex_);
+    return marked_;
   }
 
   bool hasRoomFor(uint64_t bytes) const override {
@@ -254,13 +302,19 @@ class RegionHeap final : public Heap {
   void visitOld(Region& region, uint32_t block, const std::function<void(ClassIndex, uint64_t bytes)>& visit) {
     const BlockKind kind = region.blocks[block].kind;
     if (kind != BlockKind::Small && kind != BlockKind::LargeHead) return;
+    forEachOld(region, block, [&](ObjectRef ref) {
+      const ClassIndex index = classIndexOf(ref);
+      visit(index, ObjectModel::bytes(*classes_[index], ref));
+    });
+  }
+
+  /// Calls visit(ObjectRef) for the objects of a block that have survived a collection.
+  template <class Visit>
+  void forEachOld(Region& region, uint32_t block, Visit visit) {
     const MarkWords* words = region.blockMarks(block);
     forEachBit(
         region, block, [&](uint32_t w) { return words[w].side[space_.oldSide()].load(std::memory_order_relaxed); },
-        [&](ObjectRef ref) {
-          const ClassIndex index = classIndexOf(ref);
-          visit(index, ObjectModel::bytes(*classes_[index], ref));
-        });
+        visit);
   }
 
   ObjectRef initialise(uint64_t address, ClassIndex index, uint32_t length) {
@@ -399,8 +453,9 @@ class RegionHeap final : public Heap {
     pause(self, [&] { return std::optional(what); });
   }
 
-  /// Stops the world and does what `decide` says then.
-  void pause(ThreadContext* self, const std::function<std::optional<Pause>()>& decide) {
+  /// Stops the world and does what `decide` says then, and `afterwards`.
+  void pause(ThreadContext* self, const std::function<std::optional<Pause>()>& decide,
+             const std::function<void()>& afterwards = {}) {
     auto begin = std::chrono::steady_clock::now();
     bool begun = false;
     world_.stop(self, [&] {
@@ -410,9 +465,14 @@ class RegionHeap final : public Heap {
       stats_.allocatedBytes += allocator_.bytesSinceReset();
       uint64_t cpuBegin = threadCpuNanos();
       Pause done = collectStopped(*what);
+      if (afterwards) {
+        noneYoung_.store(true, std::memory_order_relaxed);
+        afterwards();
+        noneYoung_.store(false, std::memory_order_relaxed);
+      }
       begun = collector_.phase() != Collector::Phase::Idle;
       const uint64_t cpu = threadCpuNanos() - cpuBegin;
-      if (done == Pause::Young && *what == Pause::Young) policy_.youngDone(cpu);
+      if (done == Pause::Young && *what == Pause::Young && !afterwards) policy_.youngDone(cpu);
       setBarriers();
       if (collector_.phase() != Collector::Phase::Sweeping) stats_.liveBytesAfterLast = collector_.liveBytes();
       stats_.collections = collections_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -465,6 +525,7 @@ class RegionHeap final : public Heap {
   void markingDone() {
     stats_.liveBytesAfterLast = collector_.liveBytes();
     policy_.fullDone(collector_.liveBytes());
+    marked_ = {marked_.number + 1, collector_.liveBytes()};
   }
 
   void sweepLocked(uint32_t blocks) {
@@ -518,6 +579,7 @@ class RegionHeap final : public Heap {
     uint32_t flags = options_.countBarriers ? kBarrierCount : 0;
     if (isGenerational() || (options_.young && zeal())) flags |= kBarrierYoung;
     if (collector_.phase() == Collector::Phase::Marking) flags |= kBarrierMarking | kBarrierYoung;
+    if (collector_.trace().isActive()) flags |= kBarrierTrace | kBarrierYoung;
     if (barrierFlags_.exchange(flags, std::memory_order_relaxed) != flags) world_.setBarrierFlags(flags);
   }
 
@@ -594,6 +656,9 @@ class RegionHeap final : public Heap {
   std::atomic<uint64_t> collections_{0}, fullCollections_{0};
   std::atomic<uint64_t> slowAllocations_{0};
   std::atomic<uint64_t> barrierCalls_{0};
+  std::atomic<uint64_t> bytesExported_{0};
+  MarkedLive marked_;                                          // guarded by mutex_
+  std::atomic<bool> noneYoung_{false};                         // in a pause, after its collection
   Background background_{[this] { return continueCycle(); }};  // last: it uses all of the above
 };
 

@@ -15,11 +15,16 @@
 
 namespace jvmc::rt {
 
+class Trace;
+class TraceHost;
+
 /// Parts of the store barrier (ThreadContext::barrierFlags).
 inline constexpr uint32_t kBarrierCount = kBarrierAlways;  ///< tests: count the calls
 inline constexpr uint32_t kBarrierYoung = kFlagOld;    ///< log places in old objects that come to refer to young ones
 inline constexpr uint32_t kBarrierMarking = 1u << 30;  ///< log references that old objects lose; with kBarrierYoung
-static_assert((kBarrierMarking & (kClassMask | kFlagFrozen | kFlagExported | kFlagOld)) == 0);
+/// A cluster-wide collection traces: references that old objects lose are grey; with kBarrierYoung.
+inline constexpr uint32_t kBarrierTrace = 1u << 29;
+static_assert(((kBarrierMarking | kBarrierTrace) & (kClassMask | kFlagFrozen | kFlagExported | kFlagOld)) == 0);
 
 struct HeapOptions {
   uint64_t limitBytes = uint64_t(4) << 30;
@@ -27,6 +32,7 @@ struct HeapOptions {
   /// then, dead objects are filled with 0xDB (epoch 0), every reference that the collector meets is checked, and a
   /// second marking checks each one that is not full.
   uint64_t collectEvery = 0;
+  bool poison = false;  ///< zeal of other kinds: dead objects are filled likewise
   /// A thread of the heap's own carries cycles on. Off (tests), only stepCycle() and the next full collection do.
   bool background = true;
   bool young = true;           ///< benchmarks: off, every collection is full, and no store needs a barrier
@@ -67,11 +73,43 @@ struct BlockGroup {
   uint64_t end() const { return address + bytes(); }
 };
 
+/// What the last full marking has found alive.
+struct MarkedLive {
+  uint64_t number = 0;  ///< how many there have been
+  uint64_t bytes = 0;
+};
+
+/// What a cluster-wide collection has found dead here.
+struct TraceResult {
+  uint64_t objects = 0, bytes = 0;
+};
+
 /// Visits precise roots: calls the function for each reference. Given by whoever knows them (threads, handles, object
 /// space). Called while the world is stopped.
 using RootSource = std::function<void(const std::function<void(ObjectRef)>&)>;
 
-class Heap {
+/// What a node's part in cluster-wide collections needs of its memory (cluster/collect). Runtime threads, outside
+/// GuestAccess unless it says otherwise.
+class Traceable {
+ public:
+  virtual ~Traceable() = default;
+
+  /// Stops the world, collects what is young, and takes a snapshot of what this node's roots lead to, but for exported
+  /// objects. `moreRoots` is called meanwhile and greys what else the node has hold of. No group is withdrawn then, nor
+  /// before endTrace(). False, and nothing has happened: stores of this program cannot be followed.
+  virtual bool beginTrace(const TraceHost& host, const std::function<void(Trace&)>& moreRoots) = 0;
+  /// Active from beginTrace to endTrace.
+  virtual Trace& trace() = 0;
+  /// Traces for well below a millisecond. True: nothing is grey.
+  virtual bool traceSome() = 0;
+  /// Another node has hold of the object: grey, if there is an exported object of ours. With GuestAccess.
+  virtual void greyIfExported(uint64_t address) = 0;
+  /// Stops the world. `isComplete`: all that is not marked, and is no younger than the snapshot, is dead, exported or
+  /// not, and a marking of the heap begins that finds its memory. Otherwise nothing becomes of it.
+  virtual TraceResult endTrace(bool isComplete) = 0;
+};
+
+class Heap : public Traceable {
  public:
   /// Maps the address plan. `isFirstNode`: this node is home of region 0 and creates the statics objects. All arguments
   /// must outlive the heap. Fails with words for the user if the system refuses the mapping.
@@ -81,7 +119,6 @@ class Heap {
   /// The same, where a refusal is the end of the process.
   static std::unique_ptr<Heap> create(const ModuleLayout& layout, const ClassInfo* const* classes, World& world,
                                       RegionSource& regions, HeapOptions options, bool isFirstNode);
-  virtual ~Heap() = default;
 
   /// A zeroed object with its header set (epoch HOME), or null if the heap is full even after a collection. May stop
   /// the world. `bytes` includes the header; arrays also get their length set.
@@ -97,9 +134,12 @@ class Heap {
 
   /// Precise roots besides native stacks. Before guest code runs.
   virtual void addRoots(RootSource source) = 0;
+  /// The same for words of which nobody knows whether they are references. If they look like it, the objects live.
+  virtual void addWords(RootSource source) = 0;
   /// Stops the world and does a full collection. `self`: the caller's context if it is in guest code, else null.
   virtual void collect(ThreadContext* self) = 0;
-  /// Marks an object as known outside this node: a root from now on. Idempotent; ignores foreign objects and null.
+  /// Marks an object as known outside this node: a root from now on, until a cluster-wide collection finds it dead.
+  /// Idempotent; ignores foreign objects and null.
   /// Caller: in guest code or with GuestAccess.
   virtual void exportObject(ObjectRef) = 0;
   /// The steps of a concurrent cycle, each to its end, for tests: begin (a young collection and the snapshot), mark
@@ -140,6 +180,10 @@ class Heap {
   virtual void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) = 0;
   /// Room for so many bytes more, without a collection.
   virtual bool hasRoomFor(uint64_t bytes) const = 0;
+
+  /// Bytes of objects that were exported since the last complete trace, or have come from other nodes.
+  virtual uint64_t bytesExported() const = 0;
+  virtual MarkedLive lastMarking() const = 0;
 
   virtual MemoryUse use() const = 0;
   /// Gives the memory of all free blocks back to the system.

@@ -81,6 +81,7 @@ void NodeScheduler::onTimer(uint64_t thread, uint64_t ticket, uint64_t kind) {
 
 /// The thread did not come: whoever routes mail shall look for it again.
 void NodeScheduler::postLater(ThreadId thread) {
+  World::GuestAccess access(vm_.world());  // while the world stops, no letter is in nobody's hands
   for (auto& [to, mail] : history_.takeMail(thread)) vm_.post().send(to, mail);
 }
 

@@ -383,6 +383,13 @@ void NodeScheduler::visitRoots(const std::function<void(ObjectRef)>& visit) {
   });
 }
 
+void NodeScheduler::visitAnswers(const std::function<void(const Resumption&)>& visit) {
+  table_.forEach([&](ThreadEntry& entry) {
+    if (entry.thread->earlyAnswer && !JVMC_FAULT("early-answer-is-no-root")) visit(*entry.thread->earlyAnswer);
+  });
+  history_.forEachKept([&](const ThreadMail& mail) { visit(mail.answer); });
+}
+
 void NodeScheduler::waitIdle() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return stopping_ || table_.size() == 0; });

@@ -62,6 +62,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   void waitIdle() override;
   void stopAll() override;
   void visitRoots(const std::function<void(ObjectRef)>& visit) override;
+  void visitAnswers(const std::function<void(const Resumption&)>& visit) override;
 
  private:
   /// What to do once the thread's mutex is free.

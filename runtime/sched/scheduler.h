@@ -88,6 +88,9 @@ class Scheduler : public ThreadPost {
   virtual void stopAll() = 0;
   /// Visits references in data frames, resumptions and waits of all threads. World stopped.
   virtual void visitRoots(const std::function<void(ObjectRef)>& visit) = 0;
+  /// Visits answers that came before their threads had finished parking, or before these threads were here. What frame
+  /// they go to nobody knows yet, nor so whether the value is a reference. World stopped.
+  virtual void visitAnswers(const std::function<void(const Resumption&)>& visit) = 0;
 };
 
 }  // namespace jvmc::rt

@@ -25,6 +25,13 @@ class ThreadHistory {
   /// Keeps mail for a thread that may be on its way. True if it is the first for this thread.
   bool keep(const ThreadRef& to, const ThreadMail& mail);
   std::vector<std::pair<ThreadRef, ThreadMail>> takeMail(ThreadId thread);
+  /// Calls visit(ThreadMail) for all that is kept.
+  template <class Visit>
+  void forEachKept(Visit visit) const {
+    std::scoped_lock lock(mutex_);
+    for (const auto& [thread, kept] : mail_)
+      for (const auto& [to, mail] : kept) visit(mail);
+  }
 
  private:
   struct Record {

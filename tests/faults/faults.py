@@ -53,6 +53,12 @@ FAULTS = [
     ("reference-slot-taken-for-an-integer", "run/gc_keeps_what_is_reachable.ir", "auto-capture5-gc11"),
     ("image-truncates-i64", "runtime_tests", "ThreadImage.keeps_every_bit_of_every_slot"),
     ("interrupt-flag-stays-behind", "runtime_tests", "ThreadImage.comes_back_as_it_was"),
+    # cluster-wide collection
+    ("overwritten-reference-is-not-greyed", "runtime_tests", "TraceTest.WhatAStoreOverwritesStays"),
+    ("arriving-reference-is-not-greyed", "runtime_tests", "TraceTest.WhatArrivesAndWhatLeavesStays"),
+    ("copies-are-not-traced", "runtime_tests", "TraceTest.ACopyIsTracedWhereItIs"),
+    ("early-answer-is-no-root", "runtime_tests", "Scheduler.an_answer_that_comes_before_its_thread_has_parked_is_a_root"),
+    ("adopted-objects-are-white", "runtime_tests", "TraceTest.WhatGetsItsHomeHereIsNotBuriedInTheSameRound"),
     # moves
     ("thread-leaves-while-its-writes-go-home", "runtime_tests", "Moving.a_thread_stays_until_its_writes_are_home"),
     ("moved-waiter-loses-its-wake-up", "runtime_tests",

@@ -40,6 +40,7 @@ constexpr std::array<const char*, size_t(What::Over) + 1> kTexts = {
     "node {0} has left",
     "node {0} has joined",
     "node {0}: thread {1} shall go to node {2}",
+    "node {0}: a round is over, complete {1}, {2} dead",
     "the program is over, exit code {0}",
 };
 

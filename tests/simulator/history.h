@@ -56,6 +56,7 @@ enum class What : uint8_t {
   Drained,     ///< node
   Joined,      ///< node
   Decided,     ///< node, thread, target
+  Collected,   ///< node, whether the round was complete, dead objects
   Over,        ///< exit code
 };
 

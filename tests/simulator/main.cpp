@@ -22,11 +22,13 @@ constexpr const char* kUsage =
 
 usage: cluster_simulator --scale [--seed N] [--nodes N] [--threads N]
        cluster_simulator [--seed N] [--seeds K] [--fault NAME] [--expect-failure] [--verbose] [--twice] [--trace]
+                         [--rounds]
 
   --seed N          the first seed (1)
   --seeds K         how many, one after another (1)
   --fault NAME      leaves out a rule of the protocol, as cluster/objects/faults.h names it
   --expect-failure  the exit code is 0 if, and only if, some seed fails; the first one ends the runs
+  --rounds          threads make objects and forget them, and the nodes collect them together
   --verbose         a line for each seed; and the last events even if all was well
   --scale           membership, directory and balancer alone, of 1000 nodes with 100,000 threads
   --twice           runs each seed twice; it fails if the runs differ
@@ -53,6 +55,12 @@ constexpr std::pair<const char*, cluster::Fault> kFaults[] = {
     {"AheadWithoutTransaction", cluster::Fault::AheadWithoutTransaction},
     {"FramesComeTwice", cluster::Fault::FramesComeTwice},
     {"UnusedNeverAges", cluster::Fault::UnusedNeverAges},
+    {"CopiesOutliveTheDead", cluster::Fault::CopiesOutliveTheDead},
+    {"ArrivalsTrusted", cluster::Fault::ArrivalsTrusted},
+    {"SentIsForgotten", cluster::Fault::SentIsForgotten},
+    {"OverwrittenForgotten", cluster::Fault::OverwrittenForgotten},
+    {"BlocksLeaveInRounds", cluster::Fault::BlocksLeaveInRounds},
+    {"MembersUnchecked", cluster::Fault::MembersUnchecked},
 };
 
 bool isFault(const std::string& name) {
@@ -67,7 +75,7 @@ cluster::Fault faultOf(const std::string& name) {
 struct Arguments {
   uint64_t seed = 1, seeds = 1;
   std::string fault;  ///< of kFaults; empty: none
-  bool scales = false, twice = false;
+  bool scales = false, twice = false, collects = false;
   uint64_t nodes = 1000, threads = 100'000;
   bool expectsFailure = false, verbose = false, traces = false, help = false, valid = true;
 };
@@ -94,6 +102,8 @@ Arguments parse(int count, char** words) {
       arguments.verbose = true;
     else if (word == "--scale")
       arguments.scales = true;
+    else if (word == "--rounds")
+      arguments.collects = true;
     else if (word == "--twice")
       arguments.twice = true;
     else if (word == "--nodes")
@@ -149,7 +159,7 @@ int main(int count, char** words) {
   uint64_t failures = 0, events = 0;
   double said = 0;
   for (uint64_t seed = arguments.seed; seed < arguments.seed + arguments.seeds; ++seed) {
-    Plan plan = Plan::fromSeed(seed);
+    Plan plan = Plan::fromSeed(seed, arguments.collects);
     plan.describes = arguments.verbose && arguments.seeds == 1;
     plan.traces = arguments.traces;
     plan.node.space.fault = faultOf(arguments.fault);
@@ -161,16 +171,16 @@ int main(int count, char** words) {
     if (arguments.verbose)
       fmt::print(
           "seed {}: {} | {} | {} events, {:.1f} ms, {} moves, {} blocks moved, {} fetches, {} joined, {} left, {} "
-          "frames repeated, "
-          "fingerprint {:016x}\n",
+          "frames repeated, {} rounds, {} of {} made buried, fingerprint {:016x}\n",
           seed, plan.describe(), outcome.programEnd, outcome.events, double(outcome.nanos) / 1e6, outcome.moves,
-          outcome.blockMoves, outcome.fetches, outcome.joined, outcome.drained, outcome.repeated, outcome.fingerprint);
+          outcome.blockMoves, outcome.fetches, outcome.joined, outcome.drained, outcome.repeated, outcome.rounds,
+          outcome.buried, outcome.made, outcome.fingerprint);
     if (plan.describes) fmt::print("{}", outcome.tail);
     if (!outcome.violation.empty()) {
       ++failures;
       if (!plan.describes) fmt::print("{}", outcome.tail);
-      fmt::print("seed {} fails: {}\nto see it again: {} --seed {}{}\n", seed, outcome.violation, words[0], seed,
-                 arguments.fault.empty() ? "" : " --fault " + arguments.fault);
+      fmt::print("seed {} fails: {}\nto see it again: {} --seed {}{}{}\n", seed, outcome.violation, words[0], seed,
+                 arguments.collects ? " --rounds" : "", arguments.fault.empty() ? "" : " --fault " + arguments.fault);
       if (arguments.expectsFailure) break;
     }
     if (const double now = secondsSince(begin); now - said > 10) {

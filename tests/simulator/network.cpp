@@ -209,8 +209,15 @@ void SimNet::answer(NodeId peer, uint64_t number, Result<Bytes> result) {
   node.mapped()(std::move(result));
 }
 
-bool SimNet::answered(NodeId peer, uint64_t count) {
-  const auto& waiting = peers_[peer].waiting;
+uint64_t SimNet::asked(NodeId peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? 0 : found->second.asked;
+}
+
+bool SimNet::answered(NodeId peer, uint64_t count) const {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return true;
+  const auto& waiting = found->second.waiting;
   return waiting.empty() || waiting.begin()->first > count;
 }
 

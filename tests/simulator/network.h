@@ -134,8 +134,8 @@ class SimNet final : public cluster::NodeNet {
     places_ = std::move(places);
   }
   /// As in SocketNodeNet: requests to the peer so far, and whether the first `count` have been answered.
-  uint64_t asked(NodeId peer) { return peers_[peer].asked; }
-  bool answered(NodeId peer, uint64_t count);
+  uint64_t asked(NodeId peer) const override;
+  bool answered(NodeId peer, uint64_t count) const override;
   /// All requests to the peer that have no answer fail.
   void losePeer(NodeId peer);
 

@@ -87,6 +87,18 @@ class SimNode::RunningGuest final : public Guest {
     ensureReadable(other.object);
     store(field, value);
   }
+  ObjectRef readReference(const Field& field) override {
+    const ObjectRef value = read(field);
+    if (!node_.around_.cells.isAlive(value)) node_.around_.history.fail("a reference to an object that was buried");
+    return value;
+  }
+  void writeReference(const Field& field, ObjectRef value) override {
+    ensureWritable(field.object);
+    if (rt::isHomeEpoch(rt::header(field.object)->epochWord.load()))
+      node_.beforeReferenceStore(field.object, field.offset, value);
+    store(field, value);
+  }
+  ObjectRef make() override { return node_.make(); }
   bool submit(SyncRequest request, rt::WaitKind kind) override {
     GuestThread& thread = *entry_.thread;
     request.thread = thread.ref;
@@ -141,11 +153,17 @@ SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> memb
                  .timers = timers_,
                  .clock = clock_,
                  .threadStateOffset = kThreadStateOffset,
-                 .storeBarrier = {}}),
+                 .storeBarrier = [this](ObjectRef object, uint32_t offset,
+                                        ObjectRef value) { beforeReferenceStore(object, offset, value); }}),
+      trace_(World::plan(), rt::ObjectModel(surroundings.world.classes.table())),
       space(*this, *this, net, homes, clock_, surroundings.profile.space),
       router(*this, net, homes),
       migrator(*this, net, router, homes),
       programEnd(control, {.onEnd = [this](int32_t exitCode) { around_.programEnded(exitCode); }, .onUncaught = {}}),
+      collector(
+          control, space, *this, *this,
+          [this](rt::Trace&) { router.visitAnswers([this](const Resumption& answer) { answerArrived(answer); }); },
+          [](uint64_t) { return false; }),
       staleness_(net, clock_, space.stats(), [this] { pollAll(); }),
       load_(surroundings.events, kWorkers),
       meter_({id, kWorkers, surroundings.profile.balance.policy == cluster::BalancePolicy::Rotate}, load_,
@@ -168,6 +186,7 @@ SimNode::~SimNode() {
 void SimNode::start() {
   staleness_.start();
   balancer_.start();
+  if (around_.profile.roundMillis > 0) collector.start(around_.profile.roundMillis);
   if (around_.profile.shakeNanos > 0) every(around_.profile.shakeNanos, [this] { shake(); });
   if (around_.profile.evictNanos > 0) every(around_.profile.evictNanos, [this] { evict(); });
 }
@@ -176,6 +195,7 @@ void SimNode::stop() {
   stopped_ = true;
   staleness_.stop();
   balancer_.stop();
+  collector.stop();
   space.mover().stop();
   migrator.close();
 }
@@ -243,8 +263,8 @@ std::optional<Resumption> SimNode::carryOut(const SyncRequest& request, NodeId f
   return syncHome_.handle(request, remote);
 }
 
-bool SimNode::hasEnded(ObjectRef threadObject) {
-  return rt::loadGuest<int32_t>(threadObject + kThreadStateOffset) == kThreadEnded;
+bool SimNode::hasEnded(const rt::ThreadRef& thread) {
+  return rt::loadGuest<int32_t>(thread.object + kThreadStateOffset) == kThreadEnded;
 }
 
 // ---------------------------------------------------------------- blocks
@@ -272,7 +292,16 @@ std::vector<rt::BlockGroup> SimNode::withdraw(uint64_t bytes, const std::set<uin
 }
 
 void SimNode::forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) {
-  around_.world.forEachObject(group.address, group.end(), visit);
+  around_.world.forEachObject(group.address, group.end(), [&](ObjectRef object) {
+    if (plausible(object)) visit(object);
+  });
+}
+
+void SimNode::adopt(const rt::BlockGroup&, const std::vector<ObjectRef>& objects) {
+  for (ObjectRef object : objects) {
+    exported_.insert(object);
+    if (trace_.isActive()) trace_.blacken(object);
+  }
 }
 
 void SimNode::giveAway(const rt::BlockGroup& group) {
@@ -308,6 +337,90 @@ bool SimNode::putHomeState(ObjectRef object, std::span<const uint8_t> state) {
 
 std::unique_ptr<cluster::HelperThread> SimNode::makeThread() {
   return std::make_unique<FiberThread>(around_.events, around_.fibers, id_.value);
+}
+
+// ---------------------------------------------------------------- the heap, as far as rounds see it
+
+/// Of a block that is home here, so that nobody need be asked.
+ObjectRef SimNode::make() {
+  const ObjectRef cell = around_.cells.make([this](ObjectRef place) { return homes.isSettledAt(id_, place); });
+  if (cell == rt::kNullRef) return cell;
+  rt::header(cell)->classWord = kRecord;
+  for (uint32_t i = 0; i < kRecordReferences + kRecordNumbers; ++i)
+    rt::storeGuest<uint64_t>(cell + rt::kHeaderBytes + 8 * i, 0);
+  rt::header(cell)->epochWord = rt::kEpochHome;
+  if (trace_.isActive()) trace_.blacken(cell);
+  return cell;
+}
+
+void SimNode::exportObject(ObjectRef object) {
+  if (trace_.isActive()) trace_.grey(object);
+  exported_.insert(object);
+}
+
+void SimNode::beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef) {
+  if (trace_.isActive()) trace_.grey(rt::loadGuest<uint64_t>(object + offset));
+}
+
+void SimNode::visitHomeRoots(const std::function<void(ObjectRef)>& visit) {
+  migrator.forEachLeaving([&](const GuestThread& thread) { visitReferences(thread, visit); });
+}
+
+/// Answers are words that may be references.
+void SimNode::visitReferences(const GuestThread& thread, const std::function<void(ObjectRef)>& visit) {
+  for (uint64_t word : Script::references(const_cast<GuestThread&>(thread)))
+    if (word != rt::kNullRef) visit(word);
+  const auto visitWord = [&](uint64_t word) {
+    if (word != rt::kNullRef && space.core().isConceivable(word)) visit(word);
+  };
+  visitWord(thread.resumption.value);
+  if (thread.earlyAnswer) visitWord(thread.earlyAnswer->value);
+}
+
+void SimNode::exportReferences(const GuestThread& thread) {
+  visitReferences(thread, [this](ObjectRef object) { space.core().exportOut(object); });
+}
+
+void SimNode::exportAnswer(const Resumption& answer) {
+  if (space.core().isConceivable(answer.value)) space.core().exportOut(answer.value);
+}
+
+bool SimNode::beginTrace(const rt::TraceHost& host, const std::function<void(rt::Trace&)>& moreRoots) {
+  trace_.begin(host);
+  const auto grey = [this](ObjectRef object) { trace_.grey(object); };
+  // Constants of the code, as statics are.
+  around_.world.forEachObject(0, UINT64_MAX, [this](ObjectRef object) {
+    if (!around_.world.isCell(object)) trace_.greyHere(object);
+  });
+  for (const auto& [id, entry] : entries_) {
+    visitReferences(*entry->thread, grey);
+    for (ObjectRef object : entry->held) trace_.grey(object);
+  }
+  space.visitRoots(grey);
+  moreRoots(trace_);
+  return true;
+}
+
+void SimNode::greyIfExported(uint64_t address) {
+  if (exported_.contains(address)) trace_.grey(address);
+}
+
+rt::TraceResult SimNode::endTrace(bool isComplete) {
+  rt::TraceResult result;
+  std::vector<ObjectRef> dead;
+  if (isComplete)
+    around_.cells.forEachAlive([&](ObjectRef cell) {
+      if (homes.isServedBy(id_, cell) && !trace_.isMarked(cell)) dead.push_back(cell);
+    });
+  for (ObjectRef cell : dead) {
+    around_.cells.bury(cell);
+    rt::header(cell)->epochWord = rt::kEpochInvalid;
+    exported_.erase(cell);
+    ++result.objects;
+  }
+  around_.history.note(What::Collected, id_.value, isComplete, result.objects);
+  trace_.end();
+  return result;
 }
 
 // ---------------------------------------------------------------- the scheduler: running
@@ -538,6 +651,9 @@ Result<std::unique_ptr<GuestThread>> SimNode::decode(std::span<const uint8_t> im
   uint64_t* to = thread->frames.push(0, 0, slots);
   for (uint32_t i = 0; i < slots; ++i) to[i] = in.get<uint64_t>();
   if (!in.finished()) return Error{ErrorCode::kCorrupt, "an image that is cut off"};
+  for (ObjectRef object : Script::references(*thread))
+    if (!space.core().acceptable(object)) return Error{ErrorCode::kCorrupt, "a frame holds a reference to no object"};
+  answerArrived(thread->resumption);
   return thread;
 }
 
@@ -570,7 +686,7 @@ cluster::LeftView SimNode::evacuate() {
   std::vector<NodeId> places = net.places();
   std::erase(places, id_);
   cluster::LeftView left;
-  left.threads = entries_.size() + migrator.onTheirWay() + router.sendLettersOn();
+  left.threads = entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + collector.leads();
   left.incomingBytes = space.arrivals().awaitedBytes();
   if (places.empty()) return left;
   std::vector<rt::ThreadRef> threads;

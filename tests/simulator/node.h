@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "cluster/balance/balancer.h"
+#include "cluster/collect/collector.h"
 #include "cluster/launch/views.h"
 #include "cluster/membership/program_end.h"
 #include "cluster/migration/thread_migrator.h"
@@ -13,6 +14,7 @@
 #include "cluster/objects/staleness_bound.h"
 #include "runtime/sched/thread_history.h"
 #include "runtime/sync/sync_home.h"
+#include "tests/simulator/cells.h"
 #include "tests/simulator/fibers.h"
 #include "tests/simulator/network.h"
 #include "tests/simulator/script.h"
@@ -22,8 +24,9 @@ namespace jvmc::sim {
 
 /// How often things happen that a node does by itself; 0: never.
 struct NodeProfile {
-  int64_t shakeNanos = 0;  ///< blocks go to other nodes
-  int64_t evictNanos = 0;  ///< copies are evicted
+  int64_t shakeNanos = 0;    ///< blocks go to other nodes
+  int64_t evictNanos = 0;    ///< copies are evicted
+  uint64_t roundMillis = 0;  ///< the nodes collect together
   double earlyReleases = 0;
   double refusals = 0;       ///< of blocks and threads that another node sends here
   int64_t stepNanos = 2000;  ///< a stretch of guest code, at most
@@ -38,6 +41,7 @@ struct Surroundings {
   Network& network;
   rt::FiberPool& fibers;
   const World& world;
+  Cells& cells;
   const Script& script;
   uint64_t seed;
   NodeProfile profile;
@@ -68,6 +72,7 @@ class SimTimers final : public rt::Timers {
 class SimNode final : public cluster::SpaceHost,
                       public cluster::BlockHost,
                       public cluster::ThreadHost,
+                      private rt::Traceable,
                       private rt::ThreadPost {
  public:
   /// The acting node is this one. `members`: it included.
@@ -103,10 +108,10 @@ class SimNode final : public cluster::SpaceHost,
  private:
   // -- cluster::SpaceHost
   const rt::ClassInfo* classInfo(uint32_t index) override { return around_.world.classes.at(index); }
-  bool plausible(ObjectRef object) override { return around_.world.isObject(object); }
-  void exportObject(ObjectRef) override {}
-  void beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) override {}
-  void visitHomeRoots(const std::function<void(ObjectRef)>&) override {}
+  bool plausible(ObjectRef object) override { return around_.world.isObject(object) && around_.cells.isAlive(object); }
+  void exportObject(ObjectRef object) override;
+  void beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef value) override;
+  void visitHomeRoots(const std::function<void(ObjectRef)>& visit) override;
   void accessGuest(const std::function<void()>& body) override { body(); }
   cluster::WaitToken prepareWait(rt::ThreadContext& ctx) override;
   void wait(rt::ThreadContext& ctx, cluster::WaitToken token) override;
@@ -122,7 +127,7 @@ class SimNode final : public cluster::SpaceHost,
   void restore(const rt::BlockGroup&) override {}
   void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override;
   void giveAway(const rt::BlockGroup& group) override;
-  void adopt(const rt::BlockGroup&, const std::vector<ObjectRef>&) override {}
+  void adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) override;
   bool hasRoomFor(uint64_t) override { return !around_.events.chance(around_.profile.refusals); }
   Bytes takeHomeState(ObjectRef object) override;
   bool putHomeState(ObjectRef object, std::span<const uint8_t> state) override;
@@ -134,12 +139,22 @@ class SimNode final : public cluster::SpaceHost,
   bool adopt(std::unique_ptr<rt::GuestThread> thread) override;
   Bytes encode(const rt::GuestThread& thread) override;
   Result<std::unique_ptr<rt::GuestThread>> decode(std::span<const uint8_t> image) override;
-  void exportReferences(const rt::GuestThread&) override {}
-  void exportAnswer(const rt::Resumption&) override {}
+  void exportReferences(const rt::GuestThread& thread) override;
+  void exportAnswer(const rt::Resumption& answer) override;
+  void answerArrived(const rt::Resumption& answer) override { space.core().answerArrived(answer); }
   void leave(ThreadId thread, std::function<void()> action) override { space.leave(thread, std::move(action)); }
   uint64_t arrivalEpoch() override { return space.arrivalEpoch(); }
-  bool hasEnded(ObjectRef threadObject) override;
+  bool hasEnded(const rt::ThreadRef& thread) override;
   void send(const rt::ThreadRef& to, const rt::ThreadMail& mail) override { router.send(to, mail); }
+
+  // -- rt::Traceable
+  bool beginTrace(const rt::TraceHost& host, const std::function<void(rt::Trace&)>& moreRoots) override;
+  rt::Trace& trace() override { return trace_; }
+  bool traceSome() override { return trace_.work(kTraceSlice); }
+  void greyIfExported(uint64_t address) override;
+  rt::TraceResult endTrace(bool isComplete) override;
+  ObjectRef make();
+  void visitReferences(const rt::GuestThread& thread, const std::function<void(ObjectRef)>& visit);
 
   void runSoon(Entry& entry);
   void run(ThreadId thread);
@@ -166,6 +181,9 @@ class SimNode final : public cluster::SpaceHost,
   rt::SyncHome syncHome_;
   rt::ThreadHistory threadHistory_;
   std::map<ThreadId, std::unique_ptr<Entry>> entries_;
+  static constexpr uint64_t kTraceSlice = 10;
+  rt::Trace trace_;
+  std::set<ObjectRef> exported_;
   uint64_t flushTickets_ = 0;
   bool stopped_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -175,6 +193,7 @@ class SimNode final : public cluster::SpaceHost,
   cluster::ThreadRouter router;
   cluster::ThreadMigrator migrator;
   cluster::ProgramEnd programEnd;
+  cluster::ClusterCollector collector;
 
  private:
   cluster::StalenessBound staleness_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace jvmc::sim {
 
 namespace {
@@ -26,13 +28,15 @@ class Run final : private Machines {
         events_(seed, [&arena](Actor node) { arena.enter(node); }),
         history_(events_),
         network_(events_, history_, plan.net, seed),
-        world_(seed, {.nodes = plan.nodes, .threads = plan.threads}),
+        world_(seed, {.nodes = plan.nodes, .threads = plan.threads, .cellsPerNode = plan.cellsPerNode}),
+        cells_(world_),
         script_(world_, history_, plan.script),
         around_{events_,
                 history_,
                 network_,
                 fibers,
                 world_,
+                cells_,
                 script_,
                 seed,
                 plan.node,
@@ -190,7 +194,10 @@ class Run final : private Machines {
     outcome.joined = launcher_.joined();
     outcome.drained = launcher_.drained();
     outcome.repeated = network_.repeated();
+    outcome.made = cells_.made();
+    outcome.buried = cells_.buried();
     for (auto& [id, node] : nodes_) {
+      outcome.rounds = std::max(outcome.rounds, node->collector.completedRounds());
       outcome.moves += node->migrator.stats().movesIn;
       outcome.blockMoves += node->space.stats().movedGroups;
       outcome.fetches += node->space.stats().fetches;
@@ -210,6 +217,7 @@ class Run final : private Machines {
   History history_;
   Network network_;
   const World world_;
+  Cells cells_;
   const Script script_;
   Surroundings around_;
   Launcher launcher_;
@@ -222,7 +230,7 @@ class Run final : private Machines {
 
 }  // namespace
 
-Plan Plan::fromSeed(uint64_t seed) {
+Plan Plan::fromSeed(uint64_t seed, bool collects) {
   Prng random(seed * 0x1234'5677 + 99);
   const auto oneIn = [&](uint64_t n) { return random.below(n) == 0; };
   Plan plan;
@@ -259,6 +267,11 @@ Plan Plan::fromSeed(uint64_t seed) {
     plan.cutNanos = oneIn(3) ? 30 * kSeconds : oneIn(2) ? 8 * kSeconds : 50 * kMillis;
   }
   plan.net.repeats = oneIn(2) ? 0.02 : 0;
+  if (collects) {
+    plan.cellsPerNode = 60;
+    plan.script.cells = true;
+    plan.node.roundMillis = oneIn(2) ? 1 : 5;
+  }
   return plan;
 }
 

@@ -15,6 +15,7 @@ namespace jvmc::sim {
 struct Plan {
   uint32_t nodes = 3;
   uint32_t threads = 6;
+  uint32_t cellsPerNode = 0;
   ScriptOptions script;
   NetProfile net;
   NodeProfile node;
@@ -28,7 +29,8 @@ struct Plan {
   bool traces = false;     ///< prints all that happens
   bool describes = false;  ///< the outcome tells what happened last, even if all was well
 
-  static Plan fromSeed(uint64_t seed);
+  /// `collects`: threads make objects and forget them, and the nodes find them.
+  static Plan fromSeed(uint64_t seed, bool collects = false);
   /// One line.
   std::string describe() const;
 };
@@ -42,6 +44,7 @@ struct Outcome {
   int64_t nanos = 0;  ///< simulated
   // -- what has happened, so that one sees that a run tests something
   uint64_t moves = 0, blockMoves = 0, fetches = 0, joined = 0, drained = 0, repeated = 0;
+  uint64_t rounds = 0, made = 0, buried = 0;
 };
 
 /// What runs one after another share.

@@ -91,7 +91,7 @@ class ScaleNode final : public cluster::ThreadHost {
   void exportAnswer(const rt::Resumption&) override {}
   void leave(ThreadId thread, std::function<void()> action) override { traffic_.whenQuiet(thread, std::move(action)); }
   uint64_t arrivalEpoch() override { return 1; }
-  bool hasEnded(ObjectRef object) override { return shared_.ended.contains(object); }
+  bool hasEnded(const ThreadRef& thread) override { return shared_.ended.contains(thread.object); }
   void fatal(Error error) override { shared_.history.fail(error.message); }
 
   void moveTo(ThreadId id, NodeId target) {

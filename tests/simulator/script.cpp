@@ -43,6 +43,7 @@ struct Script::Variables {
   uint64_t written;    ///< how many values
   uint64_t sent;       ///< on its channel
   uint64_t next;       ///< thread to start or join
+  ObjectRef cells[3];  ///< that it has hold of
 
   uint64_t below(uint64_t bound) {
     Prng prng(random);
@@ -61,6 +62,10 @@ void Script::begin(rt::GuestThread& thread, size_t index, uint64_t seed) const {
   my->phase = index == 0 ? Starting : Choosing;
   my->left = options_.transactions;
   my->next = 1;
+}
+
+std::span<uint64_t> Script::references(rt::GuestThread& thread) {
+  return reinterpret_cast<Variables*>(thread.frames.slots(0))->cells;
 }
 
 StepEnd Script::step(Guest& guest) const {
@@ -89,7 +94,9 @@ StepEnd Script::choose(Guest& guest, Variables& my) const {
   }
   --my.left;
   my.phase = Working;
-  my.kind = my.below(kKinds);
+  my.kind = my.below(options_.cells ? kKindsWithCells : kKinds);
+  // Most runs with cells are about these.
+  if (options_.cells && my.below(2) == 0) my.kind = Graph + my.below(2);
   my.at = 0;
   return carryOn(guest, my);
 }
@@ -109,7 +116,11 @@ StepEnd Script::carryOn(Guest& guest, Variables& my) const {
       return send(guest, my);
     case Receive:
       return receive(guest, my);
-    case kKinds:
+    case Graph:
+      return graph(guest, my);
+    case Swap:
+      return swap(guest, my);
+    case kKindsWithCells:
       break;
   }
   JVMC_CHECK(false, my.kind);
@@ -241,6 +252,85 @@ StepEnd Script::receive(Guest& guest, Variables& my) const {
   const uint64_t flag = guest.thread().resumption.value;
   for (const Field& field : channel.data)
     history_.received(guest.thread().ref.id, channel.flag.address(), flag, guest.read(field));
+  my.phase = Choosing;
+  return StepEnd::Polls;
+}
+
+// ---------------------------------------------------------------- cells
+
+/// enter; some changes to what hangs at the monitor's anchors, with polls between; exit.
+StepEnd Script::graph(Guest& guest, Variables& my) const {
+  enum { Enter, Inside, Again, Exit, Left };
+  const rt::ThreadId self = guest.thread().ref.id;
+  if (my.at == Enter) my.what = my.below(world_.anchors.size());
+  const ObjectRef monitor = world_.monitors[my.what];
+  switch (my.at) {
+    case Enter:
+      my.at = Inside;
+      if (!guest.submit(onObject(SyncOp::MonitorEnter, monitor), WaitKind::MonitorEnter)) return StepEnd::Parked;
+      [[fallthrough]];
+    case Inside:
+      history_.entered(self, monitor);
+      my.at = Again;
+      [[fallthrough]];
+    case Again:
+      for (uint64_t count = 1 + my.below(4); count > 0; --count) changeGraph(guest, my);
+      if (my.below(2) == 0) my.at = Exit;
+      return StepEnd::Polls;
+    case Exit:
+      my.at = Left;
+      history_.left(self, monitor);
+      if (!guest.submit(onObject(SyncOp::MonitorExit, monitor), WaitKind::Access)) return StepEnd::Parked;
+      [[fallthrough]];
+    case Left:
+      my.phase = Choosing;
+      return StepEnd::Polls;
+    default:
+      JVMC_CHECK(false, my.at);
+  }
+}
+
+void Script::changeGraph(Guest& guest, Variables& my) const {
+  enum { Take, Put, Clear, Make, Follow, Link, Forget, kChanges };
+  const auto& anchors = world_.anchors[my.what];
+  const Field anchor = anchors[my.below(anchors.size())];
+  ObjectRef &one = my.cells[my.below(3)], &other = my.cells[my.below(3)];
+  const Field inside{one, rt::kHeaderBytes + 8 * uint32_t(my.below(kRecordReferences))};
+  switch (my.below(kChanges)) {
+    case Take:
+      one = guest.readReference(anchor);
+      return;
+    case Put:
+      return guest.writeReference(anchor, one);
+    case Clear:
+      return guest.writeReference(anchor, rt::kNullRef);
+    case Make:
+      one = guest.make();
+      return;
+    case Follow:
+      // Racy: another thread may have the cell from elsewhere.
+      if (one != rt::kNullRef) other = guest.readReference(inside);
+      return;
+    case Link:
+      if (one != rt::kNullRef) guest.writeReference(inside, other);
+      return;
+    case Forget:
+      one = rt::kNullRef;
+      return;
+  }
+}
+
+/// Gives a cell for what was there.
+StepEnd Script::swap(Guest& guest, Variables& my) const {
+  enum { Begin, Swapped };
+  if (my.at == Begin) {
+    my.at = Swapped;
+    SyncRequest request = atomic(rt::AtomicOp::Swap, world_.swapped[my.below(world_.swapped.size())], my.cells[0]);
+    request.isReference = true;
+    my.cells[0] = rt::kNullRef;  // only the request knows it now
+    if (!guest.submit(request, WaitKind::Access)) return StepEnd::Parked;
+  }
+  my.cells[1] = guest.thread().resumption.value;
   my.phase = Choosing;
   return StepEnd::Polls;
 }

@@ -3,6 +3,8 @@
 // a state machine; one step is a stretch of guest code from one poll to the next.
 #pragma once
 
+#include <span>
+
 #include "runtime/object_space.h"
 #include "tests/simulator/history.h"
 #include "tests/simulator/world.h"
@@ -21,6 +23,11 @@ class Guest {
   virtual void writeAfterChecking(const Field& field, uint64_t value, const Field& other) = 0;
   /// True: the answer is thread().resumption. False: the step must return Parked; the answer is there at the next one.
   virtual bool submit(rt::SyncRequest request, rt::WaitKind kind) = 0;
+  /// A field that holds a reference.
+  virtual ObjectRef readReference(const Field& field) = 0;
+  virtual void writeReference(const Field& field, ObjectRef value) = 0;
+  /// A new cell; null if there are no more.
+  virtual ObjectRef make() = 0;
   /// Begins thread `index` of the world.
   virtual void launch(size_t index) = 0;
   virtual void wantMove() = 0;
@@ -31,6 +38,7 @@ enum class StepEnd : uint8_t { Polls, Parked, Over };
 struct ScriptOptions {
   uint32_t transactions = 20;
   double moves = 0.05;  ///< of steps after which a thread wants to be elsewhere
+  bool cells = false;   ///< threads make cells and forget them
 };
 
 class Script {
@@ -41,10 +49,24 @@ class Script {
   /// Prepares thread `index` for its first step.
   void begin(rt::GuestThread& thread, size_t index, uint64_t seed) const;
   StepEnd step(Guest& guest) const;
+  /// The slots of a thread's frame that hold references.
+  static std::span<uint64_t> references(rt::GuestThread& thread);
 
  private:
   struct Variables;
-  enum Kind : uint64_t { Guarded, Own, Hoisted, Add, Send, Receive, Wait, kKinds };
+  enum Kind : uint64_t {
+    Guarded,
+    Own,
+    Hoisted,
+    Add,
+    Send,
+    Receive,
+    Wait,
+    kKinds,
+    Graph = kKinds,
+    Swap,
+    kKindsWithCells
+  };
 
   StepEnd choose(Guest& guest, Variables& my) const;
   StepEnd carryOn(Guest& guest, Variables& my) const;
@@ -53,6 +75,9 @@ class Script {
   StepEnd add(Guest& guest, Variables& my) const;
   StepEnd send(Guest& guest, Variables& my) const;
   StepEnd receive(Guest& guest, Variables& my) const;
+  StepEnd graph(Guest& guest, Variables& my) const;
+  void changeGraph(Guest& guest, Variables& my) const;
+  StepEnd swap(Guest& guest, Variables& my) const;
   StepEnd startOthers(Guest& guest, Variables& my) const;
   StepEnd joinOthers(Guest& guest, Variables& my) const;
   StepEnd finish(Guest& guest, Variables& my) const;

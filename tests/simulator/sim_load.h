@@ -70,6 +70,7 @@ class SimLoad final : public rt::Scheduler {
   void waitIdle() override { JVMC_UNREACHABLE(); }
   void stopAll() override { JVMC_UNREACHABLE(); }
   void visitRoots(const std::function<void(rt::ObjectRef)>&) override { JVMC_UNREACHABLE(); }
+  void visitAnswers(const std::function<void(const rt::Resumption&)>&) override { JVMC_UNREACHABLE(); }
 
  private:
   struct Thread {

@@ -27,6 +27,7 @@ Classes::Classes() {
   infos_[kBytes].instanceBytes = rt::kArrayElementsOffset;
   infos_[kThreadClass].instanceBytes = rt::kHeaderBytes + 8;
   infos_[kThreadClass].wordGranularity = kNarrow;
+  for (uint32_t i = 0; i < kClasses; ++i) table_[i] = &infos_[i];
 }
 
 rt::AddressPlan World::plan() {
@@ -61,6 +62,19 @@ World::World(uint64_t seed, WorldOptions options) : options_(options), random_(s
   std::sort(monitors.begin(), monitors.end());
   monitors.erase(std::unique(monitors.begin(), monitors.end()), monitors.end());
   for (uint32_t i = 0; i < 2; ++i) counters.push_back(takeNumber());
+  if (options.cellsPerNode > 0) makeCells();
+}
+
+void World::makeCells() {
+  const auto anyField = [this] {
+    const ObjectRef record = allocate(uint32_t(random_.below(options_.nodes)), kRecord, 0);
+    return Field{record, kReferenceOffsets[random_.below(kRecordReferences)]};
+  };
+  for (size_t i = 0; i < monitors.size(); ++i) anchors.push_back({anyField(), anyField()});
+  swapped = {anyField(), anyField()};
+  for (uint32_t i = 0; i < options_.nodes * options_.cellsPerNode; ++i)
+    cells.push_back(allocate(i % options_.nodes, kRecord, 0));
+  std::sort(cells.begin(), cells.end());
 }
 
 Field World::takeNumber() {
@@ -87,6 +101,7 @@ void World::create(uint32_t node) const {
   const uint64_t begin = plan().regionBase(node), end = begin + (uint64_t(1) << kRegionShift);
   for (auto at = objects_.lower_bound(begin); at != objects_.end() && at->first < end; ++at) {
     const auto& [address, object] = *at;
+    if (isCell(address)) continue;  // not made yet
     rt::ObjectHeader& header = *rt::header(address);
     header.classWord = object.type;
     if (object.type == kBytes) rt::storeGuest<uint32_t>(address + rt::kArrayLengthOffset, object.length);

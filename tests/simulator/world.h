@@ -2,6 +2,7 @@
 // Made from the seed before anything runs; every node computes the same addresses.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -32,15 +33,19 @@ class Classes {
  public:
   Classes();
   const rt::ClassInfo* at(uint32_t index) const { return index > 0 && index < kClasses ? &infos_[index] : nullptr; }
+  /// By index.
+  const rt::ClassInfo* const* table() const { return table_; }
 
  private:
   rt::ClassInfo infos_[kClasses];
+  const rt::ClassInfo* table_[kClasses];
 };
 
 struct WorldOptions {
   uint32_t nodes = 3;  ///< that have objects at first
   uint32_t threads = 6;
   uint32_t objectsPerNode = 8;
+  uint32_t cellsPerNode = 0;  ///< objects that may be made
 };
 
 class World {
@@ -55,6 +60,7 @@ class World {
   /// Writes the objects of `node` into its memory, which is the acting one.
   void create(uint32_t node) const;
   bool isObject(ObjectRef object) const { return objects_.contains(object); }
+  bool isCell(ObjectRef object) const { return std::binary_search(cells.begin(), cells.end(), object); }
   /// Blocks with objects, wherever their home is now.
   const std::set<uint64_t>& blocks() const { return blocks_; }
   template <class Visit>
@@ -78,6 +84,10 @@ class World {
     Field flag, data[2];
   };
   std::vector<Channel> channels;
+  // -- with cells; all others live for ever
+  std::vector<ObjectRef> cells;
+  std::vector<std::vector<Field>> anchors;  ///< by monitor: references that are used under it
+  std::vector<Field> swapped;               ///< references that are used atomically
 
  private:
   struct Object {
@@ -85,6 +95,7 @@ class World {
     uint32_t length;
     ObjectRef references[kRecordReferences] = {};
   };
+  void makeCells();
   ObjectRef allocate(uint32_t node, ClassIndex type, uint32_t length);
   Field takeNumber();
 

@@ -34,16 +34,19 @@ class HeapWatch(threading.Thread):
 
     def run(self):
         while not self.over.wait(0.5):
-            for pid in self.descendants(self.launcher):
-                try:
-                    text = pathlib.Path(f"/proc/{pid}/smaps").read_text()
-                except OSError:
-                    continue
-                kib = 0
-                for area in re.finditer(r"^([0-9a-f]+)-[0-9a-f]+ .*\n(?:(?![0-9a-f]+-).*\n)*?Rss: +(\d+) kB", text, re.M):
-                    if PLAN_BASE <= int(area[1], 16) < PLAN_BASE + (65536 << 30):
-                        kib += int(area[2])
-                self.kib[pid] = max(self.kib.get(pid, 0), kib)
+            self.look()
+
+    def look(self):
+        for pid in self.descendants(self.launcher):
+            try:
+                text = pathlib.Path(f"/proc/{pid}/smaps").read_text()
+            except OSError:
+                continue
+            kib = 0
+            for area in re.finditer(r"^([0-9a-f]+)-[0-9a-f]+ .*\n(?:(?![0-9a-f]+-).*\n)*?Rss: +(\d+) kB", text, re.M):
+                if PLAN_BASE <= int(area[1], 16) < PLAN_BASE + (65536 << 30):
+                    kib += int(area[2])
+            self.kib[pid] = max(self.kib.get(pid, 0), kib)
 
     @staticmethod
     def descendants(root):
@@ -136,6 +139,30 @@ class FillsTheCluster(unittest.TestCase):
                 least = 2 * HEAP_MIB * (1 << 20) // (8 * 1024)  # more than two nodes could hold
                 out, _, _ = run("--nodes", 3, "--heap", f"{HEAP_MIB}M", "--mode", mode, PROGRAMS / "fills_the_cluster.ir", least)
                 self.assertEqual(out, "1\n1023\n1\n1\n")
+
+
+class ChurnsSharedRings(unittest.TestCase):
+    """Threads drop rings of objects that lie on all nodes: only all nodes together find that they are dead."""
+
+    THREADS, ROUNDS, CELLS, HEAP = 9, 320, 60, 4
+    # A cell is 56 bytes, its stamp 24: more than the heaps of three nodes hold, so without rounds the program fails.
+    CHURNED = THREADS * ROUNDS * CELLS * (56 + 24)
+
+    def churn(self, *options):
+        program = PROGRAMS.parents[1] / "run" / "shared_garbage.ir"
+        return run("--nodes", 3, "--heap", f"{self.HEAP}M", "--mode", "jit", *options, program, self.THREADS, self.ROUNDS,
+                   self.CELLS, 0)
+
+    def test_rounds_find_them(self):
+        self.assertGreater(self.CHURNED, 3 * self.HEAP << 20)
+        out, nodes, kib = self.churn("--rounds", "on")
+        self.assertEqual(out, "0\n", "cells that were not as they were made")
+        self.assertGreater(sum(node["collect"]["dead_bytes"] for node in nodes), self.CHURNED // 3)
+        self.assertLess(max(kib.values()), 1.3 * (self.HEAP << 10) + 4096, f"a node outgrew its limit: {kib}")
+
+    def test_while_threads_and_blocks_move(self):
+        out, _, _ = self.churn("--rounds", "on", "--balance", "rotate", "--zeal", "blocks:20")
+        self.assertEqual(out, "0\n")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ struct RunOptions {
   std::string mode = "auto";
   std::string balance = "threshold";
   bool balanceDryRun = false;
+  std::string rounds = "off";
   std::string zeal;
   std::string statsFile;
   std::string profFile;
@@ -94,6 +95,7 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.plan.balanceDryRun = options.balanceDryRun;
   launch.plan.elastic = options.elastic;
   launch.plan.heapBytes = options.heap.empty() ? 0 : *rt::parseSize(options.heap);
+  launch.plan.collects = options.rounds == "on";
   launch.plan.zeal = *rt::parseZeal(options.zeal);
   launch.plan.passSeed = options.passSeed;
   if (!options.profFile.empty())
@@ -192,8 +194,13 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
   command->add_flag("--balance-dry-run", options->balanceDryRun, "The balancer only says what it would do (see why)")
       ->envname("JVMC_BALANCE_DRY_RUN");
   command
+      ->add_option("--rounds", options->rounds, "Whether the nodes find garbage together that several of them knew of")
+      ->envname("JVMC_ROUNDS")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  command
       ->add_option("--zeal", options->zeal,
-                   "Force rare events: capture:K,migrate:K,blocks:K,gc:K,io:K; barrier:1 counts barriers")
+                   "Force rare events: capture:K,migrate:K,blocks:K,gc:K,rounds:K,io:K; barrier:1 counts barriers")
       ->envname("JVMC_ZEAL")
       ->check(tools::parsesWith(rt::parseZeal));
   command

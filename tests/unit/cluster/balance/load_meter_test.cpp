@@ -37,6 +37,7 @@ class ShownScheduler final : public rt::Scheduler {
   void waitIdle() override { unexpected<int>(); }
   void stopAll() override { unexpected<int>(); }
   void visitRoots(const std::function<void(rt::ObjectRef)>&) override { unexpected<int>(); }
+  void visitAnswers(const std::function<void(const rt::Resumption&)>&) override { unexpected<int>(); }
 
  private:
   template <class T>

@@ -61,7 +61,7 @@ class SimNode final : public ThreadHost {
   void exportAnswer(const rt::Resumption&) override {}
   void leave(ThreadId thread, std::function<void()> action) override { traffic.whenQuiet(thread, std::move(action)); }
   uint64_t arrivalEpoch() override { return 1; }
-  bool hasEnded(rt::ObjectRef object) override { return ended.count(object) > 0; }
+  bool hasEnded(const rt::ThreadRef& thread) override { return ended.count(thread.object) > 0; }
   void fatal(Error error) override { fatalErrors.push_back(error.message); }
 
   void shipTo(ThreadId id, uint32_t target) {

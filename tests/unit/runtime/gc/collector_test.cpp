@@ -39,6 +39,26 @@ TEST_F(CollectorTest, UnreachableObjectsAreFilledInZealAndReachableOnesKept) {
   EXPECT_EQ(header(deadLarge)->epochWord.load(), kEpochInvalid);
 }
 
+TEST_F(CollectorTest, WhatAWordMayReferToStaysAndOtherWordsDoNoHarm) {
+  openPoisoning();
+  const ObjectRef first = newNode(), second = newNode();
+  std::vector<uint64_t> words{first, second, 0, 1, 0xDBDBDBDBDBDBDBDB, plan_.end() - 64, plan_.base - 8};
+  heap_->addWords([&](const auto& visit) {
+    for (uint64_t word : words) visit(word);
+  });
+  heap_->collectYoung(&ctx_);
+  EXPECT_TRUE(isAlive(first));
+  EXPECT_TRUE(isAlive(second));
+  words.erase(words.begin() + 1);
+  heap_->stepCycle(&ctx_, Heap::CycleStep::Begin);
+  heap_->stepCycle(&ctx_, Heap::CycleStep::Mark);
+  heap_->stepCycle(&ctx_, Heap::CycleStep::Finish);
+  EXPECT_TRUE(isAlive(first));
+  collect();
+  EXPECT_TRUE(isAlive(first));
+  EXPECT_FALSE(isAlive(second));
+}
+
 TEST_F(CollectorTest, CyclesDie) {
   openPoisoning();
   ObjectRef a = newNode(), b = newNode();

@@ -232,6 +232,9 @@ TEST(Moving, mail_that_overtakes_its_thread_is_kept_for_it) {
   Resumption answer;
   answer.value = 17;
   EXPECT_TRUE(nodes.vms[1]->scheduler().deliver(ref, {ThreadMail::Kind::Answer, 5, answer, {}, {}}));
+  std::vector<uint64_t> roots;
+  nodes.vms[1]->scheduler().visitAnswers([&](const Resumption& kept) { roots.push_back(kept.value); });
+  EXPECT_EQ(roots, std::vector<uint64_t>{17}) << "it may be a reference";
   EXPECT_TRUE(nodes.vms[1]->scheduler().adopt(std::move(thread)));
   nodes.awaitEnded(1);
   EXPECT_EQ(got, 17u);

@@ -24,6 +24,34 @@ TEST(Scheduler, every_thread_runs_to_its_end) {
   EXPECT_EQ(vm.scheduler().threadCount(), 0u);
 }
 
+/// What a collector would hear of.
+std::vector<uint64_t> answersAt(FakeVm& vm) {
+  std::vector<uint64_t> values;
+  vm.scheduler().visitAnswers([&](const Resumption& answer) { values.push_back(answer.value); });
+  return values;
+}
+
+// No frame tells the type of the answer yet, for the frame that waits is not written.
+TEST(Scheduler, an_answer_that_comes_before_its_thread_has_parked_is_a_root) {
+  FakeVm vm;
+  std::vector<uint64_t> meanwhile;
+  uint64_t used = 0;
+  vm.spawn([&](Guest& g) {
+    if (g.pc == 1) return used = g.in.value, g.end();
+    const uint64_t ticket = g.thread.beginWait(WaitKind::Outside, kNullRef, false);
+    OutsideResult line;
+    line.kind = OutsideResult::Kind::Bytes;
+    line.bytes = "a line";
+    EXPECT_TRUE(vm.scheduler().completeOutside(g.thread.ref, ticket, std::move(line)));
+    meanwhile = answersAt(vm);
+    return g.capture(CaptureReason::Park);
+  });
+  vm.scheduler().waitIdle();
+  EXPECT_NE(used, 0u);
+  EXPECT_EQ(meanwhile, std::vector{used});
+  EXPECT_TRUE(answersAt(vm).empty());
+}
+
 TEST(Scheduler, a_sleep_lasts_as_long_as_it_says) {
   FakeVm vm;
   std::atomic<int64_t> slept{0};
