@@ -93,6 +93,11 @@ void Participant::tick() {
 void Participant::awaitAnswers(uint64_t round, std::vector<std::pair<NodeId, uint64_t>> asked) {
   if (round != round_ || stage_ != Stage::Settling) return;
   std::erase_if(asked, [&](const auto& each) { return control_.net().answered(each.first, each.second); });
+  {
+    std::lock_guard lock(mutex_);
+    awaited_.clear();
+    for (const auto& [node, count] : asked) awaited_.push_back(node);
+  }
   if (asked.empty())
     return core_.host.accessGuest([&] {
       if (round != round_) return;  // else it does not end before this
@@ -257,7 +262,9 @@ void Participant::sendMarks() {
   std::map<NodeId, std::vector<uint64_t>> byHome;
   for (uint64_t word : words) {
     const NodeId home = core_.homes.homeOf(word);
-    if (home != control_.net().self()) byHome[home].push_back(word);  // what has come here is taken for marked
+    if (home == control_.net().self()) continue;  // what has come here is taken for marked
+    // A word that only looks like a reference may lie in the region of a node that does not exist.
+    if (std::binary_search(participants_.begin(), participants_.end(), home)) byHome[home].push_back(word);
   }
   for (const auto& [home, marked] : byHome) {
     marks_ += marked.size();
@@ -329,8 +336,18 @@ void Participant::finish(bool isComplete, CollectReply& reply) {
 
 std::string Participant::describe() const {
   if (lastRound_ == 0) return {};
-  return fmt::format("collected with all nodes {} times ({} broken off), found {} dead objects of {} bytes here",
-                     completed_.load(), broken_.load(), objects_.load(), bytes_.load());
+  std::string text =
+      fmt::format("collected with all nodes {} times ({} broken off), found {} dead objects of {} bytes here",
+                  completed_.load(), broken_.load(), objects_.load(), bytes_.load());
+  const uint64_t round = round_;
+  if (round == 0) return text;
+  std::lock_guard lock(mutex_);
+  text += fmt::format("\nround {} is under way: {} marks sent, {} received", round, sent_.load(), received_.load());
+  if (stage_ == Stage::Begun) text += ", not all nodes have begun";
+  if (stage_ == Stage::Settling)
+    for (NodeId node : awaited_) text += fmt::format(", node {} has not answered yet", node.value);
+  if (!heap_.trace().isTraced()) text += ", traces";
+  return text;
 }
 
 void Participant::report(const StatSink& sink) const {

@@ -97,6 +97,7 @@ class Participant final : private rt::TraceHost {
   bool ticked_ = false;
   bool busy_ = false;  ///< the own thread does not wait for a job
   std::deque<Job> jobs_;
+  std::vector<NodeId> awaited_;     ///< have not answered what was asked before GO
   std::vector<uint64_t> toPassOn_;  ///< words of MARK messages for objects that have another home now
   bool stopping_ = false;
 

@@ -156,7 +156,7 @@ int main(int count, char** words) {
   if (arguments.scales) return scale(arguments);
   Laboratory laboratory;
   const auto begin = std::chrono::steady_clock::now();
-  uint64_t failures = 0, events = 0;
+  uint64_t failures = 0, events = 0, rounds = 0;
   double said = 0;
   for (uint64_t seed = arguments.seed; seed < arguments.seed + arguments.seeds; ++seed) {
     Plan plan = Plan::fromSeed(seed, arguments.collects);
@@ -168,6 +168,7 @@ int main(int count, char** words) {
     if (arguments.twice && laboratory.run(seed, plan).fingerprint != outcome.fingerprint)
       outcome.violation = "it is another run the second time";
     events += outcome.events;
+    rounds += outcome.rounds;
     if (arguments.verbose)
       fmt::print(
           "seed {}: {} | {} | {} events, {:.1f} ms, {} moves, {} blocks moved, {} fetches, {} joined, {} left, {} "
@@ -188,6 +189,10 @@ int main(int count, char** words) {
       fmt::print(stderr, "{} of {} seeds, {} failed, {:.0f} s\n", seed - arguments.seed + 1, arguments.seeds, failures,
                  now);
     }
+  }
+  if (arguments.collects && arguments.seeds > 10 && rounds < arguments.seeds) {
+    fmt::print("fails: hardly any round came to its end\n");
+    ++failures;
   }
   fmt::print("{} seeds, {} failed, {} events, {:.1f} s\n", arguments.seeds, failures, events, secondsSince(begin));
   return (failures > 0) == arguments.expectsFailure ? 0 : 1;

@@ -398,6 +398,8 @@ bool SimNode::beginTrace(const rt::TraceHost& host, const std::function<void(rt:
   }
   space.visitRoots(grey);
   moreRoots(trace_);
+  // A word of a stack that looks like a reference; mostly there is no such node.
+  trace_.grey(World::plan().regionBase(World::kNodesMax - 1) + 8 * id_.value);
   return true;
 }
 
