@@ -57,7 +57,7 @@ const rt::ClassInfo* VmHost::classInfo(uint32_t index) {
 }
 
 bool VmHost::plausible(ObjectRef object) {
-  return vm_.heap().plausible(object);
+  return vm_.heap().isLocal(object) && vm_.heap().plausible(object);
 }
 
 void VmHost::exportObject(ObjectRef object) {

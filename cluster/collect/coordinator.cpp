@@ -29,7 +29,9 @@ void CollectCoordinator::start(int64_t everyNanos) {
 }
 
 void CollectCoordinator::schedule() {
+  if (std::exchange(scheduled_, true)) return;
   control_.net().postAfter(everyNanos_, [this] {
+    scheduled_ = false;
     if (stopped_) return;
     if (!running_ && mayLead()) return beginRound();  // which schedules the next
     schedule();

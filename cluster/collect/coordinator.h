@@ -56,6 +56,7 @@ class CollectCoordinator {
   const Participant& participant_;
   std::atomic<bool> stopped_{false};
   int64_t everyNanos_ = 0;
+  bool scheduled_ = false;
   RoundPtr running_;
   std::atomic<bool> leads_{false};
   bool wantedAgain_ = false;

@@ -293,7 +293,7 @@ class Collector::SnapshotSink {
       else if (space.plan().contains(address))
         collector_.trace_.grey(host_.copyAround(address));
     }
-    if (!space.homeRegionOf(word)) collector_.trace_.grey(word);
+    if (!space.homeRegionOf(word)) collector_.trace_.greyWord(word);
   }
 
  private:

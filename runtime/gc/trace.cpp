@@ -48,9 +48,12 @@ void Trace::end() {
 void Trace::grey(ObjectRef ref) {
   if (!isReference(ref) || !marks_.set(ref)) return;
   const bool elsewhere = host_->isElsewhere(ref);
+  // Of most that is elsewhere nothing is here. And a word that only looks like a reference must not be taken for an
+  // object if its block comes here meanwhile.
+  const bool hasContent = !elsewhere || host_->isCopy(ref);
   std::scoped_lock lock(mutex_);
   if (elsewhere) foreign_.push_back(ref);
-  grey_.push_back(ref);
+  if (hasContent) grey_.push_back(ref);
 }
 
 void Trace::arrived(ObjectRef ref) {

@@ -94,6 +94,10 @@ class Trace {
   // -- while active. `ref`: null is ignored, and so is what cannot be a reference
   /// This node has hold of the object, and its home hears of it.
   void grey(ObjectRef ref);
+  /// A word that may be a reference to an object of another node: that one knows.
+  void greyWord(uint64_t word) {
+    if (isReference(word) && host_->isElsewhere(word)) grey(word);
+  }
   /// The reference has come in a message.
   void arrived(ObjectRef ref);
   /// As grey(), but the home knows or is told by others.

@@ -205,6 +205,20 @@ TEST_F(TraceTest, WhatGetsItsHomeHereIsNotBuriedInTheSameRound) {
   EXPECT_EQ(end().objects, 1u);
 }
 
+TEST_F(TraceTest, AWordIntoABlockThatComesLaterIsNoObject) {
+  const ClassIndex index = classIndexOf(newNode());
+  const ObjectRef arriving = plan_.regionBase(40) + 2 * kBlockBytes;
+  heap_->addWords([&](const auto& visit) { visit(arriving + 8); });
+  begin();
+  header(arriving)->classWord.store(index | kFlagExported);
+  header(arriving)->epochWord.store(kEpochHome);
+  heap_->adopt({arriving, 1, false}, {arriving});
+  heap_->collectYoung(&ctx_);
+  EXPECT_EQ(end().objects, 0u);
+  heap_->collect(&ctx_);
+  EXPECT_TRUE(isAlive(arriving));
+}
+
 TEST_F(TraceTest, ARoundThatIsBrokenOffBuriesNothing) {
   makeExportedCycle();
   begin();
