@@ -70,7 +70,10 @@ struct NodeServices::Parts {
           balancer(control, options.balance, options.balanceDryRun, meter,
                    {router, [this](const BlockGift& gift) { keeper.give(gift); }, migrator.placer()}),
           shaker(control.net(), space.mover(), vm.options().zeal.blocksEvery),
-          staleness(control.net(), vm.clock(), space.stats(), [&vm] { vm.world().pollAll(); }) {
+          staleness(control.net(), vm.clock(), space.stats(), [this, &vm] {
+            space.flushDeferred();
+            vm.world().pollAll();
+          }) {
       if (options.balance.policy == BalancePolicy::Affinity) space.blockUsers().enable();
       host.router = &router;
       host.space = &space;
@@ -201,7 +204,9 @@ size_t NodeServices::threadsOnTheirWay() const {
 }
 
 size_t NodeServices::sendLettersOn() {
-  return parts_->attached->router.sendLettersOn();
+  Parts::Attached& attached = *parts_->attached;
+  attached.space.flushDeferred();
+  return attached.router.sendLettersOn() + attached.space.deferred();
 }
 
 size_t NodeServices::roundsLed() const {

@@ -222,6 +222,10 @@ void VmHost::leave(rt::ThreadId thread, std::function<void()> action) {
   space->leave(thread, std::move(action));
 }
 
+void VmHost::afterDeferred(std::function<void()> action) {
+  space->afterDeferred(std::move(action));
+}
+
 uint64_t VmHost::arrivalEpoch() {
   return space->arrivalEpoch();
 }

@@ -49,6 +49,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   void exportAnswer(const rt::Resumption& answer) override;
   void answerArrived(const rt::Resumption& answer) override;
   void leave(rt::ThreadId thread, std::function<void()> action) override;
+  void afterDeferred(std::function<void()> action) override;
   uint64_t arrivalEpoch() override;
   bool hasEnded(const rt::ThreadRef& thread) override;
 

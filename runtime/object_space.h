@@ -60,6 +60,8 @@ struct ThreadMail {
   ThreadRef asker;      ///< Interrupt and QueryInterrupted
   NodeId target;        ///< Migrate; Pin: where to, if it is valid and not the thread's node
 
+  /// Who gets it knows that something has happened before.
+  bool isNews() const { return kind != Kind::Migrate && kind != Kind::Pin && kind != Kind::Unpin; }
   /// The asker waits until the mail has arrived: who has interrupted a thread finds it interrupted.
   bool isQuestion() const { return kind == Kind::Interrupt || kind == Kind::QueryInterrupted; }
   /// The answer to a question. Who learns that a thread is interrupted sees what the interrupter wrote before.
@@ -77,6 +79,9 @@ class ObjectSpace {
   /// Returns when all that the thread has written is home (freeze). It stays a writer of what it has joined, so checks
   /// made before still hold.
   virtual void publish(ThreadContext&) = 0;
+  /// True if writes that threads have released to others of this node are not home yet: then publish() brings them,
+  /// too.
+  virtual bool owesWrites() const = 0;
 
   /// Carries `request` out at its home: flushes the thread's writes first if it is a release. An answer at once, or
   /// nullopt: the caller parks the thread (Capture), and the answer comes as mail with request.ticket, perhaps before

@@ -39,6 +39,9 @@ class ThreadHost {
   virtual void accessGuest(const std::function<void()>& body) { body(); }
   /// The thread leaves this node. Runs `action` once nothing of it is on its way from here.
   virtual void leave(rt::ThreadId thread, std::function<void()> action) = 0;
+  /// Runs `action`, now or on the I/O thread, when all is home that threads here have released to threads here: then
+  /// others may learn of it.
+  virtual void afterDeferred(std::function<void()> action) = 0;
   /// The epoch of a thread that has just arrived.
   virtual uint64_t arrivalEpoch() = 0;
   /// The thread, whose Thread object is homed here, or was before it died, has ended.

@@ -17,7 +17,8 @@ ThreadRouter::ThreadRouter(ThreadHost& host, NodeNet& net, const HomeMap& homes)
 void ThreadRouter::send(const ThreadRef& to, const ThreadMail& mail) {
   if (deliveredHere({to, mail})) return;
   host_.exportAnswer(mail.answer);
-  route({to, mail});
+  if (!mail.isNews()) return route({to, mail});
+  host_.afterDeferred([this, to, mail] { route({to, mail}); });
 }
 
 bool ThreadRouter::deliveredHere(const Letter& letter) {

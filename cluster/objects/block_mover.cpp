@@ -96,6 +96,7 @@ MoveResult BlockMover::carryOut(const Request& request) {
       thread_->wait(lock, [&] { return stopping_ || !held_; });
     }
     if (!withdraw(std::min(wanted, windowBytes_), request.only)) break;
+    awaitDeferred();
     const bool some = sendWindow(request.target);
     restoreWindow();
     idle = some || isHeldBack() ? 0 : idle + 1;
@@ -180,6 +181,19 @@ void BlockMover::restoreWindow() {
     for (const Leaving& leaving : window_) restore(leaving);
     window_.clear();
   });
+}
+
+/// Monitors and volatile fields of the window have been released here; what that made visible must be home before they
+/// are acquired elsewhere. It must not wait any later: a block that is announced may be what these writes wait for.
+void BlockMover::awaitDeferred() {
+  const auto isHome = std::make_shared<bool>(false);
+  flusher_.afterDeferred([this, isHome] {
+    std::lock_guard lock(mutex_);
+    *isHome = true;
+    thread_->notify();
+  });
+  std::unique_lock lock(mutex_);
+  thread_->wait(lock, [&] { return stopping_ || *isHome; });
 }
 
 /// Sends the window off, chunk by chunk, until all has gone or the target has no more room. True if some has gone.

@@ -30,6 +30,7 @@
 #include <set>
 
 #include "cluster/objects/block_host.h"
+#include "cluster/objects/flusher.h"
 #include "cluster/objects/messages.h"
 #include "cluster/objects/space_core.h"
 
@@ -46,7 +47,8 @@ struct MoveResult {
 /// Thread-safe.
 class BlockMover {
  public:
-  BlockMover(SpaceCore& core, BlockHost& host) : core_(core), host_(host), thread_(host.makeThread()) {}
+  BlockMover(SpaceCore& core, Flusher& flusher, BlockHost& host)
+      : core_(core), flusher_(flusher), host_(host), thread_(host.makeThread()) {}
   ~BlockMover() { stop(); }
 
   /// Moves at most `bytes` of groups homed here to `target` (at least one group, if there is any). `done` runs on the
@@ -92,6 +94,7 @@ class BlockMover {
   MoveResult carryOut(const Request& request);
   uint64_t bytesWanted(const Request& request);
   bool withdraw(uint64_t bytes, const std::set<uint64_t>& only);
+  void awaitDeferred();
   bool sendWindow(NodeId target);
   std::shared_ptr<Chunk> cutChunk(NodeId target);
   void sendOff(const std::shared_ptr<Chunk>& chunk);
@@ -104,6 +107,7 @@ class BlockMover {
   void restore(const Leaving& leaving);
 
   SpaceCore& core_;
+  Flusher& flusher_;
   BlockHost& host_;
   mutable std::mutex mutex_;
   std::deque<Request> requests_;

@@ -17,8 +17,8 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
       copies_(core_),
       refresher_(core_, copies_),
       flusher_(core_),
-      homeSide_(core_),
-      mover_(core_, blocks),
+      homeSide_(core_, flusher_),
+      mover_(core_, flusher_, blocks),
       arrivals_(core_, blocks),
       evictor_(core_, blocks) {
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
@@ -246,7 +246,7 @@ bool ClusterObjectSpace::join(ThreadContext& ctx, ObjectRef object) {
   if (!entry.hasWriter(&set)) {
     entry.writers.push_back(&set);
     set.objects.push_back(object);
-    const uint64_t bytes = 2 * core_.shapeOf(object).end();
+    const uint64_t bytes = core_.writtenBytesOf(core_.shapeOf(object));
     set.bytes += bytes;
     core_.writtenBytes += bytes;
     core_.stats.joins++;
@@ -320,14 +320,17 @@ std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const S
   if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
   core_.exportOut(request.thread.object);
   Hold hold = holdArguments(request);
-  if (request.isRelease()) {
+  const bool isHere = core_.homedHere(request.object);
+  if (request.isRelease() && isHere) {
+    flusher_.defer(ctx);
+  } else if (request.isRelease()) {
     const auto companion = std::make_shared<Flusher::Companion>(Flusher::Companion{request, hold});
     const auto written = [this, companion] { submitReleased(*companion); };
     if (!flusher_.release(ctx, noted(ctx, written), companion)) return std::nullopt;
     // The answer was faster than we.
     if (companion->carriedOut) return submitReleased(*companion), std::nullopt;
   }
-  if (!core_.homedHere(request.object)) {
+  if (!isHere) {
     sendToHome(request, std::move(hold));
     return std::nullopt;
   }
@@ -444,11 +447,16 @@ void ClusterObjectSpace::leave(rt::ThreadId thread, std::function<void()> action
       core_.host.accessGuest([&] {
         for (ObjectRef object : fetched) copies_.giveUp(object);
       });
-    action();
+    // What it knows it knows by what others have released here.
+    afterDeferred(action);
   });
 }
 
 // ---------------------------------------------------------------- the rest
+
+void ClusterObjectSpace::afterDeferred(std::function<void()> action) {
+  flusher_.afterDeferred(std::move(action));
+}
 
 bool ClusterObjectSpace::isHome(ObjectRef object) const {
   return core_.homedHere(object);

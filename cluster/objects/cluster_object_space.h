@@ -32,6 +32,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void checkRead(rt::ThreadContext& ctx, ObjectRef object) override;
   void checkWrite(rt::ThreadContext& ctx, ObjectRef object) override;
   void publish(rt::ThreadContext& ctx) override;
+  bool owesWrites() const override { return flusher_.owes(); }
   std::optional<rt::Resumption> submit(rt::ThreadContext& ctx, const rt::SyncRequest& request) override;
   void post(const rt::SyncRequest& request) override;
   void acquire(rt::ThreadContext& ctx, bool remote) override;
@@ -48,6 +49,14 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   /// from here, so that nothing can arrive anywhere after it has moved, and the copies it has brought here are given
   /// up.
   void leave(rt::ThreadId thread, std::function<void()> action);
+  /// Runs `action`, now or on the I/O thread, when all is home that threads here have released to threads here.
+  void afterDeferred(std::function<void()> action);
+  /// Sends it home.
+  void flushDeferred() {
+    flusher_.afterDeferred([] {});
+  }
+  /// What of that is not home yet, or waits for it; 0: nothing.
+  size_t deferred() const { return flusher_.actionsWaiting() + flusher_.owes(); }
   /// The epoch with which a thread starts that has arrived from another node: what was released before is visible.
   uint64_t arrivalEpoch();
 

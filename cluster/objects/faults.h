@@ -24,6 +24,7 @@ enum class Fault : uint8_t {
   FreezeWithoutFlush,       ///< a frozen object is published before what was written to its copy is home
   CopiesStayBehind,         ///< a thread that leaves gives no copies up
   AheadWithoutTransaction,  ///< a copy that is asked for before anybody needs it may be flushed meanwhile
+  DeferredWritesOvertaken,  ///< others learn of a release before the writes that its node owes are home
   FramesComeTwice,          ///< what the net repeats is handled again (simulator)
   UnusedNeverAges,          ///< a copy that nobody has used since it came serves any thread, however old it is
   // -- cluster-wide collections

@@ -8,15 +8,25 @@
 
 namespace jvmc::cluster {
 
-/// A release on its way. `pending` counts what it waits for: messages, busy objects, an earlier job of the thread, and
-/// the code that starts it. Whoever takes it to zero finishes the job.
+namespace {
+
+/// Writes of more objects than this are sent without being asked for.
+constexpr uint64_t kDeferredBytesMax = 1 << 20;
+/// In whose name the node sends what it owes.
+constexpr rt::ThreadId kNobody = 0;
+
+}  // namespace
+
+/// A release on its way. `pending` counts what it waits for: messages, busy objects, earlier jobs, and the code that
+/// starts it. Whoever takes it to zero finishes the job.
 struct Flusher::Job {
-  rt::ThreadId thread = 0;
+  rt::ThreadId thread = kNobody;
   std::unique_ptr<WriteSet> set;
   std::function<void()> done;
   std::shared_ptr<Companion> companion;
+  bool owing = false;  ///< the set holds what the node owed
   std::atomic<int> pending{1};
-  std::vector<JobPtr> successors;  ///< later releases of the same thread; under Flusher::mutex_
+  std::vector<JobPtr> successors;  ///< jobs that await this one; under Flusher::mutex_
 };
 
 /// Collects diffs by home; sends a batch early when it has grown large.
@@ -46,50 +56,145 @@ class Flusher::Batches {
   std::map<NodeId, Batch> byHome_;
 };
 
-bool Flusher::release(rt::ThreadContext& ctx, std::function<void()> done, std::shared_ptr<Companion> companion) {
+std::unique_ptr<WriteSet> Flusher::takeWriteSet(rt::ThreadContext& ctx) {
   std::unique_ptr<WriteSet> set(static_cast<WriteSet*>(ctx.thread->writeSet));
   ctx.thread->writeSet = nullptr;
   ctx.thread->writerSlot = kNoSlot;
   ctx.writerSlot = kNoSlot;
-  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done), std::move(companion));
+  return set;
+}
+
+bool Flusher::release(rt::ThreadContext& ctx, std::function<void()> done, std::shared_ptr<Companion> companion) {
+  const auto job = std::make_shared<Job>();
+  job->thread = ctx.thread->ref.id;
+  job->set = takeWriteSet(ctx);
+  job->done = std::move(done);
+  job->companion = std::move(companion);
+  {
+    std::lock_guard lock(mutex_);
+    if (deferred_ && job->set) joinDeferred(std::move(job->set));
+    takeDeferred(*job);
+    if (!start(job)) return true;
+  }
+  return carryOut(job);
 }
 
 bool Flusher::publish(rt::ThreadContext& ctx, std::function<void()> done) {
-  const auto* own = static_cast<const WriteSet*>(ctx.thread->writeSet);
-  // The job's set is no writer and has no slot: taking it from the writers changes nothing.
-  auto set = own ? std::make_unique<WriteSet>(WriteSet{.objects = own->objects}) : nullptr;
-  return carryOut(ctx.thread->ref.id, std::move(set), std::move(done), nullptr);
+  const auto job = std::make_shared<Job>();
+  job->thread = ctx.thread->ref.id;
+  job->done = std::move(done);
+  {
+    std::lock_guard lock(mutex_);
+    takeDeferred(*job);
+    // The job's set has no slot and does not write what is the thread's own: taking it from the writers changes
+    // nothing.
+    if (const auto* own = static_cast<const WriteSet*>(ctx.thread->writeSet)) {
+      if (!job->set) job->set = std::make_unique<WriteSet>();
+      job->set->objects.insert(job->set->objects.end(), own->objects.begin(), own->objects.end());
+    }
+    if (!start(job)) return true;
+  }
+  return carryOut(job);
 }
 
-bool Flusher::carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
-                       std::shared_ptr<Companion> companion) {
-  const JobPtr job = start(thread, std::move(set), std::move(done), std::move(companion));
-  if (!job) return true;
+// ---------------------------------------------------------------- what the node owes
+
+void Flusher::defer(rt::ThreadContext& ctx) {
+  std::unique_ptr<WriteSet> set = takeWriteSet(ctx);
+  if (!set) return;
+  core_.stats.deferredReleases++;
+  bool isMuch = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (!deferred_) {
+      deferred_ = std::make_unique<WriteSet>();
+      ++owed_;
+    }
+    joinDeferred(std::move(set));
+    isMuch = deferred_->bytes > kDeferredBytesMax;
+  }
+  if (isMuch) afterDeferred([] {});
+}
+
+/// The node is a writer in the thread's place. Under mutex_.
+void Flusher::joinDeferred(std::unique_ptr<WriteSet> set) {
+  uint64_t newBytes = 0;
+  for (ObjectRef object : set->objects) {
+    EntryTable::Shard& shard = core_.table.shard(object);
+    std::lock_guard lock(shard.mutex);
+    const auto found = shard.entries.find(object);
+    // Else its home has come here meanwhile, and what was written is there; perhaps it has left again.
+    if (found == shard.entries.end() || !found->second.hasWriter(set.get())) continue;
+    Entry& entry = found->second;
+    if (!entry.hasWriter(deferred_.get())) {
+      entry.writers.push_back(deferred_.get());
+      deferred_->objects.push_back(object);
+      newBytes += core_.writtenBytesOf(core_.shapeOf(object));
+    }
+    entry.removeWriter(set.get());
+    clearSlot(object, set->slot);
+  }
+  deferred_->bytes += newBytes;
+  core_.writtenBytes -= set->bytes - newBytes;
+  core_.slots.giveBack(set->slot);
+}
+
+void Flusher::takeDeferred(Job& job) {
+  if (!deferred_) return;
+  job.set = std::move(deferred_);
+  job.owing = true;
+}
+
+void Flusher::afterDeferred(std::function<void()> action) {
+  if (!owes() || core_.options.fault == Fault::DeferredWritesOvertaken) return action();
+  ++actionsWaiting_;
+  core_.net.post([this, action = std::move(action)] {
+    core_.host.accessGuest([&] {
+      flushDeferred([this, action] {
+        action();
+        --actionsWaiting_;
+      });
+    });
+  });
+}
+
+void Flusher::flushDeferred(std::function<void()> done) {
+  const auto job = std::make_shared<Job>();
+  job->done = done;
+  {
+    std::lock_guard lock(mutex_);
+    takeDeferred(*job);
+    if (!start(job)) return done();
+  }
+  if (carryOut(job)) done();
+}
+
+// ---------------------------------------------------------------- jobs
+
+/// False if there is nothing to do. Under mutex_.
+bool Flusher::start(const JobPtr& job) {
+  const auto earlier = latest_.find(job->thread);
+  if (!job->set && earlier == latest_.end() && owing_.empty()) return false;
+  if (!job->set) job->set = std::make_unique<WriteSet>();
+  const auto await = [&](const JobPtr& other) {
+    ++job->pending;
+    other->successors.push_back(job);
+  };
+  if (earlier != latest_.end() && !earlier->second->owing) await(earlier->second);
+  for (const JobPtr& other : owing_) await(other);
+  latest_[job->thread] = job;
+  if (job->owing) owing_.push_back(job);
+  core_.traffic.begin(job->thread);
+  core_.stats.releases++;
+  return true;
+}
+
+/// True if all is home already; else `done` is called when it is.
+bool Flusher::carryOut(const JobPtr& job) {
   flushObjects(job, job->set->objects);
   if (job->pending.fetch_sub(1) > 1) return false;
   finish(job);
   return true;
-}
-
-/// Null if there is nothing to do.
-Flusher::JobPtr Flusher::start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
-                               std::shared_ptr<Companion> companion) {
-  std::lock_guard lock(mutex_);
-  const auto earlier = latest_.find(thread);
-  if (!set && earlier == latest_.end()) return nullptr;
-  auto job = std::make_shared<Job>();
-  job->thread = thread;
-  job->set = set ? std::move(set) : std::make_unique<WriteSet>();
-  job->done = std::move(done);
-  job->companion = std::move(companion);
-  if (earlier != latest_.end()) {
-    ++job->pending;
-    earlier->second->successors.push_back(job);
-  }
-  latest_[job->thread] = job;
-  core_.traffic.begin(job->thread);
-  core_.stats.releases++;
-  return job;
 }
 
 void Flusher::flushObjects(const JobPtr& job, std::span<const ObjectRef> objects) {
@@ -143,14 +248,18 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
 
   entry.removeWriter(job->set.get());
   if (core_.options.fault == Fault::FirstFlusherDropsTwin) entry.writers.clear();
-  std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
-  const uint64_t word = epochWord.load(std::memory_order_relaxed);
-  if (job->set->slot != kNoSlot && (word & rt::kWriterMask) == job->set->slot)
-    epochWord.store(word | kNoWriter, std::memory_order_relaxed);
+  clearSlot(object, job->set->slot);
 
   if (runs == 0) return shard.dropIfIdle(object);
   entry.busy = entry.flushing = true;
   batch.add(object, home, diff.take());
+}
+
+/// Whoever has the slot has to join the object's writers before it writes again. Under the shard's lock.
+void Flusher::clearSlot(ObjectRef object, WriterSlot slot) {
+  std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
+  const uint64_t word = epochWord.load(std::memory_order_relaxed);
+  if (slot != kNoSlot && (word & rt::kWriterMask) == slot) epochWord.store(word | kNoWriter, std::memory_order_relaxed);
 }
 
 /// All that the job has yet to send goes to `home` in one message: nothing else is on its way or waits.
@@ -269,6 +378,10 @@ void Flusher::finish(const JobPtr& job) {
     std::lock_guard lock(mutex_);
     const auto latest = latest_.find(job->thread);
     if (latest != latest_.end() && latest->second == job) latest_.erase(latest);
+    if (job->owing) {
+      std::erase(owing_, job);
+      --owed_;
+    }
     successors = std::move(job->successors);
   }
   core_.slots.giveBack(job->set->slot);

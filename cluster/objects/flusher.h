@@ -11,6 +11,11 @@
 // to as well. Then the request travels with them, and is carried out when they have been written: one round trip less,
 // in which others wait for the monitor.
 //
+// A release on an object that is homed here is *deferred*: the thread's writes join those that the node owes. They go
+// home before anything leaves the node that can tell others of the release: an answer or other mail to a thread
+// elsewhere, a thread, a block, the writes of a later release, a frozen object (afterDeferred()); and within the bound
+// of staleness anyway. So threads of one node that take turns at a monitor of theirs write home once, not at each exit.
+//
 // Nothing here waits: a release that is not done at once goes on in the I/O thread's callbacks.
 #pragma once
 
@@ -40,6 +45,15 @@ class Flusher {
   /// The same, but the thread stays among the writers: what it has joined it may go on writing.
   bool publish(rt::ThreadContext& ctx, std::function<void()> done);
 
+  /// The node owes the thread's writes from now on. Caller: the thread itself, in guest code.
+  void defer(rt::ThreadContext& ctx);
+  /// False if all that has been deferred is home.
+  bool owes() const { return owed_.load() > 0; }
+  /// Runs `action` when everything is home that was deferred before: at once, or on the I/O thread. Any thread.
+  void afterDeferred(std::function<void()> action);
+  /// How many actions wait so.
+  size_t actionsWaiting() const { return actionsWaiting_; }
+
  private:
   struct Job;
   using JobPtr = std::shared_ptr<Job>;
@@ -62,12 +76,15 @@ class Flusher {
   };
   class Batches;
 
-  bool carryOut(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
-                std::shared_ptr<Companion> companion);
-  JobPtr start(rt::ThreadId thread, std::unique_ptr<WriteSet> set, std::function<void()> done,
-               std::shared_ptr<Companion> companion);
+  static std::unique_ptr<WriteSet> takeWriteSet(rt::ThreadContext& ctx);
+  void joinDeferred(std::unique_ptr<WriteSet> set);
+  void takeDeferred(Job& job);
+  void flushDeferred(std::function<void()> done);
+  bool start(const JobPtr& job);
+  bool carryOut(const JobPtr& job);
   void flushObjects(const JobPtr& job, std::span<const ObjectRef> objects);
   void flushOne(const JobPtr& job, ObjectRef object, Batches& batches);
+  void clearSlot(ObjectRef object, WriterSlot slot);
   bool mustWait(const Entry& entry) const;
   bool mayAccompany(const JobPtr& job, NodeId home) const;
   void send(const JobPtr& job, NodeId home, Batch batch, bool withRequest);
@@ -78,8 +95,12 @@ class Flusher {
   void finish(const JobPtr& job);
 
   SpaceCore& core_;
-  std::mutex mutex_;
+  std::mutex mutex_;                                 ///< before a shard's
   std::unordered_map<rt::ThreadId, JobPtr> latest_;  ///< each thread's youngest job in flight
+  std::unique_ptr<WriteSet> deferred_;               ///< what the node owes and has not begun to send; may be null
+  std::vector<JobPtr> owing_;                        ///< jobs in flight that have taken it over: all others await them
+  std::atomic<size_t> owed_{0};                      ///< deferred_, if there is one, and owing_
+  std::atomic<size_t> actionsWaiting_{0};
 };
 
 }  // namespace jvmc::cluster

@@ -271,7 +271,14 @@ void HomeSide::carryOut(NodeId from, const SyncRequest& request, ByteWriter& out
   // I6: the clock moves before the release can be seen, so that whoever acquires after it finds older copies stale.
   if (request.isRelease() && core_.options.fault != Fault::HomeClockNotBumped) core_.tick();
 
-  const std::optional<rt::Resumption> answer = core_.host.carryOut(request, from);
+  std::optional<rt::Resumption> answer = core_.host.carryOut(request, from);
+  // What threads here have released to it must be home before it knows. The answer waits for that, as mail does; this
+  // reply does not: what came with the request is acknowledged, or two nodes could wait for each other.
+  if (answer && request.isAcquire() && flusher_.owes()) {
+    answer->acquire = true;
+    core_.host.post(request.thread, {rt::ThreadMail::Kind::Answer, request.ticket, *answer, {}, {}});
+    answer.reset();
+  }
   out.put(answer.has_value());
   if (!answer) return;
   core_.exportAnswer(request, *answer);

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "cluster/objects/flusher.h"
 #include "cluster/objects/messages.h"
 #include "cluster/objects/space_core.h"
 
@@ -13,7 +14,7 @@ namespace jvmc::cluster {
 
 class HomeSide {
  public:
-  explicit HomeSide(SpaceCore& core) : core_(core) {}
+  HomeSide(SpaceCore& core, const Flusher& flusher) : core_(core), flusher_(flusher) {}
 
   /// Handles a FETCH, REFRESH, FLUSH or SYNC, at once or when the block it is about has arrived.
   void handle(NodeId from, Bytes payload, std::shared_ptr<Responder> responder);
@@ -44,6 +45,7 @@ class HomeSide {
   bool sensibleAtomic(const rt::SyncRequest& request, const rt::ClassInfo& info);
 
   SpaceCore& core_;
+  const Flusher& flusher_;
 };
 
 }  // namespace jvmc::cluster

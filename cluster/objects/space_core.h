@@ -109,6 +109,8 @@ struct SpaceCore {
   void contentChanges(ObjectRef copy) {
     if (isTracing() && options.fault != Fault::OverwrittenForgotten) trace->keepContent(copy);
   }
+  /// What SpaceCore::writtenBytes counts for a copy that is written: the copy and its twin.
+  static uint64_t writtenBytesOf(const ObjectShape& shape) { return 2 * shape.end(); }
   int forcedGranularity() const {
     if (options.fault == Fault::WideDiff) return 3;
     return options.fault == Fault::BytewiseReferences ? 0 : ObjectShape::kAsClassSays;

@@ -40,6 +40,7 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.twin_bytes", twinBytes);
   sink("objects.releases", releases);
   sink("objects.early_releases", earlyReleases);
+  sink("objects.deferred_releases", deferredReleases);
   sink("objects.flush_messages", flushMessages);
   sink("objects.flushed_objects", flushedObjects);
   sink("objects.flush_bytes", flushBytes);

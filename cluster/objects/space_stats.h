@@ -61,6 +61,7 @@ struct SpaceStats {
   Counter givenUp{0};                               ///< copies of threads that have left
   Counter releases{0};                              ///< that had something to flush
   Counter earlyReleases{0};                         ///< of these: because memory was short
+  Counter deferredReleases{0};                      ///< that had something to flush, which the node owes since
   Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
   Counter syncsWithWrites{0};           ///< of the latter: together with the writes that they release

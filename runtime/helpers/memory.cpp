@@ -39,7 +39,7 @@ extern "C" void jvmc_freeze(JvmcContext* ctx, ObjectRef object) {
   std::atomic_thread_fence(std::memory_order_release);
   // Whoever gets the reference by a race, on any node, must find at home what was written to the object and to all it
   // refers to.
-  if (ctx->writerSlot != 0) ctx->vm->space().publish(*ctx);
+  if (ctx->writerSlot != 0 || ctx->vm->space().owesWrites()) ctx->vm->space().publish(*ctx);
   // Elsewhere than at home there is no flag to set: a copy stays an ordinary copy, which is always right.
   if (isHome(object)) header(object)->classWord.fetch_or(kFlagFrozen, std::memory_order_release);
 }

@@ -18,6 +18,7 @@ class LocalObjectSpace final : public ObjectSpace {
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
   void publish(ThreadContext&) override {}
+  bool owesWrites() const override { return false; }
   std::optional<Resumption> submit(ThreadContext&, const SyncRequest& request) override;
   void post(const SyncRequest& request) override { home_.handle(request, false); }
   void acquire(ThreadContext& ctx, bool remote) override;

@@ -51,6 +51,7 @@ constexpr std::pair<const char*, cluster::Fault> kFaults[] = {
     {"HoldNothing", cluster::Fault::HoldNothing},
     {"MoveWithoutPrepare", cluster::Fault::MoveWithoutPrepare},
     {"ArrivalDoesNotTick", cluster::Fault::ArrivalDoesNotTick},
+    {"DeferredWritesOvertaken", cluster::Fault::DeferredWritesOvertaken},
     {"NeighboursUnchecked", cluster::Fault::NeighboursUnchecked},
     {"AheadWithoutTransaction", cluster::Fault::AheadWithoutTransaction},
     {"FramesComeTwice", cluster::Fault::FramesComeTwice},

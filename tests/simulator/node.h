@@ -143,6 +143,7 @@ class SimNode final : public cluster::SpaceHost,
   void exportAnswer(const rt::Resumption& answer) override;
   void answerArrived(const rt::Resumption& answer) override { space.core().answerArrived(answer); }
   void leave(ThreadId thread, std::function<void()> action) override { space.leave(thread, std::move(action)); }
+  void afterDeferred(std::function<void()> action) override { space.afterDeferred(std::move(action)); }
   uint64_t arrivalEpoch() override { return space.arrivalEpoch(); }
   bool hasEnded(const rt::ThreadRef& thread) override;
   void send(const rt::ThreadRef& to, const rt::ThreadMail& mail) override { router.send(to, mail); }

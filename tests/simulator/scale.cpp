@@ -90,6 +90,7 @@ class ScaleNode final : public cluster::ThreadHost {
   void exportReferences(const GuestThread&) override {}
   void exportAnswer(const rt::Resumption&) override {}
   void leave(ThreadId thread, std::function<void()> action) override { traffic_.whenQuiet(thread, std::move(action)); }
+  void afterDeferred(std::function<void()> action) override { action(); }
   uint64_t arrivalEpoch() override { return 1; }
   bool hasEnded(const ThreadRef& thread) override { return shared_.ended.contains(thread.object); }
   void fatal(Error error) override { shared_.history.fail(error.message); }

@@ -60,6 +60,7 @@ class SimNode final : public ThreadHost {
   void exportReferences(const GuestThread&) override {}
   void exportAnswer(const rt::Resumption&) override {}
   void leave(ThreadId thread, std::function<void()> action) override { traffic.whenQuiet(thread, std::move(action)); }
+  void afterDeferred(std::function<void()> action) override { action(); }
   uint64_t arrivalEpoch() override { return 1; }
   bool hasEnded(const rt::ThreadRef& thread) override { return ended.count(thread.object) > 0; }
   void fatal(Error error) override { fatalErrors.push_back(error.message); }

@@ -25,7 +25,8 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
       : homes(kPlan, 2),
         space(*this, *this, *this, homes, clock, {}),
         core(*this, *this, homes, clock, {}),
-        home(core) {
+        flusher(core),
+        home(core, flusher) {
     memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     JVMC_CHECK(memory == reinterpret_cast<void*>(kPlan.base));
@@ -74,7 +75,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
     EXPECT_EQ(homes.homeOf(request.object), NodeId(0));
     return rt::Resumption{};
   }
-  void post(const rt::ThreadRef&, const rt::ThreadMail&) override {}
+  void post(const rt::ThreadRef&, const rt::ThreadMail& mail) override { mails.push_back(mail); }
   void fatal(Error) override { ++fatalErrors; }
 
   // -- BlockHost
@@ -96,7 +97,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
     unanswered ? unanswered->push_back(std::move(done)) : done(nextReply);
   }
   void notify(NodeId, Channel, Bytes) override {}
-  void setHandler(Channel, Handler) override {}
+  void setHandler(Channel, Handler theHandler) override { handler = std::move(theHandler); }
   void post(std::function<void()> task) override { task(); }
   void postAfter(int64_t, std::function<void()>) override {}
 
@@ -107,11 +108,14 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
   const uint32_t refOffsets[1] = {16};
   Bytes nextReply;
   std::vector<std::function<void(Result<Bytes>)>>* unanswered = nullptr;  ///< if not null, requests wait here
+  std::vector<rt::ThreadMail> mails;
+  Handler handler;  ///< of the space's messages
   int fatalErrors = 0, carriedOut = 0, adopted = 0;
   rt::GuestThread thread;
   rt::ThreadContext context;
   ClusterObjectSpace space;
   SpaceCore core;
+  Flusher flusher;
   HomeSide home;
   void* memory;
 };

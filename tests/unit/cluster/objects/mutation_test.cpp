@@ -51,6 +51,9 @@ TEST(MutationTest, FirstFlusherThatDropsTheTwinIsCaughtByFalseSharing) {
 TEST(MutationTest, HomeClockLeftAloneIsCaughtByLockedCounters) {
   EXPECT_TRUE(caught({Fault::HomeClockNotBumped, 3}, [](TestCluster& c) { lockedCounters(c, 2); }));
 }
+TEST(MutationTest, DeferredWritesThatAreOvertakenAreCaughtByLockedCounters) {
+  EXPECT_TRUE(caught({Fault::DeferredWritesOvertaken, 3}, [](TestCluster& c) { lockedCounters(c, 2); }));
+}
 TEST(MutationTest, BytewiseDiffOfReferencesIsCaughtByRacingReferences) {
   EXPECT_TRUE(caught({Fault::BytewiseReferences, 3}, [](TestCluster& c) { racyReferences(c, 2); }));
 }

@@ -44,8 +44,9 @@ class RequestRootsTest : public testing::Test {
 };
 
 TEST_F(RequestRootsTest, AReferenceIsHeldWhileTheWritesBeforeItsStoreGoHome) {
-  storeTo(LoneNode::local(kInstance));
-  answer({uint8_t(ReplyStatus::Done), 0, 0, 0, 0});
+  storeTo(LoneNode::foreign(kInstance));
+  node_.homes.set(LoneNode::foreign(kInstance) & ~uint64_t(rt::kBlockBytes - 1), {NodeId(0), HomeState::Settled, 1});
+  answer({uint8_t(ReplyStatus::Done), 0, 0, 0, 0, /* not carried out: the object has come here meanwhile */ 0});
   EXPECT_EQ(node_.carriedOut, 1);
   EXPECT_FALSE(isStoredHeld());
 }

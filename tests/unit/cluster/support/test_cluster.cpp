@@ -230,11 +230,13 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
   void send(const rt::ThreadRef& to, const rt::ThreadMail& mail) override {
     const uint32_t node = uint32_t((to.id - 1) / 1000);
     if (node == id) return deliver(to.id, mail.ticket, mail.answer);
-    ByteWriter out;
-    out.put(to.id);
-    out.put(mail.ticket);
-    putResumption(out, mail.answer);
-    net_.notify(NodeId(node), Channel::Threads, out.take());
+    space->afterDeferred([this, node, to, mail] {
+      ByteWriter out;
+      out.put(to.id);
+      out.put(mail.ticket);
+      putResumption(out, mail.answer);
+      net_.notify(NodeId(node), Channel::Threads, out.take());
+    });
   }
   void deliver(uint64_t thread, uint64_t ticket, const rt::Resumption& answer) {
     Mutator& mutator = *mutators.at((thread - 1) % 1000);
@@ -344,7 +346,7 @@ void Mutator::acquire() {
 
 void Mutator::freeze(ObjectRef object) {
   const InGuest here(*this);
-  if (context.writerSlot != 0) node.space->publish(context);
+  if (context.writerSlot != 0 || node.space->owesWrites()) node.space->publish(context);
   if (rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire)))
     rt::header(object)->classWord.fetch_or(rt::kFlagFrozen, std::memory_order_release);
 }

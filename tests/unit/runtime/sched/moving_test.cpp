@@ -103,6 +103,7 @@ class SlowFlushSpace final : public ObjectSpace {
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
   void publish(ThreadContext&) override {}
+  bool owesWrites() const override { return false; }
   std::optional<Resumption> submit(ThreadContext& ctx, const SyncRequest& r) override { return home_.submit(ctx, r); }
   void post(const SyncRequest& request) override { home_.post(request); }
   void acquire(ThreadContext& ctx, bool remote) override { home_.acquire(ctx, remote); }
@@ -247,6 +248,7 @@ class HeldFlushSpace final : public ObjectSpace {
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
   void publish(ThreadContext&) override {}
+  bool owesWrites() const override { return false; }
   std::optional<Resumption> submit(ThreadContext& ctx, const SyncRequest& r) override { return home_.submit(ctx, r); }
   void post(const SyncRequest& request) override { home_.post(request); }
   void acquire(ThreadContext& ctx, bool remote) override { home_.acquire(ctx, remote); }
