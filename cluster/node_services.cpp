@@ -206,7 +206,7 @@ size_t NodeServices::threadsOnTheirWay() const {
 size_t NodeServices::sendLettersOn() {
   Parts::Attached& attached = *parts_->attached;
   attached.space.flushDeferred();
-  return attached.router.sendLettersOn() + attached.space.deferred();
+  return attached.router.sendLettersOn() + attached.space.deferred() + attached.space.loans().end();
 }
 
 size_t NodeServices::roundsLed() const {

@@ -76,8 +76,8 @@ class NodeServices {
   uint64_t awaitedBlockBytes() const;
   HomeMap& homes();
   size_t threadsOnTheirWay() const;
-  /// The node is about to leave: sends on what only it knows, letters (ThreadRouter::sendLettersOn()) and writes that
-  /// it owes. Gives the number of what cannot go yet.
+  /// The node is about to leave: sends on what only it has, letters (ThreadRouter::sendLettersOn()), writes that it
+  /// owes and borrowed monitors, and calls its own back. Gives the number of what has not gone yet.
   size_t sendLettersOn();
   /// Cluster-wide collections that this node leads just now: it must not leave before they have ended.
   size_t roundsLed() const;

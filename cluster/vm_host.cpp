@@ -45,7 +45,9 @@ VmHost::VmHost(rt::Vm& vm, const HomeMap& homes, NodeId self, ThreadCodec codec,
 void VmHost::openHome(rt::ThreadPost& post) {
   syncHome_ = std::make_unique<rt::SyncHome>(rt::SyncHome::Ports{
       post, vm_.scheduler().timers(), vm_.clock(), threadStateOffset_,
-      [this](ObjectRef object, uint32_t offset, ObjectRef value) { beforeReferenceStore(object, offset, value); }});
+      [this](ObjectRef object, uint32_t offset, ObjectRef value) { beforeReferenceStore(object, offset, value); },
+      self_});
+  space->loans().open(*syncHome_);
 }
 
 // ---------------------------------------------------------------- memory
@@ -128,7 +130,7 @@ std::optional<Resumption> VmHost::carryOut(const SyncRequest& request, NodeId fr
     default:
       break;
   }
-  return syncHome_->handle(request, remote);
+  return syncHome_->handle(request, remote ? from : NodeId());
 }
 
 bool VmHost::isThreadObject(ObjectRef object) {

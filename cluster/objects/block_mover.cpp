@@ -121,8 +121,8 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
     std::lock_guard lock(mutex_);
     const int64_t begin = core_.net.now();
     if ((any = held_)) return;  // since a moment ago
-    const std::set<uint64_t> held =
-        core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
+    std::set<uint64_t> held = core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
+    for (ObjectRef lent : loans_.lent()) held.insert(lent & ~uint64_t(rt::kBlockBytes - 1));
     for (const BlockGroup& group : host_.withdraw(bytes, only)) {
       any = true;
       if (isHeld(group, held)) {

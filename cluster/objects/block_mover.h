@@ -32,6 +32,7 @@
 #include "cluster/objects/block_host.h"
 #include "cluster/objects/flusher.h"
 #include "cluster/objects/messages.h"
+#include "cluster/objects/monitor_loans.h"
 #include "cluster/objects/space_core.h"
 
 namespace jvmc::cluster {
@@ -47,8 +48,8 @@ struct MoveResult {
 /// Thread-safe.
 class BlockMover {
  public:
-  BlockMover(SpaceCore& core, Flusher& flusher, BlockHost& host)
-      : core_(core), flusher_(flusher), host_(host), thread_(host.makeThread()) {}
+  BlockMover(SpaceCore& core, Flusher& flusher, const MonitorLoans& loans, BlockHost& host)
+      : core_(core), flusher_(flusher), loans_(loans), host_(host), thread_(host.makeThread()) {}
   ~BlockMover() { stop(); }
 
   /// Moves at most `bytes` of groups homed here to `target` (at least one group, if there is any). `done` runs on the
@@ -108,6 +109,7 @@ class BlockMover {
 
   SpaceCore& core_;
   Flusher& flusher_;
+  const MonitorLoans& loans_;
   BlockHost& host_;
   mutable std::mutex mutex_;
   std::deque<Request> requests_;

@@ -11,20 +11,33 @@ using rt::Resumption;
 using rt::SyncRequest;
 using rt::ThreadContext;
 
+namespace {
+
+/// After that a monitor that is on its way here is asked for again.
+constexpr int64_t kLentRetryNanos = 20'000;
+
+}  // namespace
+
 ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeNet& net, HomeMap& homes,
                                        std::atomic<uint64_t>& clock, SpaceOptions options)
     : core_(host, net, homes, clock, options),
       copies_(core_),
       refresher_(core_, copies_),
       flusher_(core_),
-      homeSide_(core_, flusher_),
-      mover_(core_, flusher_, blocks),
+      loans_(core_, flusher_),
+      homeSide_(core_, flusher_, loans_),
+      mover_(core_, flusher_, loans_, blocks),
       arrivals_(core_, blocks),
       evictor_(core_, blocks) {
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
     if (kind == ObjectMessage::Prepare) return arrivals_.handlePrepare(from, payload, std::move(responder));
     if (kind == ObjectMessage::Blocks) return arrivals_.handleBlocks(from, payload, *responder);
+    if (kind >= ObjectMessage::Lend) {
+      ByteReader in(payload);
+      in.get<uint8_t>();
+      return loans_.handle(from, kind, in);
+    }
     homeSide_.handle(from, std::move(payload), std::move(responder));
   });
 }
@@ -319,6 +332,12 @@ void ClusterObjectSpace::publish(ThreadContext& ctx) {
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
   if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
   core_.exportOut(request.thread.object);
+  if (loans_.hasBorrowed(request.object)) {
+    if (request.isRelease()) flusher_.defer(ctx);
+    const auto [isHere, answer] = loans_.carryOut(request);
+    if (answer && answer->acquire) acquire(ctx, false);
+    if (isHere) return answer;  // else it has just gone back
+  }
   Hold hold = holdArguments(request);
   const bool isHere = core_.homedHere(request.object);
   if (request.isRelease() && isHere) {
@@ -342,6 +361,7 @@ std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const S
 void ClusterObjectSpace::post(const SyncRequest& request) {
   // Must not overtake the request that it is about.
   core_.traffic.whenQuiet(request.thread.id, [this, request] {
+    if (loans_.carryOut(request).isHere) return;
     if (!core_.homedHere(request.object)) return sendToHome(request, nullptr);
     if (const auto answer = carryOutHere(request)) answerByMail(request, *answer);
   });
@@ -360,7 +380,16 @@ void ClusterObjectSpace::submitReleased(const Flusher::Companion& released) {
     core_.answerArrived(answer);
     return answerByMail(request, answer);
   }
-  if (!core_.homedHere(request.object)) return sendToHome(request, released.hold);
+  submitParked(request, released.hold);
+}
+
+/// Its thread waits for the answer as mail.
+void ClusterObjectSpace::submitParked(const SyncRequest& request, const Hold& hold) {
+  if (const auto [isHere, answer] = loans_.carryOut(request); isHere) {
+    if (answer) answerByMail(request, *answer);
+    return;
+  }
+  if (!core_.homedHere(request.object)) return sendToHome(request, hold);
   if (const auto answer = carryOutHere(request)) answerByMail(request, *answer);
 }
 
@@ -402,7 +431,16 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, const Hold& hol
   if (!reply.ok())
     return core_.host.fatal(std::move(reply).error().withContext(fmt::format("asking node {}", home.node.value)));
   ByteReader in(*reply);
-  const ReplyStatus status = in.getEnum(ReplyStatus::Moved);
+  const ReplyStatus status = in.getEnum(ReplyStatus::Lent);
+  if (status == ReplyStatus::Lent && in.finished()) {
+    core_.net.postAfter(kLentRetryNanos, [this, request, hold] {
+      core_.host.accessGuest([&] {
+        submitParked(request, hold);
+        core_.traffic.end(request.thread.id);
+      });
+    });
+    return;
+  }
   if (status == ReplyStatus::Moved) {
     const BlockHome whereabouts = getWhereabouts(in);
     const bool sensible = in.finished() && core_.homes.learn(request.object, whereabouts, home);

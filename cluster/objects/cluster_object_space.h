@@ -63,6 +63,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   /// Moves homes of blocks.
   BlockMover& mover() { return mover_; }
   BlockArrivals& arrivals() { return arrivals_; }
+  /// Lends monitors to other nodes.
+  MonitorLoans& loans() { return loans_; }
   /// Gives the memory of copies back.
   Evictor& evictor() { return evictor_; }
   CopyMap& copyMap() { return core_.copyMap; }
@@ -116,6 +118,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   using Hold = HeldReferences::Hold;
   Hold holdArguments(const rt::SyncRequest& request);
   void sendToHome(const rt::SyncRequest& request, Hold hold);
+  void submitParked(const rt::SyncRequest& request, const Hold& hold);
   void onHomeReply(const rt::SyncRequest& request, const Hold& hold, BlockHome home, Result<Bytes> reply);
   void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
@@ -126,6 +129,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   Copies copies_;
   Refresher refresher_;
   Flusher flusher_;
+  MonitorLoans loans_;
   HomeSide homeSide_;
   BlockMover mover_;
   BlockArrivals arrivals_;

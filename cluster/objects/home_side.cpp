@@ -224,7 +224,7 @@ void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
   }
   const bool withRequest = in.getBool();
   const SyncRequest request = withRequest ? getSync(in) : SyncRequest{};
-  const bool carriesOut = withRequest && movedCount == 0 && !movedTo(request.object);
+  const bool carriesOut = withRequest && movedCount == 0 && !movedTo(request.object) && !loans_.isLentTo(from, request);
   if (!in.finished() || (carriesOut && !sensible(request))) return refuse(responder);
   core_.stats.servedFlushes++;
   core_.stats.redirects += movedCount;
@@ -259,6 +259,7 @@ void HomeSide::sync(NodeId from, ByteReader& in, Responder& responder) {
   const SyncRequest request = getSync(in);
   if (redirect(request.object, responder)) return;
   if (!in.finished() || !sensible(request)) return refuse(responder);
+  if (loans_.isLentTo(from, request)) return responder.reply({uint8_t(ReplyStatus::Lent)});
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
   carryOut(from, request, out);

@@ -8,13 +8,15 @@
 
 #include "cluster/objects/flusher.h"
 #include "cluster/objects/messages.h"
+#include "cluster/objects/monitor_loans.h"
 #include "cluster/objects/space_core.h"
 
 namespace jvmc::cluster {
 
 class HomeSide {
  public:
-  HomeSide(SpaceCore& core, const Flusher& flusher) : core_(core), flusher_(flusher) {}
+  HomeSide(SpaceCore& core, const Flusher& flusher, const MonitorLoans& loans)
+      : core_(core), flusher_(flusher), loans_(loans) {}
 
   /// Handles a FETCH, REFRESH, FLUSH or SYNC, at once or when the block it is about has arrived.
   void handle(NodeId from, Bytes payload, std::shared_ptr<Responder> responder);
@@ -46,6 +48,7 @@ class HomeSide {
 
   SpaceCore& core_;
   const Flusher& flusher_;
+  const MonitorLoans& loans_;
 };
 
 }  // namespace jvmc::cluster

@@ -84,6 +84,7 @@ void putQueue(ByteWriter& out, const std::vector<Waiting>& queue) {
   for (const Waiting& waiting : queue) {
     putThreadRef(out, waiting.thread);
     out.put(waiting.ticket);
+    out.put(waiting.node.value);
     out.put(waiting.count);
     out.put(waiting.interrupted);
     out.put(waiting.remainingNanos);
@@ -91,10 +92,11 @@ void putQueue(ByteWriter& out, const std::vector<Waiting>& queue) {
 }
 
 std::vector<Waiting> getQueue(ByteReader& in) {
-  std::vector<Waiting> queue(in.getCount(37));
+  std::vector<Waiting> queue(in.getCount(41));
   for (Waiting& waiting : queue) {
     waiting.thread = getThreadRef(in);
     waiting.ticket = in.get<uint64_t>();
+    waiting.node = NodeId(in.get<uint32_t>());
     waiting.count = in.get<uint32_t>();
     waiting.interrupted = in.getBool();
     waiting.remainingNanos = in.getI64();

@@ -9,14 +9,15 @@
 //           | if a request followed: u8 whether it was carried out | if so: u8 answered | resumption, if answered
 //   SYNC    u8 3 | request (see encodeSync)
 //      ->   u8 status | u8 answered | resumption, if answered
-//   PREPARE and BLOCKS: see block_messages.h
+//   PREPARE and BLOCKS: see block_messages.h; LEND, RECALL and RETURN: monitor_loans.h
 //   REFRESH u8 6 | seed u64 | u32 objects | each: ref u64, hash u64 of what the copy holds (contentHash)
 //      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not
 //      homed here, or too much)
 //
 // status: 0 done; 1 refused (the object is not homed at the receiver and never was, or the message makes no sense);
-// 2 moved, followed by whereabouts: u32 node, u32 moves (HomeMap::learn). A receiver trusts nothing: lengths,
-// enumerators, reference ranges, offsets and classes are checked before any of it is used.
+// 2 moved, followed by whereabouts: u32 node, u32 moves (HomeMap::learn); 3 lent: the monitor is on its way to the
+// asker. A receiver trusts nothing: lengths, enumerators, reference ranges, offsets and classes are checked before any
+// of it is used.
 #pragma once
 
 #include <optional>
@@ -31,8 +32,18 @@ namespace jvmc::cluster {
 
 using rt::ObjectRef;
 
-enum class ObjectMessage : uint8_t { Fetch = 1, Flush = 2, Sync = 3, Prepare = 4, Blocks = 5, Refresh = 6 };
-enum class ReplyStatus : uint8_t { Done = 0, Refused = 1, Moved = 2 };
+enum class ObjectMessage : uint8_t {
+  Fetch = 1,
+  Flush = 2,
+  Sync = 3,
+  Prepare = 4,
+  Blocks = 5,
+  Refresh = 6,
+  Lend = 7,
+  Recall = 8,
+  Return = 9
+};
+enum class ReplyStatus : uint8_t { Done = 0, Refused = 1, Moved = 2, Lent = 3 };
 enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2 };
 
 /// Where REFRESH says how many objects follow, and the bytes of each.

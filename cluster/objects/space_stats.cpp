@@ -39,6 +39,8 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.joins", joins);
   sink("objects.twin_bytes", twinBytes);
   sink("objects.releases", releases);
+  sink("objects.monitors_lent", monitorsLent);
+  sink("objects.borrowed_operations", borrowedOperations);
   sink("objects.early_releases", earlyReleases);
   sink("objects.deferred_releases", deferredReleases);
   sink("objects.flush_messages", flushMessages);

@@ -64,6 +64,8 @@ struct SpaceStats {
   Counter deferredReleases{0};                      ///< that had something to flush, which the node owes since
   Counter flushMessages{0}, flushedObjects{0}, flushBytes{0};
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
+  Counter monitorsLent{0};              ///< to other nodes
+  Counter borrowedOperations{0};        ///< on monitors of other nodes that were here
   Counter syncsWithWrites{0};           ///< of the latter: together with the writes that they release
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedRefreshes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};

@@ -29,7 +29,7 @@ std::optional<Resumption> LocalObjectSpace::submit(ThreadContext&, const SyncReq
     case SyncOp::IsInterrupted:
       return submitToThread(request);
     default:
-      return home_.handle(request, false);
+      return home_.handle(request);
   }
 }
 

@@ -20,7 +20,7 @@ class LocalObjectSpace final : public ObjectSpace {
   void publish(ThreadContext&) override {}
   bool owesWrites() const override { return false; }
   std::optional<Resumption> submit(ThreadContext&, const SyncRequest& request) override;
-  void post(const SyncRequest& request) override { home_.handle(request, false); }
+  void post(const SyncRequest& request) override { home_.handle(request); }
   void acquire(ThreadContext& ctx, bool remote) override;
   bool release(ThreadContext&, uint64_t) override { return true; }
   void standsInPoll(ThreadContext&) override {}

@@ -1,5 +1,6 @@
 // Monitors: from the thin lock word to the inflated monitor and back; see sync_home.h.
 #include <thread>
+#include <utility>
 
 #include "ir/support/check.h"
 #include "ir/support/fault.h"
@@ -55,11 +56,46 @@ SyncHome::Monitor* SyncHome::Session::tryInflate(ObjectRef object, uint32_t word
   return nullptr;
 }
 
-SyncHome::Answer SyncHome::Session::monitorEnter(const SyncRequest& request) {
+/// As the header at home says; a borrowed monitor is inflated.
+uint32_t SyncHome::Session::lockWord(ObjectRef object) const {
+  return findAt(object, Place::Borrowed) ? kLockInflated : header(object)->lockWord.load(std::memory_order_acquire);
+}
+
+SyncHome::Answer SyncHome::Session::monitor(const SyncRequest& request, NodeId from) {
+  if (Monitor* lent = findAt(request.object, Place::Lent)) {
+    const bool isUrgent = request.op != SyncOp::MonitorEnter;
+    lent->awaiting.push_back({request, from});
+    if (!std::exchange(lent->recalled, true) || isUrgent)
+      tell([object = request.object, to = lent->lentTo, isUrgent](Lender& lender) {
+        lender.recall(object, to, isUrgent);
+      });
+    return std::nullopt;
+  }
+  switch (request.op) {
+    case SyncOp::MonitorEnter:
+      return monitorEnter(request, from);
+    case SyncOp::MonitorExit:
+      return monitorExit(request);
+    case SyncOp::MonitorWait:
+      return monitorWait(request, from);
+    case SyncOp::MonitorNotify:
+      return monitorNotify(request, false);
+    case SyncOp::MonitorNotifyAll:
+      return monitorNotify(request, true);
+    case SyncOp::CancelWait:
+      return cancelWait(request);
+    default:
+      JVMC_UNREACHABLE("no operation on a monitor", int(request.op));
+  }
+}
+
+SyncHome::Answer SyncHome::Session::monitorEnter(const SyncRequest& request, NodeId from) {
+  const NodeId node = from.valid() ? from : ports_.self;
+  noteInterest(request.object, from);
   auto& lockWord = header(request.object)->lockWord;
   Monitor* monitor = nullptr;
   while (!monitor) {
-    uint32_t word = lockWord.load(std::memory_order_acquire);
+    uint32_t word = this->lockWord(request.object);
     if (isInflated(word)) {
       monitor = &inflated(request.object);
       break;
@@ -73,25 +109,26 @@ SyncHome::Answer SyncHome::Session::monitorEnter(const SyncRequest& request) {
       monitor = tryInflate(request.object, word);
     }
   }
-  if (monitor->owner == 0) {
-    monitor->owner = request.thread.id;
-    return valueAnswer(0, true);
-  }
+  if (node == ports_.self) noteEntry(*monitor);
   if (monitor->owner == request.thread.id) {
     ++monitor->count;
     return valueAnswer(0, true);
   }
-  enqueue(monitor->entering, request);
+  // While it lingers others wait, and threads here may overtake them.
+  if (monitor->owner == 0 && (monitor->entering.empty() || node == ports_.self)) {
+    own(*monitor, request.thread.id, node);
+    return valueAnswer(0, true);
+  }
+  enqueue(monitor->entering, request, from);
   return std::nullopt;
 }
 
 SyncHome::Answer SyncHome::Session::monitorExit(const SyncRequest& request) {
-  auto& lockWord = header(request.object)->lockWord;
   while (true) {
-    uint32_t word = lockWord.load(std::memory_order_acquire);
+    uint32_t word = lockWord(request.object);
     if (isInflated(word)) break;
     if (word == 0 || thinOwner(word) != request.thread.id) return throwAnswer(BuiltinThrow::IllegalMonitor);
-    if (replace(lockWord, word, thinCount(word) ? word - 1 : 0)) return valueAnswer(0);
+    if (replace(header(request.object)->lockWord, word, thinCount(word) ? word - 1 : 0)) return valueAnswer(0);
   }
   Monitor& monitor = inflated(request.object);
   if (monitor.owner != request.thread.id) return throwAnswer(BuiltinThrow::IllegalMonitor);
@@ -104,9 +141,8 @@ SyncHome::Answer SyncHome::Session::monitorExit(const SyncRequest& request) {
 
 /// The inflated monitor of an object that `thread` owns; inflates a thin one. Null: it is not the owner.
 SyncHome::Monitor* SyncHome::Session::ownedMonitor(ObjectRef object, ThreadId thread) {
-  auto& lockWord = header(object)->lockWord;
   while (true) {
-    uint32_t word = lockWord.load(std::memory_order_acquire);
+    uint32_t word = lockWord(object);
     if (isInflated(word)) {
       Monitor& monitor = inflated(object);
       return monitor.owner == thread ? &monitor : nullptr;
@@ -116,10 +152,10 @@ SyncHome::Monitor* SyncHome::Session::ownedMonitor(ObjectRef object, ThreadId th
   }
 }
 
-SyncHome::Answer SyncHome::Session::monitorWait(const SyncRequest& request) {
+SyncHome::Answer SyncHome::Session::monitorWait(const SyncRequest& request, NodeId from) {
   Monitor* monitor = ownedMonitor(request.object, request.thread.id);
   if (!monitor) return throwAnswer(BuiltinThrow::IllegalMonitor);
-  Waiter& waiter = enqueue(monitor->waiting, request);
+  Waiter& waiter = enqueue(monitor->waiting, request, from);
   waiter.count = monitor->count;
   startTimer(waiter, request.nanos);
   release(request.object, *monitor);
@@ -127,7 +163,7 @@ SyncHome::Answer SyncHome::Session::monitorWait(const SyncRequest& request) {
 }
 
 SyncHome::Answer SyncHome::Session::monitorNotify(const SyncRequest& request, bool all) {
-  uint32_t word = header(request.object)->lockWord.load(std::memory_order_acquire);
+  uint32_t word = lockWord(request.object);
   // A thin lock has no wait set.
   if (!isInflated(word)) {
     if (word != 0 && thinOwner(word) == request.thread.id) return valueAnswer(0);
@@ -181,11 +217,14 @@ void SyncHome::Session::stopWaiting(Monitor& monitor, Waiter& waiter) {
   stopTimer(waiter);
   monitor.waiting.remove(waiter);
   monitor.entering.pushBack(waiter);
-  if (monitor.owner == 0) grant(monitor, waiter);
+  if (monitor.owner == 0 && !monitor.lingers) passOn(waiter.object, monitor, true);
 }
 
-void SyncHome::Session::grant(Monitor& monitor, Waiter& waiter) {
-  monitor.owner = waiter.thread.id;
+void SyncHome::Session::grant(ObjectRef object, Monitor& monitor, Waiter& waiter) {
+  const NodeId node = waiter.node;
+  own(monitor, waiter.thread.id, node);
+  if (node != ports_.self && home_.lender_ && mayLend(shard_.interests[object]))
+    tell([object, node](Lender& lender) { lender.shouldLend(object, node); });
   monitor.count = JVMC_FAULT("wait-forgets-recursion") ? 0 : waiter.count;
   Resumption end = waiter.interrupted ? throwAnswer(BuiltinThrow::Interrupted) : valueAnswer(0);
   end.acquire = true;
@@ -196,11 +235,7 @@ void SyncHome::Session::grant(Monitor& monitor, Waiter& waiter) {
 void SyncHome::Session::release(ObjectRef object, Monitor& monitor) {
   monitor.owner = 0;
   monitor.count = 0;
-  if (Waiter* next = monitor.entering.first(); next && !JVMC_FAULT("exit-wakes-nobody")) return grant(monitor, *next);
-  if (!monitor.waiting.empty()) return;
-  // Once the word is free, others lock it without asking here: the table entry goes first.
-  shard_.monitors.erase(object);
-  header(object)->lockWord.store(0, std::memory_order_release);
+  if (!JVMC_FAULT("exit-wakes-nobody") || monitor.entering.empty()) passOn(object, monitor, false);
 }
 
 }  // namespace jvmc::rt

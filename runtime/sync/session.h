@@ -2,6 +2,7 @@
 // mutex is released.
 #pragma once
 
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -17,13 +18,25 @@ class SyncHome::Session {
   Session(const Session&) = delete;
 
   // -- monitors.cpp
-  Answer monitorEnter(const SyncRequest& request);
+  /// Any operation on a monitor. `from`: as of SyncHome::handle().
+  Answer monitor(const SyncRequest& request, NodeId from);
+  Answer monitorEnter(const SyncRequest& request, NodeId from);
   Answer monitorExit(const SyncRequest& request);
-  Answer monitorWait(const SyncRequest& request);
+  Answer monitorWait(const SyncRequest& request, NodeId from);
   Answer monitorNotify(const SyncRequest& request, bool all);
   /// The thread was interrupted while it waits on a monitor or joins.
   Answer cancelWait(const SyncRequest& request);
   void timeout(ThreadId thread, uint64_t ticket);
+
+  // -- lending.cpp
+  std::optional<SyncState> lend(ObjectRef object, NodeId node);
+  void takeBack(ObjectRef object, const SyncState& state, uint32_t served);
+  void borrow(ObjectRef object, const SyncState& state);
+  bool hasBorrowed(ObjectRef object) const;
+  std::optional<GivenBack> giveBack(ObjectRef object);
+  void callBack(ObjectRef object);
+  /// A monitor that nobody owned has been left alone for a while, or not.
+  void endLinger(ObjectRef object);
 
   // -- thread_life.cpp
   Answer threadEnd(const SyncRequest& request, std::atomic<int32_t>& state);
@@ -39,11 +52,22 @@ class SyncHome::Session {
   Monitor& inflated(ObjectRef object);
   Monitor* ownedMonitor(ObjectRef object, ThreadId thread);
   Monitor* tryInflate(ObjectRef object, uint32_t lockWord);
+  uint32_t lockWord(ObjectRef object) const;
   void release(ObjectRef object, Monitor& monitor);
-  void grant(Monitor& monitor, Waiter& waiter);
+  void grant(ObjectRef object, Monitor& monitor, Waiter& waiter);
   void stopWaiting(Monitor& monitor, Waiter& waiter);
 
-  Waiter& enqueue(WaiterQueue& queue, const SyncRequest& request);
+  Monitor* findAt(ObjectRef object, Place place) const;
+  bool isHere(const Waiter& waiter) const { return waiter.node == ports_.self; }
+  void noteEntry(Monitor& monitor);
+  void noteInterest(ObjectRef object, NodeId node);
+  bool mayLend(Interest& interest) const;
+  void own(Monitor& monitor, ThreadId thread, NodeId node);
+  void passOn(ObjectRef object, Monitor& monitor, bool isIdle);
+  void linger(ObjectRef object, Monitor& monitor);
+  void tell(std::function<void(Lender&)> what);
+
+  Waiter& enqueue(WaiterQueue& queue, const SyncRequest& request, NodeId from = {});
   void startTimer(Waiter& waiter, int64_t nanos);
   void stopTimer(Waiter& waiter);
   /// Takes the waiter from its queue and mails it the end of its wait.
@@ -56,6 +80,7 @@ class SyncHome::Session {
   Shard& shard_;
   std::unique_lock<std::mutex> lock_;
   std::vector<std::pair<ThreadRef, ThreadMail>> mail_;
+  std::vector<std::function<void(Lender&)>> told_;
 };
 
 /// Answers of operations that succeed.

@@ -12,7 +12,8 @@
 
 namespace jvmc::rt {
 
-std::optional<Resumption> SyncHome::handle(const SyncRequest& request, bool remote) {
+std::optional<Resumption> SyncHome::handle(const SyncRequest& request, NodeId from) {
+  const bool remote = from.valid();
   // Whoever acquires after this release, here or elsewhere, must read a later clock than any copy fetched before it.
   if (remote && request.isRelease() && !JVMC_FAULT("remote-release-does-not-tick")) ports_.clock.fetch_add(kEpochStep);
   Answer answer;
@@ -31,22 +32,12 @@ std::optional<Resumption> SyncHome::handle(const SyncRequest& request, bool remo
       answer = valueAnswer(threadState.load() == 1, true);
       break;
     case SyncOp::MonitorEnter:
-      answer = Session(*this, request.object).monitorEnter(request);
-      break;
     case SyncOp::MonitorExit:
-      answer = Session(*this, request.object).monitorExit(request);
-      break;
     case SyncOp::MonitorWait:
-      answer = Session(*this, request.object).monitorWait(request);
-      break;
     case SyncOp::MonitorNotify:
-      answer = Session(*this, request.object).monitorNotify(request, false);
-      break;
     case SyncOp::MonitorNotifyAll:
-      answer = Session(*this, request.object).monitorNotify(request, true);
-      break;
     case SyncOp::CancelWait:
-      answer = Session(*this, request.object).cancelWait(request);
+      answer = Session(*this, request.object).monitor(request, from);
       break;
     case SyncOp::ThreadEnd:
       answer = Session(*this, request.object).threadEnd(request, threadState);
@@ -79,6 +70,7 @@ Resumption SyncHome::accessField(const SyncRequest& request) {
 }
 
 void SyncHome::onTimer(uint64_t object, uint64_t thread, uint64_t ticket) {
+  if (thread == 0) return Session(*this, object).endLinger(object);
   Session(*this, object).timeout(thread, ticket);
 }
 
@@ -93,7 +85,11 @@ void SyncHome::put(ObjectRef object, const SyncState& state) {
 void SyncHome::visitRoots(const std::function<void(ObjectRef)>& visit) const {
   for (const Shard& shard : shards_) {
     std::scoped_lock lock(shard.mutex);
-    for (const auto& [object, monitor] : shard.monitors) visit(object);
+    for (const auto& [object, monitor] : shard.monitors) {
+      visit(object);
+      for (const auto& [request, from] : monitor.awaiting)
+        if (request.thread.object != kNullRef) visit(request.thread.object);
+    }
     shard.waiters.forEach([&](const Waiter& waiter) {
       visit(waiter.object);
       if (waiter.thread.object != kNullRef) visit(waiter.thread.object);
@@ -106,12 +102,13 @@ std::vector<std::pair<ObjectRef, SyncState>> SyncHome::states() const {
   const auto list = [](const WaiterQueue& queue) {
     std::vector<SyncState::Waiting> waiting;
     for (const Waiter* each = queue.first(); each; each = each->next)
-      waiting.push_back({each->thread, each->ticket, each->count, each->interrupted, 0});
+      waiting.push_back({each->thread, each->ticket, each->node, each->count, each->interrupted, 0});
     return waiting;
   };
   for (const Shard& shard : shards_) {
     std::scoped_lock lock(shard.mutex);
     for (const auto& [object, monitor] : shard.monitors) {
+      if (monitor.place == Place::Lent) continue;  // whoever has it knows
       SyncState& state = all[object];
       state.inflated = true;
       state.owner = monitor.owner;
@@ -145,11 +142,13 @@ std::string SyncHome::describe() const {
 SyncHome::Session::~Session() {
   lock_.unlock();
   for (const auto& [to, mail] : mail_) ports_.post.send(to, mail);
+  for (const auto& what : told_) what(*home_.lender_);
 }
 
-Waiter& SyncHome::Session::enqueue(WaiterQueue& queue, const SyncRequest& request) {
+Waiter& SyncHome::Session::enqueue(WaiterQueue& queue, const SyncRequest& request, NodeId from) {
   JVMC_CHECK(!shard_.waiters.find(request.thread.id, request.ticket), request.thread.id, request.ticket);
   Waiter& waiter = shard_.waiters.add(request.thread, request.ticket, request.object);
+  waiter.node = from.valid() ? from : ports_.self;
   queue.pushBack(waiter);
   return waiter;
 }
@@ -180,7 +179,7 @@ std::vector<SyncState::Waiting> SyncHome::Session::takeQueue(WaiterQueue& queue)
   while (Waiter* waiter = queue.first()) {
     int64_t remaining = 0;
     if (waiter->timer) remaining = std::max<int64_t>(1, waiter->deadline - ports_.timers.now());
-    taken.push_back({waiter->thread, waiter->ticket, waiter->count, waiter->interrupted, remaining});
+    taken.push_back({waiter->thread, waiter->ticket, waiter->node, waiter->count, waiter->interrupted, remaining});
     stopTimer(*waiter);
     queue.remove(*waiter);
     shard_.waiters.erase(*waiter);
@@ -191,6 +190,7 @@ std::vector<SyncState::Waiting> SyncHome::Session::takeQueue(WaiterQueue& queue)
 void SyncHome::Session::putQueue(WaiterQueue& queue, ObjectRef object, const std::vector<SyncState::Waiting>& waiting) {
   for (const SyncState::Waiting& each : waiting) {
     Waiter& waiter = shard_.waiters.add(each.thread, each.ticket, object);
+    waiter.node = each.node;
     waiter.count = each.count;
     waiter.interrupted = each.interrupted;
     queue.pushBack(waiter);
@@ -230,6 +230,7 @@ void SyncHome::Session::put(ObjectRef object, const SyncState& state) {
     monitor.count = state.count;
     putQueue(monitor.entering, object, state.entering);
     putQueue(monitor.waiting, object, state.waiting);
+    if (monitor.owner == 0) passOn(object, monitor, true);
   }
   if (!state.joining.empty()) putQueue(shard_.joins[object], object, state.joining);
   if (state.classInit != ClassInitState::None) {

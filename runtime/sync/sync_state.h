@@ -15,6 +15,7 @@ struct SyncState {
   struct Waiting {
     ThreadRef thread;
     uint64_t ticket = 0;
+    NodeId node;                 ///< that has asked; the thread may have moved since
     uint32_t count = 0;          ///< recursion that the monitor has again once granted
     bool interrupted = false;    ///< ends with InterruptedException once granted
     int64_t remainingNanos = 0;  ///< of the timeout; 0: none

@@ -16,6 +16,7 @@ struct Waiter {
   ThreadRef thread;
   uint64_t ticket = 0;
   ObjectRef object = kNullRef;
+  NodeId node;               ///< that has asked; the thread may have moved since
   uint32_t count = 0;        ///< monitor recursion to restore
   bool interrupted = false;  ///< MonitorWait that ends with InterruptedException
   Timers::Id timer = 0;

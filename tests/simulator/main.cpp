@@ -52,6 +52,7 @@ constexpr std::pair<const char*, cluster::Fault> kFaults[] = {
     {"MoveWithoutPrepare", cluster::Fault::MoveWithoutPrepare},
     {"ArrivalDoesNotTick", cluster::Fault::ArrivalDoesNotTick},
     {"DeferredWritesOvertaken", cluster::Fault::DeferredWritesOvertaken},
+    {"LoanDoesNotTick", cluster::Fault::LoanDoesNotTick},
     {"NeighboursUnchecked", cluster::Fault::NeighboursUnchecked},
     {"AheadWithoutTransaction", cluster::Fault::AheadWithoutTransaction},
     {"FramesComeTwice", cluster::Fault::FramesComeTwice},

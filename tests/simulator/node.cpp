@@ -154,7 +154,8 @@ SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> memb
                  .clock = clock_,
                  .threadStateOffset = kThreadStateOffset,
                  .storeBarrier = [this](ObjectRef object, uint32_t offset,
-                                        ObjectRef value) { beforeReferenceStore(object, offset, value); }}),
+                                        ObjectRef value) { beforeReferenceStore(object, offset, value); },
+                 .self = id}),
       trace_(World::plan(), rt::ObjectModel(surroundings.world.classes.table())),
       space(*this, *this, net, homes, clock_, surroundings.profile.space),
       router(*this, net, homes),
@@ -172,6 +173,7 @@ SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> memb
           control, surroundings.profile.balance, false, meter_,
           {*this, [this](const cluster::BlockGift& gift) { space.mover().move(gift.to, gift.bytes, [](auto&) {}); },
            migrator.placer()}) {
+  space.loans().open(syncHome_);
   net.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
     migrator.handleMessage(payload, *responder);
   });
@@ -260,7 +262,7 @@ std::optional<Resumption> SimNode::carryOut(const SyncRequest& request, NodeId f
   around_.history.note(What::CarriedOut, id_.value, request.thread.id, uint64_t(request.op), request.object);
   if (request.op == SyncOp::ThreadStart) router.starting(request.a, from);
   if (request.op == SyncOp::ThreadEnd) router.ended(request.thread.id);
-  return syncHome_.handle(request, remote);
+  return syncHome_.handle(request, remote ? from : NodeId());
 }
 
 bool SimNode::hasEnded(const rt::ThreadRef& thread) {

@@ -26,7 +26,8 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
         space(*this, *this, *this, homes, clock, {}),
         core(*this, *this, homes, clock, {}),
         flusher(core),
-        home(core, flusher) {
+        loans(core, flusher),
+        home(core, flusher, loans) {
     memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     JVMC_CHECK(memory == reinterpret_cast<void*>(kPlan.base));
@@ -116,6 +117,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
   ClusterObjectSpace space;
   SpaceCore core;
   Flusher flusher;
+  MonitorLoans loans;
   HomeSide home;
   void* memory;
 };

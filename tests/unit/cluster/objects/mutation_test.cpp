@@ -54,6 +54,9 @@ TEST(MutationTest, HomeClockLeftAloneIsCaughtByLockedCounters) {
 TEST(MutationTest, DeferredWritesThatAreOvertakenAreCaughtByLockedCounters) {
   EXPECT_TRUE(caught({Fault::DeferredWritesOvertaken, 3}, [](TestCluster& c) { lockedCounters(c, 2); }));
 }
+TEST(MutationTest, ALoanThatDoesNotTickIsCaughtByLockedCounters) {
+  EXPECT_TRUE(caught({Fault::LoanDoesNotTick, 3}, [](TestCluster& c) { lockedCounters(c, 2); }));
+}
 TEST(MutationTest, BytewiseDiffOfReferencesIsCaughtByRacingReferences) {
   EXPECT_TRUE(caught({Fault::BytewiseReferences, 3}, [](TestCluster& c) { racyReferences(c, 2); }));
 }

@@ -48,12 +48,20 @@ struct Semaphore {
   bool set = false;
 };
 
-class NoTimers final : public rt::Timers {
+/// Timers that cannot be taken back.
+class NetTimers final : public rt::Timers {
  public:
+  explicit NetTimers(NodeNet& net) : net_(net) {}
   int64_t now() const override { return steadyNanos(); }
-  Id arm(int64_t, Sink&, uint64_t, uint64_t, uint64_t) override { return 0; }
+  Id arm(int64_t nanos, Sink& sink, uint64_t a, uint64_t b, uint64_t c) override {
+    net_.postAfter(nanos, [&sink, a, b, c] { sink.onTimer(a, b, c); });
+    return 0;
+  }
   void cancel(Id) override {}
   void forget(Sink&) override {}
+
+ private:
+  NodeNet& net_;
 };
 
 }  // namespace
@@ -67,11 +75,16 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
         net_(NodeId(id), std::move(sockets),
              {.seed = cluster.options().seed, .delayOneIn = cluster.options().delayOneIn}),
         homes_(kPlan, cluster.options().nodes),
-        syncHome_(
-            {.post = *this, .timers = timers_, .clock = clock, .threadStateOffset = kFirstField, .storeBarrier = {}}) {
+        syncHome_({.post = *this,
+                   .timers = timers_,
+                   .clock = clock,
+                   .threadStateOffset = kFirstField,
+                   .storeBarrier = {},
+                   .self = NodeId(id)}) {
     mapMemory();
     space = std::make_unique<ClusterObjectSpace>(*this, *this, net_, homes_, clock, cluster.options().space);
     space->releaseEarly(cluster.options().releasing);
+    space->loans().open(syncHome_);
     net_.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder>) {
       ByteReader in(payload);
       const uint64_t thread = in.get<uint64_t>();
@@ -117,7 +130,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
   std::optional<rt::Resumption> carryOut(const rt::SyncRequest& request, NodeId from) override {
     // SyncHome ticks the clock itself for remote releases; with the seeded fault nobody does.
     const bool remote = from.value != id && cluster.options().space.fault != Fault::HomeClockNotBumped;
-    return syncHome_.handle(request, remote);
+    return syncHome_.handle(request, remote ? from : NodeId());
   }
   void post(const rt::ThreadRef& to, const rt::ThreadMail& mail) override { send(to, mail); }
   void fatal(Error error) override { reportError("fatal: " + error.message); }
@@ -251,7 +264,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
   PipeNet net_;
   HomeMap homes_;
   TestClasses classes_;
-  NoTimers timers_;
+  NetTimers timers_{net_};
   rt::SyncHome syncHome_;
 };
 

@@ -119,7 +119,7 @@ class MonitorModelTest : public ::testing::TestWithParam<uint64_t> {
   std::optional<Resumption> run(SyncOp op, ThreadId thread, int64_t nanos = 0, uint64_t a = 0) {
     SyncRequest r = SyncFixture::request(op, thread, object.ref(), tickets, nanos);
     r.a = a;
-    return home->handle(r, false);
+    return home->handle(r);
   }
 
   bool changeWord(uint32_t from, uint32_t to) { return object.header.lockWord.compare_exchange_strong(from, to); }

@@ -50,12 +50,12 @@ struct Race {
   void exit(ThreadId self) {
     uint32_t mine = uint32_t(self) << kLockOwnerShift;
     if (object.header.lockWord.compare_exchange_strong(mine, 0)) return;
-    auto answer = home.handle(SyncFixture::request(SyncOp::MonitorExit, self, object.ref()), false);
+    auto answer = home.handle(SyncFixture::request(SyncOp::MonitorExit, self, object.ref()));
     ASSERT_TRUE(isValue(answer));
   }
   void await(SyncOp op, ThreadId self, uint64_t& ticket, int64_t nanos = 0) {
     ++ticket;
-    if (!home.handle(SyncFixture::request(op, self, object.ref(), ticket, nanos), false)) post.await(self, ticket);
+    if (!home.handle(SyncFixture::request(op, self, object.ref(), ticket, nanos))) post.await(self, ticket);
   }
 };
 
@@ -97,7 +97,7 @@ TEST(MonitorRace, inflation_meets_an_owner_who_is_leaving) {
     for (uint64_t seen = turns; turns == seen || race.object.lockWord() & kLockInflated;) std::this_thread::yield();
     race.await(SyncOp::MonitorEnter, 2, ticket);
     --race.counter;
-    ASSERT_TRUE(isValue(race.home.handle(SyncFixture::request(SyncOp::MonitorExit, 2, race.object.ref()), false)));
+    ASSERT_TRUE(isValue(race.home.handle(SyncFixture::request(SyncOp::MonitorExit, 2, race.object.ref()))));
   }
   stop = true;
   inliner.join();
@@ -116,7 +116,7 @@ TEST(MonitorRace, waits_timeouts_and_notifications_keep_the_monitor_exclusive) {
         if (i % 8 == 0) race.await(SyncOp::MonitorWait, self, ticket, 20'000);  // ends by notify or after 20 µs
         ++race.counter;
         SyncRequest notify = SyncFixture::request(SyncOp::MonitorNotify, self, race.object.ref());
-        ASSERT_TRUE(isValue(race.home.handle(notify, false)));
+        ASSERT_TRUE(isValue(race.home.handle(notify)));
         race.exit(self);
       }
     });

@@ -78,7 +78,7 @@ struct SyncFixture {
   }
   std::optional<Resumption> run(SyncOp op, ThreadId thread, PlainObject& object, uint64_t ticket = 1,
                                 int64_t nanos = 0) {
-    return home.handle(request(op, thread, object.ref(), ticket, nanos), false);
+    return home.handle(request(op, thread, object.ref(), ticket, nanos));
   }
 };
 

@@ -113,7 +113,7 @@ TEST_F(SyncHomeTest, an_interrupted_wait_throws_once_it_owns_the_monitor_again) 
   run(SyncOp::MonitorEnter, 2, object);
   SyncRequest cancel = request(SyncOp::CancelWait, 1, object.ref());
   cancel.a = 7;
-  home.handle(cancel, false);
+  home.handle(cancel);
   EXPECT_TRUE(post.sent.empty());
   run(SyncOp::MonitorExit, 2, object);
   auto mail = post.take();
@@ -129,7 +129,7 @@ TEST_F(SyncHomeTest, an_interrupt_after_notify_does_not_eat_the_notification) {
   run(SyncOp::MonitorNotify, 2, object);
   SyncRequest cancel = request(SyncOp::CancelWait, 1, object.ref());
   cancel.a = 7;
-  home.handle(cancel, false);
+  home.handle(cancel);
   run(SyncOp::MonitorExit, 2, object);
   EXPECT_TRUE(isValue(post.take().at(0).second.answer));
 }
@@ -161,7 +161,7 @@ TEST_F(SyncHomeTest, a_class_is_initialised_by_one_thread_while_others_wait) {
   EXPECT_FALSE(run(SyncOp::ClassInitBegin, 2, object, 22));
   SyncRequest end = request(SyncOp::ClassInitEnd, 1, object.ref());
   end.b = 1;
-  home.handle(end, false);
+  home.handle(end);
   auto mail = post.take();
   ASSERT_EQ(mail.size(), 1u);
   EXPECT_EQ(mail[0].second.answer.value, kClassInitDone);
@@ -172,7 +172,7 @@ TEST_F(SyncHomeTest, a_class_is_initialised_by_one_thread_while_others_wait) {
 TEST_F(SyncHomeTest, a_failed_initialiser_fails_everybody_after_it) {
   run(SyncOp::ClassInitBegin, 1, object);
   EXPECT_FALSE(run(SyncOp::ClassInitBegin, 2, object, 22));
-  home.handle(request(SyncOp::ClassInitEnd, 1, object.ref()), false);
+  home.handle(request(SyncOp::ClassInitEnd, 1, object.ref()));
   EXPECT_TRUE(isThrow(post.take().at(0).second.answer, BuiltinThrow::NoClassDef));
   EXPECT_TRUE(isThrow(run(SyncOp::ClassInitBegin, 1, object), BuiltinThrow::NoClassDef));
 }
@@ -185,7 +185,7 @@ TEST_F(SyncHomeTest, atomic_operations_of_every_size) {
     r.sizeLog2 = sizeLog2;
     r.a = a;
     r.b = b;
-    return home.handle(r, false)->value;
+    return home.handle(r)->value;
   };
   atomic(AtomicOp::Store, 3, ~uint64_t(0));
   EXPECT_EQ(atomic(AtomicOp::Store, 0, 0x80), 0u);
@@ -214,7 +214,7 @@ TEST(SyncHome, a_reference_store_runs_the_barrier_first) {
   r.offset = 24;
   r.sizeLog2 = 3;
   r.b = 0x4000;
-  home.handle(r, false);
+  home.handle(r);
   EXPECT_EQ(seen, (std::vector<uint64_t>{object.ref(), 24, 0x4000, 0}));
   EXPECT_EQ(object.fields[1].load(), 0x4000u);
 }
@@ -224,20 +224,20 @@ TEST_F(SyncHomeTest, a_store_to_an_element_makes_older_copies_stale_and_one_to_a
   store.atomicOp = AtomicOp::Store;
   store.offset = 24;
   store.sizeLog2 = 3;
-  EXPECT_FALSE(home.handle(store, true)->acquire);
+  EXPECT_FALSE(home.handle(store, NodeId(1))->acquire);
   store.isElement = true;
-  EXPECT_TRUE(home.handle(store, true)->acquire);
+  EXPECT_TRUE(home.handle(store, NodeId(1))->acquire);
   store.isElement = false;
   store.atomicOp = AtomicOp::Add;
-  EXPECT_TRUE(home.handle(store, true)->acquire);
+  EXPECT_TRUE(home.handle(store, NodeId(1))->acquire);
 }
 
 TEST_F(SyncHomeTest, a_remote_release_ticks_the_clock_and_its_answer_says_so) {
   uint64_t before = clock;
-  auto entered = home.handle(request(SyncOp::MonitorEnter, 1, object.ref()), true);
+  auto entered = home.handle(request(SyncOp::MonitorEnter, 1, object.ref()), NodeId(1));
   EXPECT_TRUE(entered->remote && entered->acquire);
   EXPECT_EQ(clock, before);
-  home.handle(request(SyncOp::MonitorExit, 1, object.ref()), true);
+  home.handle(request(SyncOp::MonitorExit, 1, object.ref()), NodeId(1));
   EXPECT_EQ(clock, before + kEpochStep);
   run(SyncOp::MonitorEnter, 1, object);
   run(SyncOp::MonitorExit, 1, object);

@@ -1,0 +1,169 @@
+#include "cluster/objects/monitor_loans.h"
+
+#include "ir/support/check.h"
+
+namespace jvmc::cluster {
+
+using rt::SyncOp;
+
+namespace {
+
+bool isMonitorOperation(SyncOp op) {
+  switch (op) {
+    case SyncOp::MonitorEnter:
+    case SyncOp::MonitorExit:
+    case SyncOp::MonitorWait:
+    case SyncOp::MonitorNotify:
+    case SyncOp::MonitorNotifyAll:
+    case SyncOp::CancelWait:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+rt::SyncHome::Borrowed MonitorLoans::carryOut(const rt::SyncRequest& request) {
+  if (!isMonitorOperation(request.op) || !hasBorrowed(request.object)) return {};
+  rt::SyncHome::Borrowed result = home_->handleBorrowed(request);
+  if (result.isHere) core_.stats.borrowedOperations++;
+  if (result.answer && request.isAcquire()) result.answer->acquire = true;
+  return result;
+}
+
+bool MonitorLoans::isLentTo(NodeId from, const rt::SyncRequest& request) const {
+  return home_ && isMonitorOperation(request.op) && home_->lentTo(request.object) == from;
+}
+
+std::vector<ObjectRef> MonitorLoans::lent() const {
+  std::vector<ObjectRef> objects;
+  if (!home_) return objects;
+  for (const auto& [object, node] : home_->lent()) objects.push_back(object);
+  return objects;
+}
+
+// ---------------------------------------------------------------- at the home
+
+void MonitorLoans::shouldLend(ObjectRef object, NodeId node) {
+  core_.net.post([this, object, node] { core_.host.accessGuest([&] { lend(object, node); }); });
+}
+
+void MonitorLoans::lend(ObjectRef object, NodeId node) {
+  if (ending_ || !core_.homedHere(object) || !core_.net.isPlace(node)) return;
+  const std::optional<rt::SyncState> state = home_->lend(object, node);
+  if (!state) return;
+  core_.stats.monitorsLent++;
+  const uint64_t number = lent_[object] = ++loans_;
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Lend));
+  out.put(object);
+  out.put(number);
+  putState(out, *state);
+  flusher_.afterDeferred([this, node, message = out.take()] { core_.net.notify(node, Channel::Objects, message); });
+}
+
+void MonitorLoans::recall(ObjectRef object, NodeId node, bool urgent) {
+  core_.net.post([this, object, node, urgent] { sendRecall(object, node, urgent); });
+}
+
+void MonitorLoans::sendRecall(ObjectRef object, NodeId node, bool urgent) {
+  const auto loan = lent_.find(object);
+  if (loan == lent_.end()) return;  // it is back
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Recall));
+  out.put(object);
+  out.put(loan->second);
+  out.put(urgent);
+  core_.net.notify(node, Channel::Objects, out.take());
+}
+
+// ---------------------------------------------------------------- at the borrower
+
+void MonitorLoans::shouldGiveBack(ObjectRef object) {
+  core_.net.post([this, object] { core_.host.accessGuest([&] { giveBack(object); }); });
+}
+
+void MonitorLoans::giveBack(ObjectRef object) {
+  const auto loan = borrowed_.find(object);
+  if (loan == borrowed_.end()) return;
+  const std::optional<rt::SyncHome::GivenBack> given = home_->giveBack(object);
+  JVMC_CHECK(given, object);
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Return));
+  out.put(object);
+  out.put(loan->second.number);
+  out.put(given->served);
+  putState(out, given->state);
+  flusher_.afterDeferred(
+      [this, home = loan->second.home, message = out.take()] { core_.net.notify(home, Channel::Objects, message); });
+  borrowed_.erase(loan);
+}
+
+// ---------------------------------------------------------------- messages
+
+void MonitorLoans::handle(NodeId from, ObjectMessage kind, ByteReader& in) {
+  const ObjectRef object = in.get<uint64_t>();
+  const uint64_t number = in.get<uint64_t>();
+  const auto nonsense = [&] {
+    core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent a monitor that makes no sense", from.value)});
+  };
+  if (!in.ok() || !home_ || !core_.homes.valid(object)) return nonsense();
+  core_.host.accessGuest([&] {
+    switch (kind) {
+      case ObjectMessage::Lend: {
+        const rt::SyncState state = getSyncState(in);
+        if (!in.finished() || borrowed_.contains(object) || core_.servedHere(object)) return nonsense();
+        if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
+        borrowed_[object] = {from, number};
+        home_->borrow(object, state);
+        const auto early = recalledEarly_.find(object);
+        const bool isRecalled = early != recalledEarly_.end() && early->second == number;
+        if (early != recalledEarly_.end() && early->second <= number) recalledEarly_.erase(early);
+        if (ending_ || isRecalled) giveBack(object);
+        return;
+      }
+      case ObjectMessage::Recall: {
+        const bool urgent = in.getBool();
+        if (!in.finished()) return nonsense();
+        const auto loan = borrowed_.find(object);
+        if (loan == borrowed_.end() || loan->second.number < number) {
+          recalledEarly_[object] = number;
+        } else if (loan->second.number == number) {
+          urgent ? giveBack(object) : home_->callBack(object);
+        }
+        return;
+      }
+      case ObjectMessage::Return: {
+        const uint32_t served = in.get<uint32_t>();
+        const rt::SyncState state = getSyncState(in);
+        const auto loan = lent_.find(object);
+        if (!in.finished() || loan == lent_.end() || loan->second != number || home_->lentTo(object) != from)
+          return nonsense();
+        lent_.erase(loan);
+        if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
+        home_->takeBack(object, state, served);
+        return;
+      }
+      default:
+        return nonsense();
+    }
+  });
+}
+
+void MonitorLoans::putState(ByteWriter& out, const rt::SyncState& state) {
+  for (const auto* queue : {&state.entering, &state.waiting})
+    for (const auto& each : *queue) core_.exportOut(each.thread.object);
+  putSyncState(out, state);
+}
+
+size_t MonitorLoans::end() {
+  ending_ = true;
+  if (!home_) return 0;
+  for (ObjectRef object : home_->borrowed()) shouldGiveBack(object);
+  const auto lent = home_->lent();
+  for (const auto& [object, node] : lent) recall(object, node, true);
+  return lent.size() + home_->borrowed().size();
+}
+
+}  // namespace jvmc::cluster
