@@ -9,7 +9,7 @@
   speed-up   one of five threads does half of the work in each stage (unbalanced.ir): wall time with the balancer off
              and on, interleaved.
   affinity   two groups of threads that share objects, each thread on the wrong node every other time (two_groups.ir):
-             requests between the nodes before and after, and whether the groups are apart.
+             requests between the nodes without a balancer and afterwards, and whether the groups are apart.
   cost       CPU of a balanced program (two_groups.ir with few uses) with the balancer off and on, and what sampling
              takes, by the statistics.
 
@@ -115,24 +115,35 @@ def speed_up(tool, smoke):
             "threshold": seconds["off"] / seconds["threshold"], "greedy": seconds["off"] / seconds["greedy"]}
 
 
-def affinity(tool, smoke, threads=4):
-    """Each group begins with half of its threads on each node, its objects on the node of its number."""
-    with Cluster(tool) as cluster:
-        run = cluster.run("two_groups.ir", threads, 20_000, balance="affinity", options=["--balance-dry-run"] if smoke else [])
-        assert run.stdout.readline() == "ready\n"
-        cluster.place({f"g{g}-{i}": (g + i) % 2 for g in range(2) for i in range(threads)})
-        time.sleep(0.2 if smoke else 1.5)
-        run.stdin.write("\n")
-        run.stdin.flush()
+def requests_per_second(cluster, seconds):
+    def requests():
+        nodes = cluster.command("inspect", "--top", 1)["nodes"]
+        return sum(n["objects"]["fetches"] + n["objects"]["flush_messages"] + n["objects"]["sync_remote"] +
+                   n["objects"]["refresh_messages"] for n in nodes), time.monotonic()
+    (first, begun), _, (last, ended) = requests(), time.sleep(seconds), requests()
+    return (last - first) / (ended - begun)
 
-        def traffic():
-            def requests():
-                nodes = cluster.command("inspect", "--top", 1)["nodes"]
-                return sum(n["objects"]["fetches"] + n["objects"]["flush_messages"] + n["objects"]["sync_remote"] +
-                           n["objects"]["refresh_messages"] for n in nodes), time.monotonic()
-            (first, begun), _, (last, ended) = requests(), time.sleep(0.15), requests()
-            return (last - first) / (ended - begun)
-        before = max(traffic() for _ in range(2))
+
+def start_mixed(cluster, balance, threads, smoke):
+    """Each group begins with half of its threads on each node, its objects on the node of its number."""
+    run = cluster.run("two_groups.ir", threads, 20_000, balance=balance, options=["--balance-dry-run"] if smoke else [])
+    assert run.stdout.readline() == "ready\n"
+    cluster.place({f"g{g}-{i}": (g + i) % 2 for g in range(2) for i in range(threads)})
+    time.sleep(0.2 if smoke else 1.5)
+    run.stdin.write("\n")
+    run.stdin.flush()
+    return run
+
+
+def affinity(tool, smoke, threads=4):
+    with Cluster(tool) as cluster:
+        run = start_mixed(cluster, "off", threads, smoke)
+        time.sleep(0.1 if smoke else 0.5)
+        before = requests_per_second(cluster, 0.2 if smoke else 2)
+        cluster.command("stop")
+        run.communicate(timeout=PATIENCE)
+    with Cluster(tool) as cluster:
+        run = start_mixed(cluster, "affinity", threads, smoke)
         begun = time.monotonic()
         apart = None
         while time.monotonic() - begun < (1 if smoke else 15):
@@ -143,7 +154,7 @@ def affinity(tool, smoke, threads=4):
                 break
             time.sleep(0.1)
         time.sleep(0.5 if smoke else 2)
-        after = traffic()
+        after = requests_per_second(cluster, 0.2 if smoke else 2)
         moves = sum(t["moves"] for t in cluster.threads())
         time.sleep(0 if smoke else 3)
         later = sum(t["moves"] for t in cluster.threads()) - moves

@@ -1,5 +1,7 @@
 #include "cluster/objects/monitor_loans.h"
 
+#include <utility>
+
 #include "ir/support/check.h"
 
 namespace jvmc::cluster {
@@ -100,6 +102,20 @@ void MonitorLoans::giveBack(ObjectRef object) {
   borrowed_.erase(loan);
 }
 
+void MonitorLoans::lookForIdle() {
+  std::vector<ObjectRef> idle;
+  for (auto& [object, loan] : borrowed_) {
+    const std::optional<uint32_t> served = home_->servedIfUnused(object);
+    if (served && loan.idleAt == served) idle.push_back(object);
+    loan.idleAt = served;
+  }
+  core_.host.accessGuest([&] {
+    for (ObjectRef object : idle) giveBack(object);
+  });
+  looksForIdle_ = !borrowed_.empty();
+  if (looksForIdle_) core_.net.postAfter(kIdleNanos, [this] { lookForIdle(); });
+}
+
 // ---------------------------------------------------------------- messages
 
 void MonitorLoans::handle(NodeId from, ObjectMessage kind, ByteReader& in) {
@@ -117,6 +133,7 @@ void MonitorLoans::handle(NodeId from, ObjectMessage kind, ByteReader& in) {
         if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
         borrowed_[object] = {from, number};
         home_->borrow(object, state);
+        if (!std::exchange(looksForIdle_, true)) core_.net.postAfter(kIdleNanos, [this] { lookForIdle(); });
         const auto early = recalledEarly_.find(object);
         const bool isRecalled = early != recalledEarly_.end() && early->second == number;
         if (early != recalledEarly_.end() && early->second <= number) recalledEarly_.erase(early);

@@ -58,11 +58,15 @@ class MonitorLoans final : public rt::SyncHome::Lender {
   struct Loan {
     NodeId home;
     uint64_t number = 0;
+    std::optional<uint32_t> idleAt{};  ///< entries served when it was last seen idle
   };
+  /// A loan that has not been used for as long goes back: it keeps its object alive.
+  static constexpr int64_t kIdleNanos = 1'000'000'000;
 
   void lend(ObjectRef object, NodeId node);
   void sendRecall(ObjectRef object, NodeId node, bool urgent);
   void giveBack(ObjectRef object);
+  void lookForIdle();
   void putState(ByteWriter& out, const rt::SyncState& state);
 
   SpaceCore& core_;
@@ -73,6 +77,7 @@ class MonitorLoans final : public rt::SyncHome::Lender {
   uint64_t loans_ = 0;
   std::unordered_map<ObjectRef, uint64_t> lent_;           ///< by home: the number of the present loan
   std::unordered_map<ObjectRef, Loan> borrowed_;           ///< monitors that are here
+  bool looksForIdle_ = false;                              ///< a timer runs
   std::unordered_map<ObjectRef, uint64_t> recalledEarly_;  ///< numbers of loans that have not arrived yet
 };
 

@@ -48,7 +48,8 @@ void SyncHome::Session::own(Monitor& monitor, ThreadId thread, NodeId node) {
 
 void SyncHome::Session::noteEntry(Monitor& monitor) {
   ++monitor.served;
-  const bool isQuick = monitor.lastExit != 0 && ports_.timers.now() - monitor.lastExit < kLingerNanos;
+  if (monitor.lastExit == 0) return;
+  const bool isQuick = ports_.timers.now() - monitor.lastExit < kLingerNanos;
   monitor.quickEntries = isQuick ? monitor.quickEntries + 1 : 0;
 }
 
@@ -256,6 +257,16 @@ bool SyncHome::hasBorrowed(ObjectRef object) const {
   std::scoped_lock lock(shard.mutex);
   const auto found = shard.monitors.find(object);
   return found != shard.monitors.end() && found->second.place == Place::Borrowed;
+}
+
+std::optional<uint32_t> SyncHome::servedIfUnused(ObjectRef object) const {
+  const Shard& shard = shardOf(object);
+  std::scoped_lock lock(shard.mutex);
+  const auto found = shard.monitors.find(object);
+  if (found == shard.monitors.end()) return std::nullopt;
+  const Monitor& monitor = found->second;
+  if (monitor.owner != 0 || !monitor.entering.empty() || !monitor.waiting.empty()) return std::nullopt;
+  return monitor.served;
 }
 
 SyncHome::Borrowed SyncHome::handleBorrowed(const SyncRequest& request) {

@@ -75,7 +75,7 @@ SyncHome::Answer SyncHome::Session::monitor(const SyncRequest& request, NodeId f
     case SyncOp::MonitorEnter:
       return monitorEnter(request, from);
     case SyncOp::MonitorExit:
-      return monitorExit(request);
+      return monitorExit(request, from);
     case SyncOp::MonitorWait:
       return monitorWait(request, from);
     case SyncOp::MonitorNotify:
@@ -123,7 +123,7 @@ SyncHome::Answer SyncHome::Session::monitorEnter(const SyncRequest& request, Nod
   return std::nullopt;
 }
 
-SyncHome::Answer SyncHome::Session::monitorExit(const SyncRequest& request) {
+SyncHome::Answer SyncHome::Session::monitorExit(const SyncRequest& request, NodeId from) {
   while (true) {
     uint32_t word = lockWord(request.object);
     if (isInflated(word)) break;
@@ -135,7 +135,7 @@ SyncHome::Answer SyncHome::Session::monitorExit(const SyncRequest& request) {
   if (monitor.count > 0)
     --monitor.count;
   else
-    release(request.object, monitor);
+    release(request.object, monitor, from);
   return valueAnswer(0);
 }
 
@@ -158,7 +158,7 @@ SyncHome::Answer SyncHome::Session::monitorWait(const SyncRequest& request, Node
   Waiter& waiter = enqueue(monitor->waiting, request, from);
   waiter.count = monitor->count;
   startTimer(waiter, request.nanos);
-  release(request.object, *monitor);
+  release(request.object, *monitor, from);
   return std::nullopt;
 }
 
@@ -232,8 +232,8 @@ void SyncHome::Session::grant(ObjectRef object, Monitor& monitor, Waiter& waiter
   answer(waiter, end);
 }
 
-void SyncHome::Session::release(ObjectRef object, Monitor& monitor) {
-  monitor.owner = 0;
+void SyncHome::Session::release(ObjectRef object, Monitor& monitor, NodeId from) {
+  own(monitor, 0, from.valid() ? from : ports_.self);  // nobody, but the turn is that node's
   monitor.count = 0;
   if (!JVMC_FAULT("exit-wakes-nobody") || monitor.entering.empty()) passOn(object, monitor, false);
 }

@@ -21,7 +21,7 @@ class SyncHome::Session {
   /// Any operation on a monitor. `from`: as of SyncHome::handle().
   Answer monitor(const SyncRequest& request, NodeId from);
   Answer monitorEnter(const SyncRequest& request, NodeId from);
-  Answer monitorExit(const SyncRequest& request);
+  Answer monitorExit(const SyncRequest& request, NodeId from);
   Answer monitorWait(const SyncRequest& request, NodeId from);
   Answer monitorNotify(const SyncRequest& request, bool all);
   /// The thread was interrupted while it waits on a monitor or joins.
@@ -53,7 +53,7 @@ class SyncHome::Session {
   Monitor* ownedMonitor(ObjectRef object, ThreadId thread);
   Monitor* tryInflate(ObjectRef object, uint32_t lockWord);
   uint32_t lockWord(ObjectRef object) const;
-  void release(ObjectRef object, Monitor& monitor);
+  void release(ObjectRef object, Monitor& monitor, NodeId from);
   void grant(ObjectRef object, Monitor& monitor, Waiter& waiter);
   void stopWaiting(Monitor& monitor, Waiter& waiter);
 

@@ -96,6 +96,8 @@ class SyncHome final : private Timers::Sink {
     uint32_t served = 0;
   };
   std::optional<GivenBack> giveBack(ObjectRef object);
+  /// How often a borrowed monitor has been entered here; nullopt if somebody owns it, enters or waits.
+  std::optional<uint32_t> servedIfUnused(ObjectRef object) const;
   /// All that are here.
   std::vector<ObjectRef> borrowed() const;
 

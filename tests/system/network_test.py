@@ -172,12 +172,13 @@ class Programs(Network):
             agents.append(self.agent(host, self.hosts[0]))
         return agents
 
-    def await_nodes(self, host, wanted, program=None):
+    def await_nodes(self, host, wanted, program=None, process=None):
+        """Until the (named) program has these nodes, or `process`, which runs it, has ended: machines are of any speed."""
         end = time.monotonic() + PATIENCE
         while True:
             done = host.command("nodes", *([program] if program else []), "--cluster", f"{host.address}:7000", "--json")
             found = [node["node"] for node in json.loads(done.stdout)["nodes"]] if done.returncode == 0 else []
-            if found == wanted:
+            if found == wanted or (process and process.poll() is not None):
                 return
             self.assertLess(time.monotonic(), end, f"{found} instead of {wanted}: {done.stderr}")
             time.sleep(0.05)
@@ -277,10 +278,10 @@ class SlowNetwork(Programs):
         self.assertEqual([name for name, program in programs.items() if program.poll() is not None], [], "are over")
         self.tell("heal", self.hosts[2].name)
         agents.append(self.agent(self.hosts[3], self.hosts[1]))
-        self.await_nodes(self.hosts[0], [0, 1, 2, 3], "raytrace.ir")
+        self.await_nodes(self.hosts[0], [0, 1, 2, 3], "raytrace.ir", programs["raytrace.ir"])
         agents[0].terminate()  # the one that began the cluster, with the programs' first nodes
         self.assertEqual(agents[0].wait(PATIENCE), 0, "its nodes did not get empty")
-        self.await_nodes(self.hosts[1], [1, 2, 3], "raytrace.ir")
+        self.await_nodes(self.hosts[1], [1, 2, 3], "raytrace.ir", programs["raytrace.ir"])
         for name, program in programs.items():
             out, err = program.communicate(timeout=PATIENCE)
             self.assertEqual((program.returncode, out), (0, expected[name]), f"{name}: {err}")
