@@ -18,7 +18,11 @@ void ThreadRouter::send(const ThreadRef& to, const ThreadMail& mail) {
   if (deliveredHere({to, mail})) return;
   host_.exportAnswer(mail.answer);
   if (!mail.isNews()) return route({to, mail});
-  host_.afterDeferred([this, to, mail] { route({to, mail}); });
+  const uint64_t number = keep(mail.answer);
+  host_.afterDeferred([this, to, mail, number] {
+    route({to, mail});
+    letGo(number);
+  });
 }
 
 bool ThreadRouter::deliveredHere(const Letter& letter) {
@@ -75,14 +79,19 @@ void ThreadRouter::forward(Letter letter, NodeId node) {
   const rt::Resumption& answer = letter.mail.answer;
   if (answer.value == 0 && answer.exception == rt::kNullRef) return net_.notify(node, Channel::Threads, out.take());
   // Until it has arrived, nobody else may have hold of what it refers to.
-  std::unique_lock lock(mutex_);
-  const uint64_t number = nextUnderWay_++;
-  underWay_.emplace(number, answer);
-  lock.unlock();
-  net_.request(node, Channel::Threads, out.take(), [this, number](Result<Bytes>) {
-    std::lock_guard inner(mutex_);
-    underWay_.erase(number);
-  });
+  const uint64_t number = keep(answer);
+  net_.request(node, Channel::Threads, out.take(), [this, number](Result<Bytes>) { letGo(number); });
+}
+
+uint64_t ThreadRouter::keep(const rt::Resumption& answer) {
+  std::lock_guard lock(mutex_);
+  underWay_.emplace(++nextUnderWay_, answer);
+  return nextUnderWay_;
+}
+
+void ThreadRouter::letGo(uint64_t number) {
+  std::lock_guard lock(mutex_);
+  underWay_.erase(number);
 }
 
 void ThreadRouter::visitAnswers(const std::function<void(const rt::Resumption&)>& visit) const {

@@ -85,6 +85,8 @@ class ThreadRouter final : public rt::ThreadPost {
   /// Where to send it on; invalid: wait here; nullopt: drop it.
   std::optional<NodeId> nextStop(const Letter& letter);
   void forward(Letter letter, NodeId node);
+  uint64_t keep(const rt::Resumption& answer);
+  void letGo(uint64_t number);
   void hold(Letter letter);
   void onRetryTimer(rt::ThreadId thread);
   void retry(rt::ThreadId thread);
@@ -104,7 +106,8 @@ class ThreadRouter final : public rt::ThreadPost {
     bool timerRuns = false;
   };
   std::unordered_map<rt::ThreadId, Held> held_;
-  std::unordered_map<uint64_t, rt::Resumption> underWay_;  ///< answers that may refer to objects, sent on from here
+  std::unordered_map<uint64_t, rt::Resumption>
+      underWay_;  ///< answers that may refer to objects, on their way from here
   uint64_t nextUnderWay_ = 0;
   Counter forwarded_{0}, heldCount_{0}, dropped_{0};
 };
