@@ -142,6 +142,29 @@ void History::received(ThreadId thread, uint64_t channel, uint64_t flag, uint64_
     fail(fmt::format("thread {} reads {} from channel {:#x}, which nobody has written", thread, value, channel));
 }
 
+void History::readReference(ThreadId thread, uint64_t field, uint64_t value, bool genuine) {
+  note(What::Read, thread, field, value);
+  if (!genuine)
+    fail(fmt::format("thread {} reads {:#x} from {:#x}, a reference that nobody has written", thread, value, field));
+}
+
+void History::published(ThreadId thread, uint64_t value) {
+  note(What::Wrote, thread, 0, value);
+  published_.insert(value);
+}
+
+void History::found(ThreadId thread, uint64_t slot, uint64_t value) {
+  note(What::Read, thread, slot, value);
+  if (value != 0 && !published_.contains(value))
+    fail(fmt::format("thread {} finds {} in {:#x}, which nobody has published", thread, value, slot));
+}
+
+void History::readFinal(ThreadId thread, uint64_t field, uint64_t value, uint64_t expected) {
+  note(What::Read, thread, field, value);
+  if (value != expected)
+    fail(fmt::format("thread {} reads {} from {:#x}, a final field that holds {}", thread, value, field, expected));
+}
+
 uint64_t History::additionBegins(uint64_t field) {
   Counter& counter = counters_[field];
   ++counter.begun;

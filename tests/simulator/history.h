@@ -7,6 +7,8 @@
 //     own        a field that one thread alone writes: it sees its last write, wherever it is
 //     channels   fields written before a volatile one: who sees that, sees them, or younger ones
 //     counters   atomic additions: each result once, none before its time
+//     racing     references written by anybody at any time: a read sees one of them, never a mixture
+//     finals     objects that are frozen and then found by a plain read: whoever finds one sees it whole
 #pragma once
 
 #include <cstdint>
@@ -94,6 +96,13 @@ class History {
   void sending(uint64_t channel, uint64_t value) { sent_[channel] = value; }
   /// The flag was `flag`, then a field was read as `value`.
   void received(ThreadId thread, uint64_t channel, uint64_t flag, uint64_t value);
+  /// `genuine`: it is one of those that have been written.
+  void readReference(ThreadId thread, uint64_t field, uint64_t value, bool genuine);
+  /// An object is frozen, and the thread is about to write `value` to a slot, by which others find it.
+  void published(ThreadId thread, uint64_t value);
+  void found(ThreadId thread, uint64_t slot, uint64_t value);
+  /// Of a frozen object.
+  void readFinal(ThreadId thread, uint64_t field, uint64_t value, uint64_t expected);
   uint64_t additionBegins(uint64_t field);
   /// The result of an addition that began when additionBegins() returned `begun`.
   void added(ThreadId thread, uint64_t field, uint64_t begun, uint64_t result);
@@ -126,6 +135,7 @@ class History {
   std::unordered_map<uint64_t, uint64_t> values_;  // by field
   std::unordered_map<uint64_t, uint64_t> sent_;
   std::unordered_map<uint64_t, Counter> counters_;
+  std::set<uint64_t> published_;
 };
 
 }  // namespace jvmc::sim

@@ -44,6 +44,7 @@ struct Script::Variables {
   uint64_t sent;       ///< on its channel
   uint64_t next;       ///< thread to start or join
   ObjectRef cells[3];  ///< that it has hold of
+  uint64_t frozen;     ///< of its finals
 
   uint64_t below(uint64_t bound) {
     Prng prng(random);
@@ -116,6 +117,12 @@ StepEnd Script::carryOn(Guest& guest, Variables& my) const {
       return send(guest, my);
     case Receive:
       return receive(guest, my);
+    case Race:
+      return race(guest, my);
+    case Publish:
+      return publish(guest, my);
+    case Look:
+      return look(guest, my);
     case Graph:
       return graph(guest, my);
     case Swap:
@@ -252,6 +259,55 @@ StepEnd Script::receive(Guest& guest, Variables& my) const {
   const uint64_t flag = guest.thread().resumption.value;
   for (const Field& field : channel.data)
     history_.received(guest.thread().ref.id, channel.flag.address(), flag, guest.read(field));
+  my.phase = Choosing;
+  return StepEnd::Polls;
+}
+
+/// References to records, any of them at any time, but never a mixture of two.
+StepEnd Script::race(Guest& guest, Variables& my) const {
+  for (uint64_t count = 1 + my.below(3); count > 0; --count) {
+    guest.write(world_.racing[my.below(world_.racing.size())], world_.records[my.below(world_.records.size())]);
+    const Field& field = world_.racing[my.below(world_.racing.size())];
+    const ObjectRef seen = guest.read(field);
+    history_.readReference(guest.thread().ref.id, field.address(), seen, seen == rt::kNullRef || world_.isObject(seen));
+  }
+  my.phase = Choosing;
+  return StepEnd::Polls;
+}
+
+/// Fills a record and its part, perhaps moving in between; freezes the record, and tells of it by a plain write.
+StepEnd Script::publish(Guest& guest, Variables& my) const {
+  if (my.frozen == World::kFinals) return look(guest, my);
+  const World::Final& own = world_.finals[my.index][my.frozen];
+  const uint64_t value = 1 + my.index * World::kFinals + my.frozen;
+  if (my.at < World::kFinalFields) {
+    for (ObjectRef object : {own.record, own.part}) guest.write(World::Final::field(object, uint32_t(my.at)), value);
+    ++my.at;
+    if (my.below(2) == 0) guest.wantMove();
+    return StepEnd::Polls;
+  }
+  guest.freeze(own.record);
+  history_.published(guest.thread().ref.id, value);
+  guest.write(world_.slots[my.below(world_.slots.size())], value);
+  ++my.frozen;
+  my.phase = Choosing;
+  return StepEnd::Polls;
+}
+
+/// Whoever finds a frozen record sees it whole, without having synchronised.
+StepEnd Script::look(Guest& guest, Variables& my) const {
+  const rt::ThreadId self = guest.thread().ref.id;
+  for (const Field& slot : world_.slots) {
+    const uint64_t value = guest.read(slot);
+    history_.found(self, slot.address(), value);
+    if (value == 0 || !history_.violation().empty()) continue;
+    const World::Final& other = world_.finalOf(value);
+    for (ObjectRef object : {other.record, other.part})
+      for (uint32_t i = 0; i < World::kFinalFields; ++i) {
+        const Field field = World::Final::field(object, i);
+        history_.readFinal(self, field.address(), guest.read(field), value);
+      }
+  }
   my.phase = Choosing;
   return StepEnd::Polls;
 }

@@ -21,6 +21,8 @@ class Guest {
   /// As compiled code with hoisted checks: both fields are checked before the first is used.
   virtual uint64_t readAfterChecking(const Field& field, const Field& other) = 0;
   virtual void writeAfterChecking(const Field& field, uint64_t value, const Field& other) = 0;
+  /// What has been written to the object's final fields is there for whoever finds it from now on.
+  virtual void freeze(ObjectRef object) = 0;
   /// True: the answer is thread().resumption. False: the step must return Parked; the answer is there at the next one.
   virtual bool submit(rt::SyncRequest request, rt::WaitKind kind) = 0;
   /// A field that holds a reference.
@@ -62,6 +64,9 @@ class Script {
     Send,
     Receive,
     Wait,
+    Race,
+    Publish,
+    Look,
     kKinds,
     Graph = kKinds,
     Swap,
@@ -78,6 +83,9 @@ class Script {
   StepEnd graph(Guest& guest, Variables& my) const;
   void changeGraph(Guest& guest, Variables& my) const;
   StepEnd swap(Guest& guest, Variables& my) const;
+  StepEnd race(Guest& guest, Variables& my) const;
+  StepEnd publish(Guest& guest, Variables& my) const;
+  StepEnd look(Guest& guest, Variables& my) const;
   StepEnd startOthers(Guest& guest, Variables& my) const;
   StepEnd joinOthers(Guest& guest, Variables& my) const;
   StepEnd finish(Guest& guest, Variables& my) const;

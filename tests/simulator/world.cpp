@@ -62,6 +62,13 @@ World::World(uint64_t seed, WorldOptions options) : options_(options), random_(s
   std::sort(monitors.begin(), monitors.end());
   monitors.erase(std::unique(monitors.begin(), monitors.end()), monitors.end());
   for (uint32_t i = 0; i < 2; ++i) counters.push_back(takeNumber());
+  for (uint32_t i = 0; i < 2; ++i)
+    for (uint32_t offset : kReferenceOffsets) racing.push_back({records[random_.below(records.size())], offset});
+  for (uint32_t i = 0; i < 3; ++i) slots.push_back(takeNumber());
+  finals.resize(options.threads);
+  for (std::vector<Final>& own : finals)
+    for (uint32_t i = 0; i < kFinals; ++i)
+      own.push_back({allocate(anyNode(), kRecord, 0), allocate(anyNode(), kRecord, 0)});
   if (options.cellsPerNode > 0) makeCells();
 }
 

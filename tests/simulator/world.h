@@ -52,6 +52,8 @@ class World {
  public:
   static constexpr uint32_t kNodesMax = 8;  ///< in a run, those that have left included
   static constexpr uint32_t kRegionShift = 18, kBlocksUsed = 3;
+  static constexpr uint32_t kFinals = 6;  ///< of each thread
+  static constexpr uint32_t kFinalFields = 3;
 
   static rt::AddressPlan plan();
 
@@ -88,6 +90,21 @@ class World {
   std::vector<ObjectRef> cells;
   std::vector<std::vector<Field>> anchors;  ///< by monitor: references that are used under it
   std::vector<Field> swapped;               ///< references that are used atomically
+  /// References that threads write and read without any synchronisation.
+  std::vector<Field> racing;
+  /// Objects that nobody knows before their thread has frozen the record; the part is what the record refers to.
+  struct Final {
+    ObjectRef record, part;
+    static Field field(ObjectRef object, uint32_t index) {
+      return {object, uint32_t(rt::kHeaderBytes + 8 * (kRecordReferences + index))};
+    }
+  };
+  std::vector<std::vector<Final>> finals;  ///< by thread
+  /// Where a thread writes, plainly, that it has frozen one: 1 + thread * kFinals + its number.
+  std::vector<Field> slots;
+  const Final& finalOf(uint64_t slotValue) const {
+    return finals[(slotValue - 1) / kFinals][(slotValue - 1) % kFinals];
+  }
 
  private:
   struct Object {
