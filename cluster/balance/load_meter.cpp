@@ -81,10 +81,12 @@ double LoadMeter::wanted(const rt::ThreadSnapshot& thread, bool live, double wai
   const uint64_t cpu = thread.stats.cpuNanosInterpreter + thread.stats.cpuNanosCompiled + thread.cpuNanosRunning;
   const auto before = seen_.find(thread.ref.id);
   const double active = seen.active;
-  seen = {live, thread.parks, ranNanos_, cpu, cpu, active};
+  seen = {live, thread.parks, ranNanos_, cpu, cpu, cpu, active};
   if (before == seen_.end()) return 0;
   seen.cpuFirst = before->second.cpuFirst;
   if (!live || !before->second.live || before->second.parks != thread.parks) return 0;
+  // What it has waited is known when the answer comes. If that takes long, it would seem to want a core meanwhile.
+  if (thread.suspended && cpu == before->second.cpuLast) return 0;
   seen.liveSince = before->second.liveSince;
   seen.cpuThen = before->second.cpuThen;
   if (ranNanos_ - seen.liveSince < kLiveNanos) return 0;

@@ -45,6 +45,7 @@ class LoadMeter {
     uint64_t liveSince;  ///< it has been so in all samples since this value of ranNanos_, without parking
     uint64_t cpuThen;    ///< CPU it had used at that time
     uint64_t cpuFirst;   ///< and when it was first seen here
+    uint64_t cpuLast;    ///< and in the last sample
     double active;       ///< as ThreadLoad::active
   };
   struct Moment {

@@ -83,6 +83,32 @@ TEST_F(LoadMeterTest, WhereOthersTakeTheMachineReadyThreadsWantNothingForThatRea
   EXPECT_EQ(after10ms(kMillisecond).threads.at(0).wanted, 1) << "but for longer than others' turns can last";
 }
 
+TEST_F(LoadMeterTest, AThreadThatWaitsLongForAnAnswerWantsNothingUntilItHasRunAgain) {
+  addReady(1);
+  rt::ThreadSnapshot& thread = scheduler_.threads[0];
+  thread.state = rt::ThreadState::Running;
+  thread.suspended = true;
+  thread.cpuNanosRecent = 10 * kMillisecond;  // it is listed
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(after10ms(10 * kMillisecond).threads.at(0).wanted, 0) << "others ran";
+  thread.suspended = false;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(after10ms(10 * kMillisecond).threads.at(0).wanted, 0);
+  EXPECT_EQ(after10ms(10 * kMillisecond).threads.at(0).wanted, 1);
+}
+
+TEST_F(LoadMeterTest, AThreadThatRunsBetweenShortWaitsForAnswersWantsACore) {
+  addReady(1);
+  rt::ThreadSnapshot& thread = scheduler_.threads[0];
+  thread.state = rt::ThreadState::Running;
+  thread.cpuNanosRecent = 10 * kMillisecond;
+  double wanted = 0;
+  for (int i = 0; i < 5; ++i) {
+    thread.suspended = i % 2 == 0;  // as the sample finds it
+    thread.cpuNanosRunning += kMillisecond;
+    wanted = after10ms(10 * kMillisecond).threads.at(0).wanted;
+  }
+  EXPECT_EQ(wanted, 1);
+}
+
 TEST_F(LoadMeterTest, AThreadThatHasParkedMeanwhileBeginsAnew) {
   addReady(1);
   for (int i = 0; i < 10; ++i) {
