@@ -20,6 +20,8 @@ std::string stringOf(capnp::Data::Reader data) {
 
 void encode(const rt::OutsideCall& call, schema::OutsideCall::Builder out) {
   out.setThread(call.thread.id);
+  out.setObject(call.thread.object);
+  out.setTicket(call.ticket);
   out.setNumber(call.number);
   out.setNative(call.native);
   auto scalars = out.initScalars(uint32_t(call.scalars.size()));
@@ -30,7 +32,8 @@ void encode(const rt::OutsideCall& call, schema::OutsideCall::Builder out) {
 
 rt::OutsideCall decode(schema::OutsideCall::Reader in) {
   rt::OutsideCall call;
-  call.thread.id = in.getThread();
+  call.thread = {in.getThread(), in.getObject()};
+  call.ticket = in.getTicket();
   call.number = in.getNumber();
   call.native = in.getNative().cStr();
   for (uint64_t scalar : in.getScalars()) call.scalars.push_back(scalar);
@@ -72,13 +75,23 @@ OutsideLink::OutsideLink(IoLoop& loop, schema::Launcher::Client launcher, Delive
 void OutsideLink::call(rt::OutsideCall call) {
   ++pending_;
   loop_.post([this, attempt = std::make_shared<Attempt>(Attempt{std::move(call)})] {
+    open_.insert(attempt);
     attempt->mayDropRequest = dropsNext(requests_);
     attempt->mayDropAnswer = dropsNext(answers_);
     send(attempt);
   });
 }
 
+std::vector<rt::OutsideCall> OutsideLink::giveAway() {
+  std::vector<rt::OutsideCall> calls;
+  for (const auto& attempt : open_) calls.push_back(std::move(attempt->call));
+  pending_ -= calls.size();
+  open_.clear();
+  return calls;
+}
+
 void OutsideLink::send(std::shared_ptr<Attempt> attempt) {
+  if (!open_.contains(attempt)) return;
   if (std::exchange(attempt->mayDropRequest, false))
     return loop_.postAfter(kRepeatNanos, [this, attempt] { send(attempt); });
   auto request = launcher_.outsideRequest();
@@ -86,17 +99,18 @@ void OutsideLink::send(std::shared_ptr<Attempt> attempt) {
   loop_.detach(request.send().then(
       [this, attempt](auto response) {
         if (std::exchange(attempt->mayDropAnswer, false)) return send(attempt);
-        deliver(*attempt, decode(response.getResult()));
+        deliver(attempt, decode(response.getResult()));
       },
       [this, attempt](kj::Exception&& exception) {
         // Without the launcher the program is over; any other failure is the guest's to handle.
         if (exception.getType() == kj::Exception::Type::DISCONNECTED) return;
-        deliver(*attempt, {rt::OutsideResult::Kind::IoError, 0, plainText(exception)});
+        deliver(attempt, {rt::OutsideResult::Kind::IoError, 0, plainText(exception)});
       }));
 }
 
-void OutsideLink::deliver(const Attempt& attempt, rt::OutsideResult result) {
-  deliver_(attempt.call.thread, attempt.call.ticket, std::move(result));
+void OutsideLink::deliver(const std::shared_ptr<Attempt>& attempt, rt::OutsideResult result) {
+  if (open_.erase(attempt) == 0) return;  // given away
+  deliver_(attempt->call.thread, attempt->call.ticket, std::move(result));
   --pending_;
 }
 

@@ -3,6 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <set>
+#include <vector>
 
 #include "cluster/net/io_loop.h"
 #include "runtime/outside.h"
@@ -30,6 +33,9 @@ class OutsideLink final : public rt::OutsideWorld {
   void call(rt::OutsideCall call) override;
   /// Calls whose answers have not been handed over. Any thread.
   size_t pending() const { return pending_; }
+  /// Gives the calls that have no answer to whoever makes them again elsewhere: (thread, number) tells the launcher
+  /// that it has carried them out, or is about to. Nothing is delivered here any more. On the loop.
+  std::vector<rt::OutsideCall> giveAway();
 
  private:
   static constexpr int64_t kRepeatNanos = 1'000'000;
@@ -40,14 +46,15 @@ class OutsideLink final : public rt::OutsideWorld {
     bool mayDropRequest = false, mayDropAnswer = false;
   };
   void send(std::shared_ptr<Attempt> attempt);
-  void deliver(const Attempt& attempt, rt::OutsideResult result);
+  void deliver(const std::shared_ptr<Attempt>& attempt, rt::OutsideResult result);
   bool dropsNext(uint64_t& counter) { return dropEvery_ > 0 && ++counter % dropEvery_ == 0; }
 
   IoLoop& loop_;
   schema::Launcher::Client launcher_;
   Deliver deliver_;
   uint64_t dropEvery_;
-  uint64_t requests_ = 0, answers_ = 0;  // on the loop only
+  uint64_t requests_ = 0, answers_ = 0;      // on the loop only
+  std::set<std::shared_ptr<Attempt>> open_;  // on the loop only
   std::atomic<size_t> pending_{0};
 };
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "cluster/launch/outside_link.h"
 #include "cluster/launch/program_run.h"
 #include "cluster/launch/views_codec.h"
 #include "cluster/net/error_bridge.h"
@@ -65,9 +66,18 @@ class ProgramRun::MemberRpc final : public MemberPort {
       return Contents{view.threads, view.heapBytes};
     });
   }
-  void evacuate(NodeId node, Answer<LeftView> answer) override {
-    whenAnswered(run_.vm(node.value).evacuateRequest().send(), std::move(answer),
-                 [](auto& response) { return decode(response.getLeft()); });
+  void evacuate(NodeId node, Answer<Evacuated> answer) override {
+    whenAnswered(run_.vm(node.value).evacuateRequest().send(), std::move(answer), [](auto& response) {
+      Evacuated evacuated{decode(response.getLeft())};
+      for (auto call : response.getCalls()) evacuated.calls.push_back(decode(call));
+      return evacuated;
+    });
+  }
+  void takeOverCalls(NodeId node, const std::vector<rt::OutsideCall>& calls, Done done) override {
+    auto request = run_.vm(node.value).takeOverCallsRequest();
+    auto list = request.initCalls(uint32_t(calls.size()));
+    for (uint32_t i = 0; i < calls.size(); ++i) encode(calls[i], list[i]);
+    whenDone(request.send().ignoreResult(), std::move(done));
   }
   void moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<BlocksMovedView> answer) override {
     auto request = run_.vm(node.value).moveBlocksRequest();

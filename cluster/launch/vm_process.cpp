@@ -251,8 +251,18 @@ class VmProcess::Server final : public schema::VmProcess::Server {
     return onNode([](ProgramNode& node) { return Result<LeftView>(node.evacuate()); })
         .then([this, context](LeftView left) mutable {
           left.outsideCalls = process_.outside_->pending();
-          encode(left, context.getResults().initLeft());
+          auto results = context.getResults();
+          encode(left, results.initLeft());
+          if (left.threads > 0 || left.outsideCalls == 0) return;
+          const std::vector<rt::OutsideCall> calls = process_.outside_->giveAway();
+          auto list = results.initCalls(uint32_t(calls.size()));
+          for (uint32_t i = 0; i < calls.size(); ++i) cluster::encode(calls[i], list[i]);
         });
+  }
+
+  kj::Promise<void> takeOverCalls(TakeOverCallsContext context) override {
+    for (auto call : context.getParams().getCalls()) process_.outside_->call(cluster::decode(call));
+    return kj::READY_NOW;
   }
 
   kj::Promise<void> bequeath(BequeathContext context) override {

@@ -209,11 +209,15 @@ void MemberChanges::evacuate(NodeId node, uint32_t refusals) {
   const NodeId target = places[(drain.view.movedBytes / kDrainBytes + refusals) % places.size()];
   const Failed failed = [this, node](const Error& error) { couldNotLeave(node, error.message); };
   const auto look = [this, node, refusals](const BlocksMovedView& blocks) { moved(node, refusals, blocks); };
-  const auto move = [this, node, target, failed, look](const LeftView& left) {
-    drains_.at(node).view.left = left;
+  const auto move = [this, node, target, failed, look] {
     port_.moveBlocks(node, target, kDrainBytes, next<BlocksMovedView>(failed, look));
   };
-  port_.evacuate(node, next<LeftView>(failed, move));
+  const auto takeCalls = [this, node, target, failed, move](const MemberPort::Evacuated& evacuated) {
+    drains_.at(node).view.left = evacuated.left;
+    if (evacuated.calls.empty()) return move();
+    port_.takeOverCalls(target, evacuated.calls, next(failed, move));
+  };
+  port_.evacuate(node, next<MemberPort::Evacuated>(failed, takeCalls));
 }
 
 void MemberChanges::moved(NodeId node, uint32_t refusals, const BlocksMovedView& moved) {

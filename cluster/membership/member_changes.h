@@ -15,6 +15,7 @@
 
 #include "cluster/launch/views.h"
 #include "cluster/membership/program_end.h"
+#include "runtime/outside.h"
 
 namespace jvmc::cluster {
 
@@ -42,6 +43,10 @@ class MemberPort {
   struct Contents {
     uint64_t threads = 0, bytes = 0;
   };
+  struct Evacuated {
+    LeftView left;                         ///< as it was before any calls were given away
+    std::vector<rt::OutsideCall> calls{};  ///< without an answer; not the node's any more
+  };
 
   virtual ~MemberPort() = default;
 
@@ -54,8 +59,10 @@ class MemberPort {
   /// Done when `with` has answered all that it was asked before.
   virtual void settle(NodeId node, NodeId with, Done done) = 0;
   virtual void contents(NodeId node, Answer<Contents> answer) = 0;
-  /// Asks all threads to go; what is left.
-  virtual void evacuate(NodeId node, Answer<LeftView> answer) = 0;
+  /// Asks all threads to go. Calls of the outside are given away when no thread is left.
+  virtual void evacuate(NodeId node, Answer<Evacuated> answer) = 0;
+  /// Their answers come to this node, and go to their threads wherever these are.
+  virtual void takeOverCalls(NodeId node, const std::vector<rt::OutsideCall>& calls, Done done) = 0;
   virtual void moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<BlocksMovedView> answer) = 0;
   virtual void bequeath(NodeId node, Answer<Bequest> answer) = 0;
   /// Done when all others have got what it has sent them.

@@ -70,6 +70,8 @@ struct OutsideCall {
   native @2 :Text;
   scalars @3 :List(UInt64);
   bytes @4 :List(Data);
+  object @5 :UInt64;  # the Thread object, by which the answer finds the thread
+  ticket @6 :UInt64;  # of its wait
 }
 
 struct OutsideResult {
@@ -190,8 +192,9 @@ interface VmProcess {
   setMembers @8 (nodes :List(UInt32), places :List(UInt32), joining :List(UInt32), leaver :Bequest, view :UInt64) -> ();
   # Returns when `node` has answered all that it was asked by the time of the call.
   settle @9 (node :UInt32) -> ();
-  # Asks all threads on this node to move to other places.
-  evacuate @10 () -> (left :LeftInfo);
+  # Asks all threads on this node to move to other places. `calls`: when no thread is left, what they have asked of the
+  # outside from here; the answers do not matter here any more, another node asks again (takeOverCalls).
+  evacuate @10 () -> (left :LeftInfo, calls :List(OutsideCall));
   # What a node that has nothing left leaves to the others.
   bequeath @11 () -> (bequest :Bequest);
   # Returns when all other nodes have got what this one has sent them.
@@ -202,6 +205,9 @@ interface VmProcess {
   decisions @14 () -> (decisions :List(Decision));
   # Answers who looks at the running program: JSON objects both (cluster/launch/observer.h).
   observe @15 (request :Text) -> (report :Text);
+  # Asks the launcher for the answers to calls that a node that leaves has made, and sends them to the threads, wherever
+  # these are.
+  takeOverCalls @16 (calls :List(OutsideCall)) -> ();
 }
 
 interface Launcher {

@@ -130,8 +130,8 @@ void Launcher::contents(NodeId node, Answer<Contents> answer) {
   ask<Contents>(node, [](SimNode& there, auto give) { give(Contents{there.threadsHere(), 0}); }, std::move(answer));
 }
 
-void Launcher::evacuate(NodeId node, Answer<cluster::LeftView> answer) {
-  ask<cluster::LeftView>(node, [](SimNode& there, auto give) { give(there.evacuate()); }, std::move(answer));
+void Launcher::evacuate(NodeId node, Answer<Evacuated> answer) {
+  ask<Evacuated>(node, [](SimNode& there, auto give) { give(Evacuated{there.evacuate()}); }, std::move(answer));
 }
 
 void Launcher::moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<cluster::BlocksMovedView> answer) {
