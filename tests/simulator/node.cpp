@@ -695,7 +695,8 @@ cluster::LeftView SimNode::evacuate() {
   std::vector<NodeId> places = net.places();
   std::erase(places, id_);
   cluster::LeftView left;
-  left.threads = entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + collector.leads();
+  left.threads = entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + space.deferred() +
+                 space.loans().end() + collector.leads();
   left.incomingBytes = space.arrivals().awaitedBytes();
   if (places.empty()) return left;
   std::vector<rt::ThreadRef> threads;
