@@ -81,10 +81,12 @@ class HeapFixture : public ::testing::Test {
   static ObjectRef get(ObjectRef ref, uint32_t offset) {
     return loadGuest<uint64_t>(ref + offset, std::memory_order_acquire);
   }
-  void put(ObjectRef ref, uint32_t offset, uint64_t value) {
-    if (needsBarrier(&ctx_, ref) && holdsReference(ref, offset)) heap_->onBarrier(&ctx_, ref, offset, value);
+  void put(ThreadContext& ctx, ObjectRef ref, uint32_t offset, uint64_t value) {
+    if (needsBarrier(&ctx, ref) && holdsReference(ref, offset)) heap_->onBarrier(&ctx, ref, offset, value);
     storeGuest<uint64_t>(ref + offset, value, std::memory_order_release);
   }
+  void put(ObjectRef ref, uint32_t offset, uint64_t value) { put(ctx_, ref, offset, value); }
+  /// The class decides, not the offset alone: an array's first element lies where a node has its value.
   bool holdsReference(ObjectRef ref, uint32_t offset) const {
     const ClassInfo& info = *table_->infos()[classIndexOf(ref)];
     if (info.shape != ObjectShape::Instance) return info.shape == ObjectShape::ReferenceArray;
