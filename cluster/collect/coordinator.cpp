@@ -135,12 +135,14 @@ void CollectCoordinator::over(const RoundPtr& round, bool isComplete) {
   const int64_t took = control_.net().now() - round->begun;
   nanos_.add(took);
   (isComplete ? rounds_ : broken_)++;
-  if (!isComplete) step(round, CollectMessage::End, [](const CollectReply&) {});
   notBefore_ = control_.net().now() + std::max(kRest * took, kRestNanosMin);
-  running_ = nullptr;
-  leads_ = false;
-  if (everyNanos_ > 0) return schedule();
-  if (std::exchange(wantedAgain_, false)) wanted(std::exchange(atOnceAgain_, false));
+  // Also after FREE: only then blocks may leave again.
+  step(round, CollectMessage::End, [this](const CollectReply&) {
+    running_ = nullptr;
+    leads_ = false;
+    if (everyNanos_ > 0) return schedule();
+    if (std::exchange(wantedAgain_, false)) wanted(std::exchange(atOnceAgain_, false));
+  });
 }
 
 void CollectCoordinator::report(const StatSink& sink) const {

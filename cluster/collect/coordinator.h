@@ -6,7 +6,8 @@
 //     WAVE    twice the same, nobody has anything to do         | else again, a moment later
 //     DROP    copies that are not marked go                     | answered by all
 //     WAVE    as before
-//     FREE    what is not marked is dead                        | the round is over
+//     FREE    what is not marked is dead                        | answered by all
+//     END     blocks may leave again                            | the round is over
 //
 // A node that cannot go on (the members have changed) says so, and the round is broken off: nothing is freed.
 #pragma once

@@ -19,7 +19,7 @@ enum class CollectMessage : uint8_t {
   Free = 5,   ///< bury objects that are not marked; the round is over
   Mark = 6,
   Wanted = 7,
-  End = 8,        ///< the round is broken off
+  End = 8,        ///< the round is over on all nodes, or broken off
   WantedNow = 9,  ///< somebody is out of memory
 };
 

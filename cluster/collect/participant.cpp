@@ -62,6 +62,10 @@ ObjectRef Participant::copyAround(uint64_t address) const {
 
 void Participant::handleStep(NodeId from, CollectStep step, std::shared_ptr<Responder> responder) {
   const bool isBegin = step.kind == CollectMessage::Begin;
+  if (step.kind == CollectMessage::End && step.round == lastRound_ && round_ == 0) {
+    space_.mover().resume();  // all have buried their dead: none of them refers to what is no more in a block
+    return responder->reply(encode(CollectReply{.ok = true}));
+  }
   if (isBegin ? step.round <= lastRound_ : step.round != round_) return responder->reply(encode(CollectReply{}));
   if (isBegin) lastRound_ = step.round;
   if (step.kind == CollectMessage::Go) {
@@ -324,7 +328,7 @@ void Participant::finish(bool isComplete, CollectReply& reply) {
   const rt::TraceResult buried = heap_.endTrace(isComplete);
   freeNanos_.add(now() - begun);
   core_.copiesGo = false;
-  space_.mover().resume();
+  if (!isComplete) space_.mover().resume();  // else END follows
   reply.objects = buried.objects;
   reply.bytes = buried.bytes;
   objects_ += buried.objects;

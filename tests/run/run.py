@@ -48,7 +48,6 @@ WAYS = {
     "nodes3-jit-blocks3": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal", "blocks:3"],
     "nodes3-auto-all": ["jvmcluster", "run", "--nodes", "3", "--zeal", "migrate:50,blocks:2,gc:40,io:4"],
     "nodes3-jit-rounds20": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal", "rounds:20"],
-    "nodes3-all-rounds50": ["jvmcluster", "run", "--nodes", "3", "--zeal", "migrate:50,blocks:2,gc:40,rounds:50"],
     "nodes3-rotate": ["jvmcluster", "run", "--nodes", "3", "--balance", "rotate"],
 }
 

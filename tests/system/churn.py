@@ -44,8 +44,7 @@ def main(jvmcluster, minutes):
         for number, node in enumerate(json.loads(stats.read_text())["nodes"]):
             collect = node["collect"]
             print(f"node {number}: {collect['rounds']} rounds ({collect['broken']} broken off), "
-                  f"{collect['dead_bytes'] >> 20} MiB dead, {node['blocks']['moved']} blocks and "
-                  f"{node['threads']['moves_out']} threads moved away")
+                  f"{collect['dead_bytes'] >> 20} MiB dead, {node['blocks']['moved']} blocks moved away")
         print("cells that were wrong:", wrong)
         return 0 if process.returncode == 0 and wrong == "0" and max(most) < 1.3 * (HEAP_MIB << 10) + 4096 else 1
 
