@@ -36,7 +36,7 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
     if (kind >= ObjectMessage::Lend) {
       ByteReader in(payload);
       in.get<uint8_t>();
-      return loans_.handle(from, kind, in);
+      return loans_.handle(from, kind, in, *responder);
     }
     homeSide_.handle(from, std::move(payload), std::move(responder));
   });

@@ -52,17 +52,28 @@ void MonitorLoans::shouldLend(ObjectRef object, NodeId node) {
 }
 
 void MonitorLoans::lend(ObjectRef object, NodeId node) {
-  if (ending_ || !core_.homedHere(object) || !core_.net.isPlace(node)) return;
+  if (!core_.homedHere(object) || !core_.net.isPlace(node) || !core_.net.isPlace(core_.self)) return;
   const std::optional<rt::SyncState> state = home_->lend(object, node);
   if (!state) return;
   core_.stats.monitorsLent++;
-  const uint64_t number = lent_[object] = ++loans_;
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Lend));
   out.put(object);
-  out.put(number);
+  out.put(lent_[object] = ++loans_);
   putState(out, *state);
-  flusher_.afterDeferred([this, node, message = out.take()] { core_.net.notify(node, Channel::Objects, message); });
+  send(node, out.take(), [] {});
+}
+
+/// When all is home that threads here have released.
+void MonitorLoans::send(NodeId to, Bytes message, std::function<void()> done) {
+  flusher_.afterDeferred([this, to, message = std::move(message), done = std::move(done)] {
+    core_.net.request(to, Channel::Objects, message, [this, to, done](Result<Bytes> reply) {
+      if (!reply.ok())
+        return core_.host.fatal(
+            std::move(reply).error().withContext(fmt::format("a monitor was on its way to node {}", to.value)));
+      done();
+    });
+  });
 }
 
 void MonitorLoans::recall(ObjectRef object, NodeId node, bool urgent) {
@@ -97,8 +108,8 @@ void MonitorLoans::giveBack(ObjectRef object) {
   out.put(loan->second.number);
   out.put(given->served);
   putState(out, given->state);
-  flusher_.afterDeferred(
-      [this, home = loan->second.home, message = out.take()] { core_.net.notify(home, Channel::Objects, message); });
+  ++returning_;
+  send(loan->second.home, out.take(), [this] { --returning_; });
   borrowed_.erase(loan);
 }
 
@@ -118,54 +129,57 @@ void MonitorLoans::lookForIdle() {
 
 // ---------------------------------------------------------------- messages
 
-void MonitorLoans::handle(NodeId from, ObjectMessage kind, ByteReader& in) {
+void MonitorLoans::handle(NodeId from, ObjectMessage kind, ByteReader& in, Responder& responder) {
+  bool isSound = home_ != nullptr;
+  core_.host.accessGuest([&] { isSound = isSound && take(from, kind, in); });
+  if (kind != ObjectMessage::Recall) responder.reply({uint8_t(isSound ? ReplyStatus::Done : ReplyStatus::Refused)});
+  if (!isSound)
+    core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent a monitor that makes no sense", from.value)});
+}
+
+bool MonitorLoans::take(NodeId from, ObjectMessage kind, ByteReader& in) {
   const ObjectRef object = in.get<uint64_t>();
   const uint64_t number = in.get<uint64_t>();
-  const auto nonsense = [&] {
-    core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent a monitor that makes no sense", from.value)});
-  };
-  if (!in.ok() || !home_ || !core_.homes.valid(object)) return nonsense();
-  core_.host.accessGuest([&] {
-    switch (kind) {
-      case ObjectMessage::Lend: {
-        const rt::SyncState state = getSyncState(in);
-        if (!in.finished() || borrowed_.contains(object) || core_.servedHere(object)) return nonsense();
-        if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
-        borrowed_[object] = {from, number};
-        home_->borrow(object, state);
-        if (!std::exchange(looksForIdle_, true)) core_.net.postAfter(kIdleNanos, [this] { lookForIdle(); });
-        const auto early = recalledEarly_.find(object);
-        const bool isRecalled = early != recalledEarly_.end() && early->second == number;
-        if (early != recalledEarly_.end() && early->second <= number) recalledEarly_.erase(early);
-        if (ending_ || isRecalled) giveBack(object);
-        return;
-      }
-      case ObjectMessage::Recall: {
-        const bool urgent = in.getBool();
-        if (!in.finished()) return nonsense();
-        const auto loan = borrowed_.find(object);
-        if (loan == borrowed_.end() || loan->second.number < number) {
-          recalledEarly_[object] = number;
-        } else if (loan->second.number == number) {
-          urgent ? giveBack(object) : home_->callBack(object);
-        }
-        return;
-      }
-      case ObjectMessage::Return: {
-        const uint32_t served = in.get<uint32_t>();
-        const rt::SyncState state = getSyncState(in);
-        const auto loan = lent_.find(object);
-        if (!in.finished() || loan == lent_.end() || loan->second != number || home_->lentTo(object) != from)
-          return nonsense();
-        lent_.erase(loan);
-        if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
-        home_->takeBack(object, state, served);
-        return;
-      }
-      default:
-        return nonsense();
+  if (!in.ok() || !core_.homes.valid(object)) return false;
+  switch (kind) {
+    case ObjectMessage::Lend: {
+      const rt::SyncState state = getSyncState(in);
+      if (!in.finished() || borrowed_.contains(object) || core_.servedHere(object)) return false;
+      if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
+      borrowed_[object] = {from, number};
+      home_->borrow(object, state);
+      if (!std::exchange(looksForIdle_, true)) core_.net.postAfter(kIdleNanos, [this] { lookForIdle(); });
+      const auto early = recalledEarly_.find(object);
+      const bool isRecalled = early != recalledEarly_.end() && early->second == number;
+      if (early != recalledEarly_.end() && early->second <= number) recalledEarly_.erase(early);
+      if (isRecalled || !core_.net.isPlace(core_.self)) giveBack(object);
+      return true;
     }
-  });
+    case ObjectMessage::Recall: {
+      const bool urgent = in.getBool();
+      if (!in.finished()) return false;
+      const auto loan = borrowed_.find(object);
+      if (loan == borrowed_.end() || loan->second.number < number) {
+        recalledEarly_[object] = number;
+      } else if (loan->second.number == number) {
+        urgent ? giveBack(object) : home_->callBack(object);
+      }
+      return true;
+    }
+    case ObjectMessage::Return: {
+      const uint32_t served = in.get<uint32_t>();
+      const rt::SyncState state = getSyncState(in);
+      const auto loan = lent_.find(object);
+      if (!in.finished() || loan == lent_.end() || loan->second != number || home_->lentTo(object) != from)
+        return false;
+      lent_.erase(loan);
+      if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
+      home_->takeBack(object, state, served);
+      return true;
+    }
+    default:
+      return false;
+  }
 }
 
 void MonitorLoans::putState(ByteWriter& out, const rt::SyncState& state) {
@@ -175,12 +189,12 @@ void MonitorLoans::putState(ByteWriter& out, const rt::SyncState& state) {
 }
 
 size_t MonitorLoans::end() {
-  ending_ = true;
   if (!home_) return 0;
-  for (ObjectRef object : home_->borrowed()) shouldGiveBack(object);
+  const std::vector<ObjectRef> borrowed = home_->borrowed();
+  for (ObjectRef object : borrowed) shouldGiveBack(object);
   const auto lent = home_->lent();
   for (const auto& [object, node] : lent) recall(object, node, true);
-  return lent.size() + home_->borrowed().size();
+  return lent.size() + borrowed.size() + returning_;
 }
 
 }  // namespace jvmc::cluster

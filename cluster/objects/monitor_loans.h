@@ -4,7 +4,8 @@
 //   RECALL  u8 8 | ref u64 | loan u64 | u8 urgent                                  home -> borrower
 //   RETURN  u8 9 | ref u64 | loan u64 | u32 entries served | the monitor           borrower -> home
 //
-// All are one-way. Loans of a node are numbered, since messages keep no order: a RECALL may arrive before its LEND.
+// LEND and RETURN are answered with a status (done), so that a node that is about to leave knows that nothing is on its
+// way; RECALL is not. Loans of a node are numbered, since messages keep no order: a RECALL may arrive before its LEND.
 // LEND and RETURN are releases and acquires at once: they leave when what their node owes is home
 // (Flusher::afterDeferred), and the clock ticks where they arrive. While a monitor is on its way, requests of the
 // borrower's threads are refused at the home (ReplyStatus::Lent) and tried again.
@@ -43,10 +44,10 @@ class MonitorLoans final : public rt::SyncHome::Lender {
   /// Objects homed here whose monitors are elsewhere: they must not move.
   std::vector<ObjectRef> lent() const;
 
-  void handle(NodeId from, ObjectMessage kind, ByteReader& in);
+  void handle(NodeId from, ObjectMessage kind, ByteReader& in, Responder& responder);
 
-  /// This node is about to leave: lends nothing any more, gives back what it has, calls for what it has lent. Gives how
-  /// many are not where they belong yet. Any thread.
+  /// This node is about to leave, and is no place any more: gives back what it has and calls for what it has lent.
+  /// Gives how many are not where they belong yet. Any thread.
   size_t end();
 
   // -- rt::SyncHome::Lender
@@ -67,12 +68,15 @@ class MonitorLoans final : public rt::SyncHome::Lender {
   void sendRecall(ObjectRef object, NodeId node, bool urgent);
   void giveBack(ObjectRef object);
   void lookForIdle();
+  /// False if the message makes no sense.
+  bool take(NodeId from, ObjectMessage kind, ByteReader& in);
+  void send(NodeId to, Bytes message, std::function<void()> done);
   void putState(ByteWriter& out, const rt::SyncState& state);
 
   SpaceCore& core_;
   Flusher& flusher_;
   rt::SyncHome* home_ = nullptr;
-  std::atomic<bool> ending_{false};
+  std::atomic<size_t> returning_{0};  ///< RETURNs that wait or are not answered
   // -- I/O thread only
   uint64_t loans_ = 0;
   std::unordered_map<ObjectRef, uint64_t> lent_;           ///< by home: the number of the present loan

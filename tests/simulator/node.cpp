@@ -697,6 +697,7 @@ cluster::LeftView SimNode::evacuate() {
   cluster::LeftView left;
   left.threads = entries_.size() + migrator.onTheirWay() + router.sendLettersOn() + space.deferred() +
                  space.loans().end() + collector.leads();
+  space.flushDeferred();
   left.incomingBytes = space.arrivals().awaitedBytes();
   if (places.empty()) return left;
   std::vector<rt::ThreadRef> threads;
