@@ -170,7 +170,11 @@ SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> memb
           control, space, *this, *this,
           [this](rt::Trace&) { router.visitAnswers([this](const Resumption& answer) { answerArrived(answer); }); },
           [](uint64_t) { return false; }),
-      staleness_(net, clock_, space.stats(), [this] { pollAll(); }),
+      staleness_(net, clock_, space.stats(),
+                 [this] {
+                   space.flushDeferred();
+                   pollAll();
+                 }),
       load_(surroundings.events, kWorkers),
       meter_({id, kWorkers, surroundings.profile.balance.policy == cluster::BalancePolicy::Rotate}, load_,
              space.remoteUse(), space.blockUsers(), [] { return cluster::MemoryLoad{}; }),
