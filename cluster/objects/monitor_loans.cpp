@@ -113,6 +113,17 @@ void MonitorLoans::giveBack(ObjectRef object) {
   borrowed_.erase(loan);
 }
 
+/// The monitor goes when its turn is over. It may not wait longer for its owner to leave it: that thread may have moved
+/// meanwhile, and be the very one who asks at home, to enter it once more.
+void MonitorLoans::callBack(ObjectRef object, uint64_t number) {
+  home_->callBack(object);
+  core_.net.postAfter(kPatienceNanos, [this, object, number] {
+    const auto loan = borrowed_.find(object);
+    if (loan == borrowed_.end() || loan->second.number != number) return;
+    core_.host.accessGuest([&] { giveBack(object); });
+  });
+}
+
 void MonitorLoans::lookForIdle() {
   std::vector<ObjectRef> idle;
   for (auto& [object, loan] : borrowed_) {
@@ -162,7 +173,7 @@ bool MonitorLoans::take(NodeId from, ObjectMessage kind, ByteReader& in) {
       if (loan == borrowed_.end() || loan->second.number < number) {
         recalledEarly_[object] = number;
       } else if (loan->second.number == number) {
-        urgent ? giveBack(object) : home_->callBack(object);
+        urgent ? giveBack(object) : callBack(object, number);
       }
       return true;
     }

@@ -63,10 +63,13 @@ class MonitorLoans final : public rt::SyncHome::Lender {
   };
   /// A loan that has not been used for as long goes back: it keeps its object alive.
   static constexpr int64_t kIdleNanos = 1'000'000'000;
+  /// How long after it was called for a monitor goes back though somebody is in it.
+  static constexpr int64_t kPatienceNanos = 1'000'000;
 
   void lend(ObjectRef object, NodeId node);
   void sendRecall(ObjectRef object, NodeId node, bool urgent);
   void giveBack(ObjectRef object);
+  void callBack(ObjectRef object, uint64_t number);
   void lookForIdle();
   /// False if the message makes no sense.
   bool take(NodeId from, ObjectMessage kind, ByteReader& in);
