@@ -358,10 +358,18 @@ class VmProgramNode final : public ProgramNode {
     observer_->noteMembers(nodes, places);
   }
 
-  void freeze(bool frozen) override { freezer_->set(frozen); }
+  void freeze(bool frozen) override {
+    isFrozen_ = frozen;
+    freezer_->set(frozen);
+  }
 
+  /// On the launcher's thread, as freeze() is: while the node stands still it must not wait for guest access, because
+  /// the permission to go on comes by it.
   void completeOutside(const rt::ThreadRef& thread, uint64_t ticket, rt::OutsideResult result) override {
-    vm_->scheduler().completeOutside(thread, ticket, std::move(result));
+    if (!isFrozen_) return void(vm_->scheduler().completeOutside(thread, ticket, std::move(result)));
+    net_.post([this, thread, ticket, result = std::move(result)] {
+      vm_->scheduler().completeOutside(thread, ticket, result);
+    });
   }
 
  private:
@@ -378,6 +386,7 @@ class VmProgramNode final : public ProgramNode {
   std::unique_ptr<Surroundings> surroundings_;
   std::unique_ptr<rt::Vm> vm_;  // first to go but one: it uses the rest
   std::optional<Freezer> freezer_;
+  bool isFrozen_ = false;
   std::optional<Observer> observer_;
 };
 
