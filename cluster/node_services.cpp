@@ -230,9 +230,13 @@ std::string NodeState::text() const {
   return text;
 }
 
-bool noCacheFromEnvironment() {
-  const char* value = std::getenv("JVMC_NO_CACHE");
+bool isSetInEnvironment(const char* name) {
+  const char* value = std::getenv(name);
   return value && std::strcmp(value, "1") == 0;
+}
+
+bool noCacheFromEnvironment() {
+  return isSetInEnvironment("JVMC_NO_CACHE");
 }
 
 }  // namespace jvmc::cluster

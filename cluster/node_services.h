@@ -92,5 +92,7 @@ class NodeServices {
 
 /// True if the environment asks for the mode without caching (JVMC_NO_CACHE=1).
 bool noCacheFromEnvironment();
+/// True if the environment variable is 1.
+bool isSetInEnvironment(const char* name);
 
 }  // namespace jvmc::cluster

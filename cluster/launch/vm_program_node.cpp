@@ -198,6 +198,7 @@ Result<std::unique_ptr<Surroundings>> makeSurroundings(const ProgramNodeParts& p
   options.balanceDryRun = parts.plan.balanceDryRun;
   options.collects = parts.plan.collects;
   options.space.noCache = noCacheFromEnvironment();
+  options.space.lendMonitors = isSetInEnvironment("JVMC_LEND_MONITORS");
   options.fatal = parts.fatal;
   return std::unique_ptr<Surroundings>(std::make_unique<ClusterSurroundings>(parts.control, std::move(options)));
 }

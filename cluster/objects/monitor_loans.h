@@ -26,8 +26,9 @@ class MonitorLoans final : public rt::SyncHome::Lender {
  public:
   MonitorLoans(SpaceCore& core, Flusher& flusher) : core_(core), flusher_(flusher) {}
 
-  /// Monitors can be lent from now on. `home` is the node's, which tells this object.
+  /// Monitors can be lent from now on, if that is wanted. `home` is the node's, which tells this object.
   void open(rt::SyncHome& home) {
+    if (!core_.options.lendMonitors) return;
     home_ = &home;
     home.lendBy(*this);
   }

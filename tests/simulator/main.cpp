@@ -167,6 +167,7 @@ int main(int count, char** words) {
     Plan plan = Plan::fromSeed(seed, arguments.collects);
     plan.describes = arguments.verbose && arguments.seeds == 1;
     plan.traces = arguments.traces;
+    plan.node.space.lendMonitors = true;
     plan.node.space.fault = faultOf(arguments.fault);
     plan.net.takesRepeated = plan.node.space.fault == cluster::Fault::FramesComeTwice;
     Outcome outcome = laboratory.run(seed, plan);

@@ -101,7 +101,7 @@ class SimNode::RunningGuest final : public Guest {
   ObjectRef make() override { return node_.make(); }
   void freeze(ObjectRef object) override {
     entry_.held.push_back(object);
-    if (ctx_.writerSlot != 0) node_.space.publish(ctx_);
+    if (ctx_.writerSlot != 0 || node_.space.owesWrites()) node_.space.publish(ctx_);
     if (rt::isHomeEpoch(rt::header(object)->epochWord.load())) rt::header(object)->classWord |= rt::kFlagFrozen;
   }
   bool submit(SyncRequest request, rt::WaitKind kind) override {
