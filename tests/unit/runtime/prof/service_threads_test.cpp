@@ -33,8 +33,9 @@ class Burner {
           }
         }) {}
   ~Burner() {
-    stopped_ = true;
-    burn();
+    stopped_ = true;  // it may see that at once, and burn no more: nobody waits for it
+    ++asked_;
+    asked_.notify_all();
     thread_.join();
   }
   void burn() {
