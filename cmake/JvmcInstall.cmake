@@ -16,6 +16,16 @@ install(DIRECTORY examples/ DESTINATION ${shared}/examples
         FILES_MATCHING PATTERN "*.ir" PATTERN "data/*" PATTERN "expected" EXCLUDE PATTERN "frontend" EXCLUDE)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# The program contains uPlot, whose licence wants to be told. jvmcluster itself comes without one so far.
+file(READ cluster/dashboard/web/vendor/uPlot.LICENSE uplot)
+file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/copyright" @ONLY CONTENT
+"jvmcluster names no licence.
+
+Its dashboard contains uPlot 1.6:
+
+@uplot@
+")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/copyright" DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME jvmcluster)

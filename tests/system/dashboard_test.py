@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
-"""The dashboard as users see it: a running program in a browser, and strangers at its port.
+"""The dashboard's server: what it answers to pages, to Prometheus and to strangers. The page: tests/browser.
 
-    dashboard_test.py JVMCLUSTER PICTURES [unittest arguments]
-
-PICTURES: a folder for pictures of the page, to be looked at. Chromium and promtool must be installed.
+    dashboard_test.py JVMCLUSTER [unittest arguments]
 """
 import errno
 import http.client
@@ -21,48 +19,12 @@ import unittest
 import urllib.parse
 import urllib.request
 
-from browser import Browser
-
 JVMCLUSTER = None
-PICTURES = None
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = HERE / "programs" / "busy_hall.ir"
 METRICS = HERE.parents[1] / "docs" / "reference" / "metrics.md"
 PATIENCE = 60  # seconds; the machine may be busy
 THREADS = 8    # of the program
-
-# The least contrast of text with what is behind it, over all that is visible now; and where it is.
-CONTRAST = """(() => {
-  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => {
-    const part = (c) => (c /= 255) <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
-    return .2126 * part(r) + .7152 * part(g) + .0722 * part(b);
-  };
-  const behind = (element) => {
-    for (; element; element = element.parentElement) {
-      const back = parse(getComputedStyle(element).backgroundColor);
-      if (back.length === 3 || back[3] > .9) return back;
-    }
-    return [255, 255, 255];
-  };
-  let least = [99, ''];
-  for (const element of document.querySelectorAll('body *')) {
-    const words = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    const style = getComputedStyle(element);
-    if (!words || !element.getClientRects().length || element.closest('.unseen, .skip') || element.closest('svg')) continue;
-    const [a, b] = [light(parse(style.color)), light(behind(element))].sort((x, y) => y - x);
-    const contrast = (a + .05) / (b + .05);
-    if (contrast < least[0]) least = [contrast, `${element.tagName}.${element.className} '${element.textContent.slice(0, 30)}'`];
-  }
-  return least;
-})()"""
-# How many pixels of each chart are not blank.
-PAINTED = """[...document.querySelectorAll('.chart canvas')].map((canvas) => {
-  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
-  copy.drawImage(canvas, 0, 0);
-  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-  return data.filter((value, i) => i % 4 === 3 && value > 0).length;
-})"""
 
 
 class Program:
@@ -123,148 +85,6 @@ def talk(url, text):
         except OSError as error:
             assert error.errno == errno.ENOTCONN, error
     return answer.decode()
-
-
-class Page(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.program = Program("--dashboard")
-        cls.addClassCleanup(cls.program.end)
-        cls.url = cls.program.url()
-        cls.browser = Browser()
-        cls.addClassCleanup(cls.browser.__exit__)
-
-    def page(self, width, height, **options):
-        page = self.browser.page(width, height, **options)
-        page.open(self.url)
-        page.until(f"document.querySelectorAll('.node').length == 3 && document.querySelectorAll('.thread').length == {THREADS}")
-        page.until("document.querySelector('.chart canvas')")
-        return page
-
-    def test_nodes_threads_charts_and_moves(self):
-        page = self.page(1280, 900)
-        # Each thread is where the command says.
-        self.assertEqual({t["id"]: t["node"] for t in self.program.threads()}, {
-            int(t): int(n) for t, n in page.value("[...document.querySelectorAll('.thread')].map((t) => [t.dataset.thread, t.dataset.node])")})
-        self.assertEqual(page.value("document.querySelectorAll('.threads tbody tr').length"), THREADS)
-        # Names come from the program: they are text, whatever is in them.
-        self.assertTrue(page.value("[...document.querySelectorAll('.threads .name')].some((n) => n.textContent.includes('clerk <b>&'))"))
-        self.assertEqual(page.value("document.querySelectorAll('b').length"), 0)
-
-        page.until(f"{PAINTED}.length == 6")
-        page.until("document.querySelector('.chart output').textContent.endsWith('cores')")
-        before = page.value(PAINTED)
-        self.assertTrue(all(pixels > 500 for pixels in before), before)
-
-        thread = next(t for t in self.program.threads() if t["name"] == "clock-1")
-        target = (thread["node"] + 1) % 3
-        place = f"document.querySelector('.thread[data-thread=\"{thread['id']}\"]')"
-        old = page.value(f"{place}.getBoundingClientRect().x")
-        self.assertEqual(self.program.command("migrate", thread["id"], target).returncode, 0)
-        page.until(f"{place}.dataset.node == {target} && {place}.classList.contains('moved')")
-        page.picture(PICTURES / "move.png", whole=False)
-        page.until("document.querySelector('#events .badge.move')")
-        self.assertIn(f"clock-1 ({thread['id']}) moved from node {thread['node']} to node {target}",
-                      page.value("document.querySelector('#events').textContent"))
-        time.sleep(1)  # the dot is on its way
-        self.assertNotEqual(page.value(f"{place}.getBoundingClientRect().x"), old)
-        page.picture(PICTURES / "desktop-light.png")
-        page.dark(True)
-        time.sleep(0.5)
-        page.picture(PICTURES / "desktop-dark.png")
-        self.assertEqual(page.complaints, [])
-
-    def test_a_phone_needs_no_sideways_scrolling(self):
-        for dark in (False, True):
-            page = self.page(360, 780, phone=True, dark=dark)
-            self.assertLessEqual(page.value("document.documentElement.scrollWidth"), 360)
-            self.assertLessEqual(page.value("Math.max(...[...document.querySelectorAll('.node, .card, .chart')].map("
-                                            "(e) => e.getBoundingClientRect().right))"), 360)
-            page.picture(PICTURES / f"phone-{'dark' if dark else 'light'}.png")
-            page.picture(PICTURES / f"phone-{'dark' if dark else 'light'}-top.png", whole=False)
-            self.assertEqual(page.complaints, [])
-
-    def test_light_and_dark_can_be_read(self):
-        page = self.page(1280, 900)
-        back = "getComputedStyle(document.body).backgroundColor"
-        light = page.value(back)
-        for dark in (False, True):
-            page.dark(dark)
-            page.until(f"({back} == '{light}') != {json.dumps(dark)}")
-            contrast, where = page.value(CONTRAST)
-            self.assertGreaterEqual(contrast, 4.5, where)
-        # The button overrules the system, and that is remembered.
-        page.value("localStorage.clear()")
-        page.value("document.getElementById('theme').click()")
-        self.assertEqual(page.value("document.getElementById('theme').textContent"), "Theme: light")
-        self.assertEqual(page.value(back), light)
-        page.open(self.url)
-        self.assertEqual(page.value(back), light)
-        page.value("localStorage.clear()")
-
-    def test_the_keyboard_reaches_threads_and_sorts_the_table(self):
-        page = self.page(1280, 900)
-        page.value("document.getElementById('map').focus()")
-        page.key("ArrowRight")
-        page.until("!document.getElementById('tip').hidden && document.querySelector('.thread.chosen')")
-        first = page.value("document.querySelector('.thread.chosen').dataset.thread")
-        page.key("ArrowRight")
-        page.until(f"document.querySelector('.thread.chosen').dataset.thread != '{first}'")
-        page.key("Enter")
-        page.until("document.querySelector('.threads tr.chosen')")
-        page.key("Escape")
-        page.until("document.getElementById('tip').hidden")
-        names = "[...document.querySelectorAll('.threads tbody tr .name span')].map((n) => n.textContent)"
-        page.value("document.querySelector('.threads th button').click()")
-        self.assertEqual(page.value(names), sorted(page.value(names)))
-        page.value("(() => { const f = document.getElementById('filter'); f.value = 'mill'; f.dispatchEvent(new Event('input')); })()")
-        self.assertEqual(page.value(names), [f"mill-{i}" for i in range(1, 5)])
-        unnamed = page.value("[...document.querySelectorAll('button, input, [tabindex], [role=img]')].filter((e) => !(e.textContent.trim() "
-                             "|| e.ariaLabel || e.getAttribute('aria-labelledby'))).map((e) => e.outerHTML)")
-        self.assertEqual(unnamed, [])
-
-    def test_a_flame_graph_grows_while_it_is_switched_on(self):
-        page = self.page(1280, 900)
-        self.assertEqual(page.value("document.querySelectorAll('.call').length"), 0)
-        page.value("document.getElementById('profile').click()")
-        page.until("[...document.querySelectorAll('.call')].some((call) => call.textContent.includes('grind'))")
-        page.until("[...document.querySelectorAll('.call')].some((call) => call.textContent.includes('mill'))")
-        page.value("[...document.querySelectorAll('.call')].find((call) => call.textContent.includes('grind')).click()")
-        page.until("[...document.querySelectorAll('.call')].find((call) => call.textContent.includes('grind')).clientWidth"
-                   " > document.getElementById('flame').clientWidth - 5")
-        for dark in (False, True):
-            page.dark(dark)
-            contrast, where = page.value(CONTRAST)
-            self.assertGreaterEqual(contrast, 4.5, where)
-        page.picture(PICTURES / "flame.png")
-        page.value("document.getElementById('profile').click()")
-        self.assertEqual(page.complaints, [])
-
-    def test_the_balancers_decisions_have_reasons(self):
-        program = Program("--dashboard", balance="rotate")
-        self.addCleanup(program.end)
-        page = self.browser.page(360, 780, phone=True)
-        page.open(program.url())
-        page.until("document.querySelector('#events .badge.balance')")
-        page.value("document.querySelector('#kinds [data-kinds=balance]').click()")
-        self.assertRegex(page.value("document.querySelector('#events .text').textContent"),
-                         r"^\S.* from node \d to node \d: [a-z].*; gain expected \d.*; [a-z -]+$")
-        self.assertEqual(page.value("document.querySelectorAll('#events .badge:not(.balance)').length"), 0)
-        self.assertLessEqual(page.value("document.documentElement.scrollWidth"), 360)
-        page.value("document.getElementById('profile').click()")
-        page.until("[...document.querySelectorAll('.call')].some((call) => call.textContent.includes('mill'))")
-        page.picture(PICTURES / "phone-balancer.png")
-        self.assertEqual(page.complaints, [])
-
-    def test_nodes_come_and_go(self):
-        page = self.page(1280, 900)
-        grown = json.loads(self.program.command("grow", "--json").stdout)["node"]
-        page.until(f"document.querySelector('.node[data-node=\"{grown}\"]') && document.querySelector('.badge.join')")
-        self.assertEqual(self.program.command("drain", grown).returncode, 0)
-        page.until("document.querySelectorAll('.node').length == 3 && document.querySelector('.badge.leave')")
-        page.value("document.querySelector('#kinds [data-kinds^=join]').click()")
-        self.assertRegex(page.value("document.getElementById('events').textContent"), f"node {grown} left.*node {grown} joined")
-        self.assertEqual(page.complaints, [])
 
 
 class Server(unittest.TestCase):
@@ -425,5 +245,5 @@ class Server(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    JVMCLUSTER, PICTURES = sys.argv[1], pathlib.Path(sys.argv[2])
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
+    JVMCLUSTER = sys.argv.pop(1)
+    unittest.main()

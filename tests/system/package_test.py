@@ -13,8 +13,7 @@ import tempfile
 import unittest
 
 BUILD = CMAKE = None
-# The project names no licence yet; jvmcluster-vm is started by jvmcluster only and has no page.
-KNOWN_TO_LINTIAN = {"no-copyright-file", "no-manual-page"}
+KNOWN_TO_LINTIAN = {"no-manual-page"}  # of jvmcluster-vm, which is started by jvmcluster only
 
 
 def run(*words, **options):
@@ -61,7 +60,7 @@ class Package(unittest.TestCase):
                      "share/zsh/vendor-completions/_jvmcluster", "share/fish/vendor_completions.d/jvmcluster.fish",
                      "share/jvmcluster/ir.tmLanguage.json", "share/jvmcluster/examples/mandelbrot.ir",
                      "share/jvmcluster/examples/data/cities.txt", "share/doc/jvmcluster/reference/cli.md",
-                     "share/doc/jvmcluster/changelog.gz"):
+                     "share/doc/jvmcluster/changelog.gz", "share/doc/jvmcluster/copyright"):
             self.assertTrue((prefix / file).is_file(), file)
         for program in ("irc", "jvmcluster", "jvmcluster-vm"):
             self.assertNotIn("RUNPATH", run("readelf", "-d", prefix / "bin" / program), "it must work in any place")

@@ -67,11 +67,11 @@ class Tutorial(unittest.TestCase):
         self.assertGreater(min(remote["take"], remote["count"]), max(rest, default=0), remote)
 
     def test_of_the_second_one_is_left(self):
-        path, answer = self.profile(2, "5000")
+        path, answer = self.profile(2, "100000")
         locks = self.lines(path, "lock")
         self.assertGreater(locks["take"], 80)
         self.assertNotIn("count", locks)
-        before, _ = self.profile(1, "5000")
+        before, _ = self.profile(1, "20000")
         changes = self.jvmcluster("prof", "--diff", before, path, "--mode", "lock")
         self.assertRegex(changes, r"(?m)^-\S+ .* count@collatz_1\.ir:48$")
         self.assertRegex(changes, r"(?m)^\+\S+ .* take@collatz_2\.ir:39$")

@@ -65,7 +65,7 @@ export class Charts {
     const axis = { stroke: () => css('--quiet'), grid: { stroke: () => css('--line'), width: 1 }, ticks: { show: false },
       font: '11px system-ui, sans-serif' };
     chart.plot = new uPlot({
-      width: body.clientWidth || 300, height: kHeight, legend: { show: false }, padding: [8, 16, 0, 0],
+      width: body.clientWidth || 300, height: kHeight, legend: { show: false }, padding: [8, 28, 0, 0],
       cursor: { y: false, sync: { key: 'time', setSeries: false }, points: { size: 6 }, drag: { x: false, y: false } },
       scales: { x: { range: (u, low, high) => high === null ? [0, 20] : [Math.min(low, high - 20), high] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, of.least ?? 0) || 1] } },
       axes: [

@@ -61,19 +61,25 @@ function say(kind, text) {
   if ($('statusText').textContent !== text) $('statusText').textContent = text;
 }
 
+let leaving = false;  // the browser drops what it asks for
+window.addEventListener('beforeunload', () => { leaving = true; });
+
 async function watch() {
   const begun = performance.now();
   let rest = document.hidden ? kHiddenMillis : kAskMillis;
   try {
     const state = await ask();
+    leaving = false;
     if (!paused) show(state);
     if (state.problem) say('lost', state.program ? 'ended' : 'waiting');
     else say(paused ? 'paused' : 'live', paused ? 'paused' : 'live');
   } catch (error) {
-    console.error(error);
-    say('lost', 'no connection');
-    $('problem').hidden = false;
-    $('problem').textContent = `No news (${error.message}). What is shown is what was known last.`;
+    if (!leaving) {
+      console.error(error);
+      say('lost', 'no connection');
+      $('problem').hidden = false;
+      $('problem').textContent = `No news (${error.message}). What is shown is what was known last.`;
+    }
     rest = kAgainMillis;
   }
   // A slow server or a slow machine is not asked more than it can do.
