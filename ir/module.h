@@ -69,7 +69,13 @@ struct SymbolRef {
 };
 
 /// What optimisation proved about an instruction; never in a stored module.
-enum InstrFlags : uint8_t { kNoNullCheck = 1, kNoBoundsCheck = 2, kNoStoreCheck = 4, kNoInitCheck = 8 };
+enum InstrFlags : uint8_t {
+  kNoNullCheck = 1,
+  kNoBoundsCheck = 2,
+  kNoStoreCheck = 4,
+  kNoInitCheck = 8,
+  kAwaitsChange = 16  ///< a volatile load: the code around it does nothing but wait for another value
+};
 
 struct Instr {
   Opcode op = Opcode::kUnreachable;

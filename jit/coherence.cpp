@@ -25,27 +25,39 @@ llvm::FunctionCallee declareStub(llvm::Module& module, CheckKind kind) {
   return stub;
 }
 
-// i1: the object's header allows the access.
-llvm::Value* headerAllows(IRBuilder<>& b, CheckKind kind, llvm::Value* object, llvm::Value* token, llvm::Value* ctx) {
+llvm::Value* headerWord(IRBuilder<>& b, llvm::Value* object) {
   llvm::LoadInst* word = b.CreateLoad(b.getInt64Ty(), object);
   word->setAtomic(llvm::AtomicOrdering::Monotonic);
-  llvm::Value* isFresh = b.CreateICmpUGE(word, token);
-  if (kind == CheckKind::Read || JVMC_FAULT("write-check-asks-for-freshness-only")) return isFresh;
-  llvm::Value* isHome = b.CreateICmpUGE(word, b.getInt64(rt::kEpochHome));
+  return word;
+}
+
+// i1: the copy is fresh, and this thread is its writer.
+llvm::Value* isWritersCopy(IRBuilder<>& b, llvm::Value* word, llvm::Value* token, llvm::Value* ctx) {
   llvm::Value* slot = b.CreateLoad(
       b.getInt64Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), ctx, offsetof(rt::ThreadContext, writerSlot)));
   // A thread that has no slot must not take the 0 of "no writer" for its own.
   llvm::Value* isWriter =
       b.CreateAnd(b.CreateICmpEQ(b.CreateAnd(word, b.getInt64(rt::kWriterMask)), slot), b.CreateIsNotNull(slot));
-  return b.CreateOr(isHome, b.CreateAnd(isFresh, isWriter));
+  return b.CreateAnd(b.CreateICmpUGE(word, token), isWriter);
 }
 
 void expand(llvm::CallInst* marker, CheckKind kind) {
   llvm::Value *object = marker->getArgOperand(0), *token = marker->getArgOperand(1), *ctx = marker->getArgOperand(2);
   IRBuilder<> b(marker);
-  llvm::Value* stale = b.CreateNot(headerAllows(b, kind, object, token, ctx));
-  llvm::MDNode* weights = llvm::MDBuilder(b.getContext()).createBranchWeights(1, 1 << 20);
-  b.SetInsertPoint(llvm::SplitBlockAndInsertIfThen(stale, marker->getIterator(), /*Unreachable=*/false, weights));
+  const auto isRare = [&b](llvm::Value* condition, llvm::Instruction* before, uint32_t often) {
+    llvm::MDNode* weights = llvm::MDBuilder(b.getContext()).createBranchWeights(1, often);
+    b.SetInsertPoint(llvm::SplitBlockAndInsertIfThen(condition, before->getIterator(), /*Unreachable=*/false, weights));
+  };
+  constexpr uint32_t kNearlyAlways = 1 << 20, kMostly = 4;
+  llvm::Value* word = headerWord(b, object);
+  if (kind == CheckKind::Read || JVMC_FAULT("write-check-asks-for-freshness-only")) {
+    isRare(b.CreateICmpULT(word, token), marker, kNearlyAlways);
+  } else {
+    // Nothing about writers is looked at before it is known that the object is not at home.
+    isRare(b.CreateICmpULT(word, b.getInt64(rt::kEpochHome)), marker, kMostly);
+    llvm::Instruction* end = b.GetInsertBlock()->getTerminator();
+    isRare(b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);
+  }
   llvm::CallInst* slow = b.CreateCall(declareStub(*marker->getModule(), kind), {ctx, object});
   slow->setCallingConv(llvm::CallingConv::PreserveAll);
   slow->addFnAttr(llvm::Attribute::Cold);

@@ -6,8 +6,12 @@
 // A check of null gives null and does nothing, and a check of an element outside the array checks its header only: the
 // access that follows throws. Checks of an object stand also before what reads its class or length, since of an object
 // that was never fetched not even those are there. Whether one must be executed each time is left to LLVM, which sees
-// the markers as pure functions and hoists and merges them.
+// the markers as pure functions and hoists and merges them. But it takes a check for reading and one for writing for
+// different things, so here, within a block and until the token changes, the second of two checks of one object goes,
+// and the first one is for writing if either is. What has just been made is at home and needs none.
+#include <map>
 #include <set>
+#include <utility>
 
 #include "ir/analysis/safepoints.h"
 #include "ir/passes/edit.h"
@@ -36,6 +40,7 @@ class Coherence {
     for (uint32_t b = 0; b < body_.blocks.size(); ++b) {
       Block& block = body_.blocks[b];
       out_.clear();
+      checked_.clear();
       if (b == 0 || receivesExceptions[b]) readToken(block.loc);
       for (Instr& instr : block.instrs) instrument(BlockId(b), std::move(instr));
       block.instrs = std::move(out_);
@@ -45,6 +50,7 @@ class Coherence {
 
  private:
   void readToken(SourceLoc loc) {
+    checked_.clear();
     Instr instr;
     instr.op = Opcode::kCoherenceToken;
     instr.result = token_;
@@ -94,9 +100,12 @@ class Coherence {
         break;
     }
     bool acquires = mayAcquire(instr);
+    bool isNew = instr.op == Opcode::kNew || instr.op == Opcode::kNewArray;
     SourceLoc loc = instr.loc;
+    ValueId result = instr.result;
     out_.push_back(std::move(instr));
     if (acquires) readToken(loc);
+    if (isNew) checked_.fresh.insert(result);
   }
 
   void check(BlockId block, Instr& access, Opcode op) {
@@ -104,12 +113,22 @@ class Coherence {
     if (rangeChecked_.contains(object)) return;            // bounds_check_versioning has seen to it, for the whole loop
     if (body_[object].kind == Value::Kind::Const) return;  // null
     bool isElement = op == Opcode::kCheckElemRead || op == Opcode::kCheckElemWrite;
+    bool isWrite = op == Opcode::kCheckWrite || op == Opcode::kCheckElemWrite;
+    if (checked_.fresh.contains(object)) return;
+    const auto key = std::pair(object, isElement ? access.operands[1] : ValueId());
+    if (const auto found = checked_.at.find(key); found != checked_.at.end()) {
+      Instr& earlier = out_[found->second];
+      if (isWrite) earlier.op = op;
+      access.operands[0] = earlier.result;
+      return;
+    }
     std::vector<ValueId> operands{object};
     if (isElement) operands.push_back(access.operands[1]);
     operands.push_back(token_);
     Instr check = editor_.make(block, op, std::move(operands), TypeId(), body_[object].type, access.loc);
     check.flags = access.flags & kNoNullCheck;
     access.operands[0] = check.result;
+    checked_.at.emplace(key, out_.size());
     out_.push_back(std::move(check));
   }
 
@@ -119,6 +138,15 @@ class Coherence {
   ValueId token_;
   std::set<ValueId> rangeChecked_;
   std::vector<Instr> out_;
+  /// In this block, since the token was read.
+  struct {
+    std::map<std::pair<ValueId, ValueId>, size_t> at;  ///< object and element -> the check in out_
+    std::set<ValueId> fresh;                           ///< made here
+    void clear() {
+      at.clear();
+      fresh.clear();
+    }
+  } checked_;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ void runScalarReplacement(const PassContext& context, FunctionBody& body);
 void runLoopInvariants(const PassContext& context, FunctionBody& body);
 void runBoundsCheckVersioning(const PassContext& context, FunctionBody& body);
 void runNullCheckElimination(const PassContext& context, FunctionBody& body);
+void runSpinWaits(const PassContext& context, FunctionBody& body);
 void runCoherence(const PassContext& context, FunctionBody& body);
 void runCleanup(const PassContext& context, FunctionBody& body);
 

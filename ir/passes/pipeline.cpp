@@ -30,6 +30,8 @@ constexpr Pass kPasses[] = {
      runBoundsCheckVersioning},
     {"null_check_elimination", "Accesses to what is known not to be null lose their check.", Need::Optional,
      runNullCheckElimination},
+    {"spin_waits", "Volatile loads of loops that only wait for them are marked: their home may wait, too.",
+     Need::Optional, runSpinWaits},
     {"coherence", "Checks in front of the accesses to objects that may be cached copies.", Need::WhenChecked,
      runCoherence},
     {"cleanup", "Dead code and parameters go; values and states are renumbered without gaps.", Need::Required,

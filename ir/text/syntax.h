@@ -11,11 +11,12 @@
 
 namespace jvmc::ir::text {
 
-inline constexpr std::array<std::pair<std::string_view, InstrFlags>, 4> kFlagNames = {{
+inline constexpr std::array<std::pair<std::string_view, InstrFlags>, 5> kFlagNames = {{
     {"nonnull", kNoNullCheck},
     {"inbounds", kNoBoundsCheck},
     {"nostorecheck", kNoStoreCheck},
     {"inited", kNoInitCheck},
+    {"awaitschange", kAwaitsChange},
 }};
 
 inline constexpr std::array<std::pair<std::string_view, NativeEffect>, 3> kEffectNames = {{

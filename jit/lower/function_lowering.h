@@ -182,6 +182,7 @@ class FunctionLowering {
   llvm::Value* atomicInline(const AtomicAccess& access);
   llvm::Value* mayAccessAtHome(llvm::Value* object, bool isRelease);
   void acquireAtHome();
+  llvm::Value* loadWait(const ir::Instr& instr);
   rt::AtomicOp atomicOp(ir::Opcode op) const;
   void lowerVolatileField(const ir::Instr& instr);
   void lowerVolatileStatic(const ir::Instr& instr);

@@ -44,7 +44,7 @@ struct FunctionLowering::AtomicAccess {
   llvm::Value* address;
   ir::TypeKind kind;         ///< storage type
   llvm::Value* a = nullptr;  ///< value, or cas: expected
-  llvm::Value* b = nullptr;  ///< cas: new value
+  llvm::Value* b = nullptr;  ///< cas: new value; load: rt::LoadWait
 };
 
 AtomicOp FunctionLowering::atomicOp(Opcode op) const {
@@ -66,6 +66,11 @@ AtomicOp FunctionLowering::atomicOp(Opcode op) const {
     default:
       return AtomicOp::Swap;
   }
+}
+
+// Null for "now".
+llvm::Value* FunctionLowering::loadWait(const Instr& instr) {
+  return instr.flags & ir::kAwaitsChange ? b_.getInt64(rt::kLoadAwaitsChange) : nullptr;
 }
 
 // Gives the old value, or for cas an i32; nothing for a store. Small integers sign-extended.
@@ -137,6 +142,7 @@ void FunctionLowering::lowerVolatileField(const Instr& instr) {
   const rt::FieldLayout& field = layout_.field(instr.symbol);
   AtomicAccess access{atomicOp(instr.op), object, fieldAddress(object, field.offset), field.kind};
   if (access.op == AtomicOp::Store) access.a = value(instr.operands[1]);
+  access.b = loadWait(instr);
   setResult(instr, atomicAccess(instr, access));
 }
 
@@ -146,6 +152,7 @@ void FunctionLowering::lowerVolatileStatic(const Instr& instr) {
   const rt::FieldLayout& field = layout_.staticField(instr.symbol);
   AtomicAccess access{atomicOp(instr.op), statics, fieldAddress(statics, field.offset), field.kind};
   if (access.op == AtomicOp::Store) access.a = value(instr.operands[0]);
+  access.b = loadWait(instr);
   setResult(instr, atomicAccess(instr, access));
 }
 
@@ -164,7 +171,7 @@ void FunctionLowering::lowerAtomicElem(const Instr& instr) {
   llvm::Value *address = elementAddress(instr, kind), *array = value(instr.operands[0]);
   AtomicAccess access{atomicOp(instr.op), array, address, kind};
   if (instr.operands.size() > 2) access.a = value(instr.operands[2]);
-  if (instr.operands.size() > 3) access.b = value(instr.operands[3]);
+  access.b = instr.operands.size() > 3 ? value(instr.operands[3]) : loadWait(instr);
   llvm::Value* stored = access.op == AtomicOp::Cas ? access.b : access.a;
   if (stored && kind >= ir::TypeKind::Null) checkStore(instr, array, stored);
   setResult(instr, atomicAccess(instr, access));

@@ -29,6 +29,13 @@ enum class BuiltinThrow : uint32_t {
 
 enum class AtomicOp : uint32_t { Load, Store, Cas, Add, Swap };
 
+/// What a Load says in `b`.
+enum LoadWait : uint64_t {
+  kLoadNow = 0,
+  kLoadAwaitsChange = 1,  ///< from compiled code: the thread does nothing but load until there is another value
+  kLoadUnlike = 2,        ///< to the home: answered when there is another value than `a`, or after `nanos`
+};
+
 }  // namespace jvmc::rt
 
 // The table gives names and types for symbol binding; C++ signatures are written out once here so that definitions are

@@ -34,6 +34,13 @@ bool tryThinExit(ThreadContext* ctx, ObjectRef object) {
   return word.compare_exchange_strong(seen, left, std::memory_order_release);
 }
 
+/// It is the thread's own and nobody waits for it: whoever waits has inflated the word.
+bool isThinlyMine(ThreadContext* ctx, ObjectRef object) {
+  if (ctx->lockOwner == 0 || !isHome(object)) return false;
+  const uint32_t word = header(object)->lockWord.load(std::memory_order_relaxed);
+  return (word & ~kLockCountMask) == uint32_t(ctx->lockOwner);
+}
+
 SyncRequest requestFor(SyncOp op, ObjectRef object, int64_t nanos = 0) {
   SyncRequest request{.op = op, .thread = {}};
   request.object = object;
@@ -70,6 +77,7 @@ extern "C" void jvmc_monitorWait(JvmcContext* ctx, ObjectRef object, int64_t nan
 
 extern "C" void jvmc_monitorNotify(JvmcContext* ctx, ObjectRef object, int32_t all) {
   if (throwIfNull(ctx, object)) return;
+  if (isThinlyMine(ctx, object)) return void(safepointAfter(*ctx, 0));
   SyncOp op = all != 0 ? SyncOp::MonitorNotifyAll : SyncOp::MonitorNotify;
   submitAndWait(*ctx, requestFor(op, object), WaitKind::Access, false);
 }

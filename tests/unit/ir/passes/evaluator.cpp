@@ -417,13 +417,13 @@ Evaluator::Status Evaluator::step(Activation& a, const Instr& instr) {
           if (Status s = safepoint(a, instr); s != Status::Normal) return s;
       }
       heap_.push_back({instr.symbol.owner, {}, {}, {}});
-      a.set(instr.result, {0, &heap_.back()});
+      a.set(instr.result, fresh(&heap_.back()));
       return Status::Normal;
     }
     case Opcode::kNewArray: {
       int32_t length = int32_t(operand(0).bits);
       if (length < 0) return raise(builtin::kNegativeArraySizeException);
-      a.set(instr.result, {0, newArray(instr.symbol.type, size_t(length))});
+      a.set(instr.result, fresh(newArray(instr.symbol.type, size_t(length))));
       return Status::Normal;
     }
     case Opcode::kDiv:
@@ -440,6 +440,14 @@ Evaluator::Status Evaluator::step(Activation& a, const Instr& instr) {
 }
 
 // ---------------------------------------------------------------- memory
+
+/// What has just been made is at home until the next acquire.
+Val Evaluator::fresh(Object* object) const {
+  Val made{0, object};
+  made.checkedAt = epoch_;
+  made.checkedWrite = true;
+  return made;
+}
 
 void Evaluator::requireChecked(Activation& a, const Val& object, bool write, std::optional<int64_t> index) {
   if (!options_.pipeline.checked || !a.code.body.optimised) return;

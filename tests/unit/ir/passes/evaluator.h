@@ -90,6 +90,7 @@ class Evaluator {
   void trace(Activation& a, const Instr& instr);
   bool goTo(Activation& a, const BlockCall& target, const Val* exception);
   bool handle(Activation& a, const Instr& instr);
+  Val fresh(Object* object) const;
   void requireChecked(Activation& a, const Val& object, bool write, std::optional<int64_t> index);
   void fault(const std::string& what);
   std::string describe(const Val& v, TypeId type) const;
