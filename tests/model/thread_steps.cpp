@@ -87,6 +87,7 @@ bool Stepper::execute(uint8_t t) {
     case Op::CheckWrite:
       if (me.phase == Phase::Runs && !mayWrite(t, i.object)) {
         if (!mayRead(t, i.object)) return fetch(t);
+        if (belief(nodeOf(t), i.object).state != HomeState::Settled) return fetch(t);  // it waits for the block
         join(t);
         me.inSlowPath = false;
         me.phase = Phase::Checked;  // the store comes without another look at the header

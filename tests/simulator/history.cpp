@@ -41,6 +41,8 @@ constexpr std::array<const char*, size_t(What::Over) + 1> kTexts = {
     "node {0} has joined",
     "node {0}: thread {1} shall go to node {2}",
     "node {0}: a round is over, complete {1}, {2} dead",
+    "node {0}: is home of block {1:#x}",
+    "node {0}: block {1:#x} leaves",
     "the program is over, exit code {0}",
 };
 
@@ -104,6 +106,22 @@ void History::ended(NodeId node, ThreadId thread) {
   if (places_[thread] != node.value)
     fail(fmt::format("thread {} ends at node {}, where it is not", thread, node.value));
   if (!ended_.insert(thread).second) fail(fmt::format("thread {} ends twice", thread));
+}
+
+// ---------------------------------------------------------------- blocks
+
+void History::blockArrives(NodeId node, uint64_t block) {
+  note(What::BlockHere, node.value, block);
+  uint32_t& home = homes_.try_emplace(block, kOnItsWay).first->second;
+  if (home != kOnItsWay) fail(fmt::format("block {:#x} is at nodes {} and {}", block, home, node.value));
+  home = node.value;
+}
+
+void History::blockLeaves(NodeId node, uint64_t block) {
+  note(What::BlockGone, node.value, block);
+  uint32_t& home = homes_.at(block);
+  if (home != node.value) fail(fmt::format("block {:#x} leaves node {}, where it is not", block, node.value));
+  home = kOnItsWay;
 }
 
 // ---------------------------------------------------------------- what programs do

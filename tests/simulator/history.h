@@ -59,6 +59,8 @@ enum class What : uint8_t {
   Joined,      ///< node
   Decided,     ///< node, thread, target
   Collected,   ///< node, whether the round was complete, dead objects
+  BlockHere,   ///< node, block
+  BlockGone,   ///< node, block
   Over,        ///< exit code
 };
 
@@ -85,6 +87,10 @@ class History {
   void departed(NodeId node, ThreadId thread, uint32_t incarnation, NodeId target);
   void ended(NodeId node, ThreadId thread);
   size_t threadsAlive() const { return places_.size() - ended_.size(); }
+
+  // -- blocks, where there are too many to look at all of them after each event
+  void blockArrives(NodeId node, uint64_t block);
+  void blockLeaves(NodeId node, uint64_t block);
 
   // -- what programs do. `field`: the address.
   void entered(ThreadId thread, ObjectRef monitor);
@@ -131,6 +137,7 @@ class History {
 
   std::unordered_map<ThreadId, uint32_t> places_;  // node, or kOnItsWay
   std::set<ThreadId> ended_;
+  std::unordered_map<uint64_t, uint32_t> homes_;  // by block: node, or kOnItsWay
   std::unordered_map<ObjectRef, ThreadId> owners_;
   std::unordered_map<uint64_t, uint64_t> values_;  // by field
   std::unordered_map<uint64_t, uint64_t> sent_;

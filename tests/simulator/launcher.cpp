@@ -12,13 +12,13 @@ namespace {
 constexpr int64_t kSettlePause = 500 * kMicros, kLeaseCheck = kSeconds;
 
 /// `then` when the peer has answered all that it was asked before.
-void awaitAnswers(Events& events, SimNode& node, NodeId peer, uint64_t count, std::function<void()> then) {
+void awaitAnswers(Events& events, MemberNode& node, NodeId peer, uint64_t count, std::function<void()> then) {
   if (node.net.answered(peer, count)) return then();
   node.net.postAfter(kSettlePause,
                      [&events, &node, peer, count, then] { awaitAnswers(events, node, peer, count, then); });
 }
 
-void ping(SimNode& node, NodeId peer, std::function<void()> then) {
+void ping(MemberNode& node, NodeId peer, std::function<void()> then) {
   node.control.request(peer, ControlKind::Ping, {}, [then](Result<Bytes> answer) {
     if (answer.ok()) then();
   });
@@ -26,8 +26,14 @@ void ping(SimNode& node, NodeId peer, std::function<void()> then) {
 
 }  // namespace
 
-Launcher::Launcher(Events& events, History& history, Network& network, Machines& machines, uint32_t nodes)
-    : events_(events), history_(history), network_(network), machines_(machines), changes_(*this, nodes) {
+Launcher::Launcher(Events& events, History& history, Network& network, Machines& machines, uint32_t nodes,
+                   uint32_t nodesMax)
+    : events_(events),
+      history_(history),
+      network_(network),
+      machines_(machines),
+      nodesMax_(nodesMax),
+      changes_(*this, nodes) {
   changes_.begun();
 }
 
@@ -37,9 +43,9 @@ void Launcher::start() {
 }
 
 void Launcher::grow() {
-  if (changes_.isKnown(NodeId(World::kNodesMax - 1))) return;  // as many as there may be
+  if (changes_.isKnown(NodeId(nodesMax_ - 1))) return;  // as many as there may be
   const auto process = [this](NodeId node, Done done) {
-    if (node.value >= World::kNodesMax) return done(Error{ErrorCode::kUnavailable, "there is no room for it"});
+    if (node.value >= nodesMax_) return done(Error{ErrorCode::kUnavailable, "there is no room for it"});
     network_.carryForLauncher(node, true,
                               [this, node, done] { network_.carryForLauncher(node, false, [done] { done(Unit{}); }); });
   };
@@ -60,18 +66,18 @@ void Launcher::drain(NodeId node, int64_t deadlineNanos) {
 
 void Launcher::call(NodeId node, Body body, Then then) {
   network_.carryForLauncher(node, true, [this, node, body = std::move(body), then = std::move(then)] {
-    SimNode* there = machines_.node(node);
+    MemberNode* there = machines_.node(node);
     if (!there) return;
     body(*there, [this, node, then] { network_.carryForLauncher(node, false, then); });
   });
 }
 
 template <class T>
-void Launcher::ask(NodeId node, std::function<void(SimNode&, std::function<void(T)>)> body, Answer<T> answer) {
+void Launcher::ask(NodeId node, std::function<void(MemberNode&, std::function<void(T)>)> body, Answer<T> answer) {
   auto given = std::make_shared<T>();
   call(
       node,
-      [body = std::move(body), given](SimNode& there, Then done) {
+      [body = std::move(body), given](MemberNode& there, Then done) {
         body(there, [given, done](T value) {
           *given = std::move(value);
           done();
@@ -85,9 +91,10 @@ void Launcher::ask(NodeId node, std::function<void(SimNode&, std::function<void(
 void Launcher::setMembers(NodeId node, const cluster::MembersView& view, const cluster::Bequest* leaver, Done done) {
   history_.note(What::Members, view.number, view.nodes.size(), view.places.size());
   const auto left = leaver ? std::make_shared<cluster::Bequest>(*leaver) : nullptr;
-  const auto body = [this, view, left](SimNode& there, Then told) {
+  const auto body = [this, view, left](MemberNode& there, Then told) {
     if (left && !there.homes.takeOver(left->homes)) history_.fail("the homes of moved blocks make no sense");
     there.net.setMembers(view.nodes, view.places);
+    there.noteMembers();
     there.programEnd.membersChanged(left ? left->end : cluster::EndBequest{});
     if (!left) return told();
     const NodeId gone = left->node;
@@ -101,7 +108,7 @@ void Launcher::prepare(NodeId node, const std::vector<std::vector<uint8_t>>& hom
   std::vector<NodeId> all = changes_.members();
   all.push_back(node);
   network_.carryForLauncher(node, true, [this, node, homes, all, done] {
-    SimNode& fresh = machines_.start(node, all);
+    MemberNode& fresh = machines_.start(node, all);
     for (const auto& left : homes)
       if (!fresh.homes.takeOver(left)) history_.fail("the homes of moved blocks make no sense");
     network_.carryForLauncher(node, false, [done] { done(Unit{}); });
@@ -109,7 +116,7 @@ void Launcher::prepare(NodeId node, const std::vector<std::vector<uint8_t>>& hom
 }
 
 void Launcher::begin(NodeId node, Done done) {
-  const auto body = [](SimNode& fresh, Then begun) {
+  const auto body = [](MemberNode& fresh, Then begun) {
     fresh.start();
     begun();
   };
@@ -120,23 +127,23 @@ void Launcher::begin(NodeId node, Done done) {
 }
 
 void Launcher::settle(NodeId node, NodeId with, Done done) {
-  const auto body = [this, with](SimNode& there, Then settled) {
+  const auto body = [this, with](MemberNode& there, Then settled) {
     awaitAnswers(events_, there, with, there.net.asked(with), settled);
   };
   call(node, body, [done] { done(Unit{}); });
 }
 
 void Launcher::contents(NodeId node, Answer<Contents> answer) {
-  ask<Contents>(node, [](SimNode& there, auto give) { give(Contents{there.threadsHere(), 0}); }, std::move(answer));
+  ask<Contents>(node, [](MemberNode& there, auto give) { give(Contents{there.threadsHere(), 0}); }, std::move(answer));
 }
 
 void Launcher::evacuate(NodeId node, Answer<Evacuated> answer) {
-  ask<Evacuated>(node, [](SimNode& there, auto give) { give(Evacuated{there.evacuate()}); }, std::move(answer));
+  ask<Evacuated>(node, [](MemberNode& there, auto give) { give(Evacuated{there.evacuate()}); }, std::move(answer));
 }
 
 void Launcher::moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<cluster::BlocksMovedView> answer) {
-  const auto body = [target, bytes](SimNode& there, std::function<void(cluster::BlocksMovedView)> give) {
-    there.space.mover().move(target, bytes, [give](const cluster::MoveResult& result) {
+  const auto body = [target, bytes](MemberNode& there, std::function<void(cluster::BlocksMovedView)> give) {
+    there.moveBlocks(target, bytes, [give](const cluster::MoveResult& result) {
       give({result.bytes, result.groups, result.revoked, result.refusal.message});
     });
   };
@@ -144,14 +151,14 @@ void Launcher::moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<clu
 }
 
 void Launcher::bequeath(NodeId node, Answer<cluster::Bequest> answer) {
-  const auto body = [](SimNode& there, std::function<void(cluster::Bequest)> give) {
+  const auto body = [](MemberNode& there, std::function<void(cluster::Bequest)> give) {
     give({there.id(), there.homes.beliefs(), there.programEnd.bequeath()});
   };
   ask<cluster::Bequest>(node, body, std::move(answer));
 }
 
 void Launcher::flush(NodeId node, Done done) {
-  const auto body = [](SimNode& leaver, Then flushed) {
+  const auto body = [](MemberNode& leaver, Then flushed) {
     auto missing = std::make_shared<size_t>(1);
     const auto one = [missing, flushed] {
       if (--*missing == 0) flushed();

@@ -8,7 +8,7 @@
 
 #include "cluster/membership/lease.h"
 #include "cluster/membership/member_changes.h"
-#include "tests/simulator/node.h"
+#include "tests/simulator/member_node.h"
 
 namespace jvmc::sim {
 
@@ -16,9 +16,9 @@ namespace jvmc::sim {
 class Machines {
  public:
   virtual ~Machines() = default;
-  virtual SimNode* node(NodeId id) = 0;
+  virtual MemberNode* node(NodeId id) = 0;
   /// A new process: the acting node is the new one.
-  virtual SimNode& start(NodeId id, std::vector<NodeId> members) = 0;
+  virtual MemberNode& start(NodeId id, std::vector<NodeId> members) = 0;
   /// It has left: its process ends.
   virtual void end(NodeId id) = 0;
   /// The program is over for a reason of the cluster's.
@@ -28,7 +28,8 @@ class Machines {
 
 class Launcher final : private cluster::MemberPort {
  public:
-  Launcher(Events& events, History& history, Network& network, Machines& machines, uint32_t nodes);
+  /// `nodesMax`: as many as there may be, those that have left included.
+  Launcher(Events& events, History& history, Network& network, Machines& machines, uint32_t nodes, uint32_t nodesMax);
 
   /// Leases are renewed and watched from now on.
   void start();
@@ -37,6 +38,9 @@ class Launcher final : private cluster::MemberPort {
   void drain(NodeId node, int64_t deadlineNanos);
   size_t drained() const { return drained_; }
   size_t joined() const { return joined_; }
+  /// A change is going on.
+  bool isBusy() const { return changes_.isBusy(); }
+  std::vector<NodeId> members() const { return changes_.members(); }
 
  private:
   struct Watch {
@@ -46,7 +50,7 @@ class Launcher final : private cluster::MemberPort {
   };
   using Then = std::function<void()>;
   /// What a node does; calls its argument when it has.
-  using Body = std::function<void(SimNode&, Then)>;
+  using Body = std::function<void(MemberNode&, Then)>;
 
   // -- cluster::MemberPort
   void setMembers(NodeId node, const cluster::MembersView& view, const cluster::Bequest* leaver, Done done) override;
@@ -72,7 +76,7 @@ class Launcher final : private cluster::MemberPort {
   void call(NodeId node, Body body, Then then);
   /// Likewise, with what `body` gives.
   template <class T>
-  void ask(NodeId node, std::function<void(SimNode&, std::function<void(T)>)> body, Answer<T> answer);
+  void ask(NodeId node, std::function<void(MemberNode&, std::function<void(T)>)> body, Answer<T> answer);
   void renew(NodeId node);
   void watch();
 
@@ -80,6 +84,7 @@ class Launcher final : private cluster::MemberPort {
   History& history_;
   Network& network_;
   Machines& machines_;
+  const uint32_t nodesMax_;
   cluster::MemberChanges changes_;
   std::map<NodeId, Watch> watches_;
   size_t drained_ = 0, joined_ = 0;

@@ -20,7 +20,7 @@ using namespace jvmc::sim;
 constexpr const char* kUsage =
     R"(Runs clusters that exist only in this process, made from seeds, and checks all that happens in them.
 
-usage: cluster_simulator --scale [--seed N] [--nodes N] [--threads N]
+usage: cluster_simulator --scale [--seed N] [--seeds K] [--nodes N] [--threads N]
        cluster_simulator [--seed N] [--seeds K] [--fault NAME] [--expect-failure] [--verbose] [--twice] [--trace]
                          [--rounds]
 
@@ -52,6 +52,8 @@ constexpr std::pair<const char*, cluster::Fault> kFaults[] = {
     {"MoveWithoutPrepare", cluster::Fault::MoveWithoutPrepare},
     {"ArrivalDoesNotTick", cluster::Fault::ArrivalDoesNotTick},
     {"DeferredWritesOvertaken", cluster::Fault::DeferredWritesOvertaken},
+    {"LeavesUncounted", cluster::Fault::LeavesUncounted},
+    {"LoanAwaitsOwner", cluster::Fault::LoanAwaitsOwner},
     {"LoanDoesNotTick", cluster::Fault::LoanDoesNotTick},
     {"NeighboursUnchecked", cluster::Fault::NeighboursUnchecked},
     {"AheadWithoutTransaction", cluster::Fault::AheadWithoutTransaction},
@@ -129,23 +131,27 @@ double secondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-int scale(const Arguments& arguments) {
-  ScaleOptions options;
-  options.seed = arguments.seed;
+bool runsScale(const Arguments& arguments, uint64_t seed) {
+  ScaleOptions options = ScaleOptions::fromSeed(seed);
   options.nodes = uint32_t(arguments.nodes);
   options.threads = uint32_t(arguments.threads);
   const auto begin = std::chrono::steady_clock::now();
   const ScaleOutcome outcome = runScale(options);
   fmt::print(
-      "{} nodes, {} threads: imbalance {:.1f} % -> {:.1f} %, {} moves, {} letters, {} events, {:.0f} ms simulated, "
-      "fingerprint {:016x}, {:.1f} s\n",
-      options.nodes, options.threads, outcome.imbalanceBefore * 100, outcome.imbalanceAfter * 100, outcome.moves,
-      outcome.letters, outcome.events, double(outcome.nanos) / 1e6, outcome.fingerprint, secondsSince(begin));
-  constexpr double kEvenEnough = 0.1;
-  std::string violation = outcome.violation;
-  if (violation.empty() && outcome.imbalanceAfter > kEvenEnough) violation = "the nodes are not evenly loaded";
-  if (!violation.empty()) fmt::print("fails: {}\n", violation);
-  return violation.empty() ? 0 : 1;
+      "seed {}: {} | {} | imbalance {:.1f} % -> {:.1f} %, {} moves, {} letters, {} joined, {} left, {} events, {:.0f} "
+      "ms simulated, fingerprint {:016x}, {:.1f} s\n",
+      seed, options.describe(), outcome.programEnd, outcome.imbalanceBefore * 100, outcome.imbalanceAfter * 100,
+      outcome.moves, outcome.letters, outcome.joined, outcome.left, outcome.events, double(outcome.nanos) / 1e6,
+      outcome.fingerprint, secondsSince(begin));
+  if (!outcome.violation.empty()) fmt::print("seed {} fails: {}\n", seed, outcome.violation);
+  return outcome.violation.empty();
+}
+
+int scale(const Arguments& arguments) {
+  bool isWell = true;
+  for (uint64_t seed = arguments.seed; seed < arguments.seed + arguments.seeds; ++seed)
+    isWell = runsScale(arguments, seed) && isWell;
+  return isWell ? 0 : 1;
 }
 
 }  // namespace
@@ -167,7 +173,6 @@ int main(int count, char** words) {
     Plan plan = Plan::fromSeed(seed, arguments.collects);
     plan.describes = arguments.verbose && arguments.seeds == 1;
     plan.traces = arguments.traces;
-    plan.node.space.lendMonitors = true;
     plan.node.space.fault = faultOf(arguments.fault);
     plan.net.takesRepeated = plan.node.space.fault == cluster::Fault::FramesComeTwice;
     Outcome outcome = laboratory.run(seed, plan);

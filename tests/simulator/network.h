@@ -48,7 +48,7 @@ class Network {
   static constexpr size_t kSmallBytesMax = 64 << 10;
   static constexpr int64_t kRetransmitNanos = 20 * kMillis;
   /// Heartbeats are missed for so long before a peer counts as lost.
-  static constexpr int64_t kPeerLostNanos = 20 * kSeconds;
+  static constexpr int64_t kPeerLostNanos = 30 * kSeconds;
 
   Network(Events& events, History& history, NetProfile profile, uint64_t seed)
       : events(events), history(history), profile_(profile), repetitions_(seed + 1) {}

@@ -148,9 +148,9 @@ class SimNode::RunningGuest final : public Guest {
 // ---------------------------------------------------------------- the node
 
 SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> members)
-    : net(surroundings.network, id, std::move(members)),
-      control(net),
-      homes(World::plan(), World::kNodesMax),
+    : MemberNode(
+          surroundings.network, id, std::move(members), World::plan(), World::kNodesMax,
+          {.onEnd = [&surroundings](int32_t exitCode) { surroundings.programEnded(exitCode); }, .onUncaught = {}}),
       around_(surroundings),
       id_(id),
       timers_(surroundings.events, id.value),
@@ -165,7 +165,6 @@ SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> memb
       space(*this, *this, net, homes, clock_, surroundings.profile.space),
       router(*this, net, homes),
       migrator(*this, net, router, homes),
-      programEnd(control, {.onEnd = [this](int32_t exitCode) { around_.programEnded(exitCode); }, .onUncaught = {}}),
       collector(
           control, space, *this, *this,
           [this](rt::Trace&) { router.visitAnswers([this](const Resumption& answer) { answerArrived(answer); }); },
@@ -302,17 +301,19 @@ std::vector<rt::BlockGroup> SimNode::withdraw(uint64_t bytes, const std::set<uin
   return taken;
 }
 
-void SimNode::forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) {
+rt::ObjectStarts SimNode::objectsOf(const rt::BlockGroup& group) {
+  rt::ObjectStarts objects;
   around_.world.forEachObject(group.address, group.end(), [&](ObjectRef object) {
-    if (plausible(object)) visit(object);
+    if (plausible(object)) objects.add(object - group.address);
   });
+  return objects;
 }
 
-void SimNode::adopt(const rt::BlockGroup&, const std::vector<ObjectRef>& objects) {
-  for (ObjectRef object : objects) {
-    exported_.insert(object);
-    if (trace_.isActive()) trace_.blacken(object);
-  }
+void SimNode::adopt(const rt::BlockGroup& group, const rt::ObjectStarts& objects, const std::vector<ObjectRef>&) {
+  objects.forEach([&](uint64_t offset) {
+    exported_.insert(group.address + offset);
+    if (trace_.isActive()) trace_.blacken(group.address + offset);
+  });
 }
 
 void SimNode::giveAway(const rt::BlockGroup& group) {
@@ -629,6 +630,7 @@ bool SimNode::adopt(std::unique_ptr<GuestThread> thread) {
   const ThreadId id = thread->ref.id;
   if (threadHistory_.wasHere(id, thread->incarnation)) return false;
   around_.history.adopted(id_, id, thread->incarnation);
+  if (entries_.contains(id)) return false;  // the run has failed with that; a fiber may still belong to the first one
   auto entry = std::make_unique<Entry>();
   entry->thread = std::move(thread);
   Entry& here = *(entries_[id] = std::move(entry));
@@ -695,6 +697,10 @@ void SimNode::launch(ThreadContext& ctx, size_t index) {
   migrator.ship(std::move(thread), target);
 }
 
+void SimNode::noteMembers() {
+  if (net.isPlace(id_)) departures_.forget();
+}
+
 cluster::LeftView SimNode::evacuate() {
   std::vector<NodeId> places = net.places();
   std::erase(places, id_);
@@ -704,15 +710,39 @@ cluster::LeftView SimNode::evacuate() {
   space.flushDeferred();
   left.incomingBytes = space.arrivals().awaitedBytes();
   if (places.empty()) return left;
-  std::vector<rt::ThreadRef> threads;
-  for (const auto& [id, entry] : entries_) threads.push_back(entry->thread->ref);
-  for (const rt::ThreadRef& thread : threads) {
-    ThreadMail mail{};
-    mail.kind = ThreadMail::Kind::Migrate;
-    mail.target = places[thread.id / rt::kNodesMax % places.size()];
-    router.send(thread, mail);
+  uint64_t bytes = 0;
+  for (uint64_t block : around_.world.blocks()) bytes += homes.isServedBy(id_, block) ? rt::kBlockBytes : 0;
+  const bool mayWait = departures_.mayWait(bytes);
+  std::vector<cluster::Departing> threads;
+  for (const auto& [id, entry] : entries_) {
+    cluster::Departing& each = threads.emplace_back(cluster::Departing{entry->thread->ref, false, {}});
+    if (!mayWait || entry->moving || entry->thread->state != ThreadState::Parked) continue;
+    // What it does next is not known here; any block will do.
+    for (uint64_t block : around_.world.blocks())
+      if (homes.isServedBy(id_, block) && around_.events.chance(0.3)) each.blocks.push_back(block);
   }
+  for (const cluster::Departing& each : departures_.make(std::move(threads)))
+    sendAway(each.thread, places[each.thread.id / rt::kNodesMax % places.size()]);
+  if (around_.profile.space.fault == cluster::Fault::LeavesUncounted) return {};
   return left;
+}
+
+void SimNode::moveBlocks(NodeId target, uint64_t bytes, std::function<void(const cluster::MoveResult&)> done) {
+  const auto moved = [this, done = std::move(done)](const cluster::MoveResult& result) {
+    departures_.blocksHaveLeft(result.bytes);
+    done(result);
+  };
+  const auto onItsWay = [this, target](const rt::BlockGroup& group) {
+    for (const cluster::Departing& each : departures_.takeWith(group.address)) sendAway(each.thread, target);
+  };
+  space.mover().move(target, bytes, moved, {}, onItsWay);
+}
+
+void SimNode::sendAway(const rt::ThreadRef& thread, NodeId target) {
+  ThreadMail mail{};
+  mail.kind = ThreadMail::Kind::Migrate;
+  mail.target = target;
+  router.send(thread, mail);
 }
 
 std::string SimNode::describe() {

@@ -7,8 +7,7 @@
 
 #include "cluster/balance/balancer.h"
 #include "cluster/collect/collector.h"
-#include "cluster/launch/views.h"
-#include "cluster/membership/program_end.h"
+#include "cluster/migration/departure_plan.h"
 #include "cluster/migration/thread_migrator.h"
 #include "cluster/objects/cluster_object_space.h"
 #include "cluster/objects/staleness_bound.h"
@@ -16,7 +15,7 @@
 #include "runtime/sync/sync_home.h"
 #include "tests/simulator/cells.h"
 #include "tests/simulator/fibers.h"
-#include "tests/simulator/network.h"
+#include "tests/simulator/member_node.h"
 #include "tests/simulator/script.h"
 #include "tests/simulator/sim_load.h"
 
@@ -69,7 +68,8 @@ class SimTimers final : public rt::Timers {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-class SimNode final : public cluster::SpaceHost,
+class SimNode final : public MemberNode,
+                      public cluster::SpaceHost,
                       public cluster::BlockHost,
                       public cluster::ThreadHost,
                       private rt::Traceable,
@@ -79,16 +79,15 @@ class SimNode final : public cluster::SpaceHost,
   SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> members);
   ~SimNode() override;
 
-  /// Its services begin.
-  void start();
-  /// It does nothing of its own accord any more.
-  void stop();
-  void startMain();
+  // -- MemberNode
+  void start() override;
+  void stop() override;
+  cluster::LeftView evacuate() override;
+  size_t threadsHere() const override { return entries_.size(); }
+  void moveBlocks(NodeId target, uint64_t bytes, std::function<void(const cluster::MoveResult&)> done) override;
+  void noteMembers() override;
 
-  NodeId id() const { return id_; }
-  /// Asks all threads to go elsewhere; how much is left here or on its way.
-  cluster::LeftView evacuate();
-  size_t threadsHere() const { return entries_.size(); }
+  void startMain();
   /// Serves requests for the block.
   bool serves(uint64_t block) const { return homes.isServedBy(id_, block); }
   cluster::HomeState stateOf(uint64_t block) const { return homes.at(block).state; }
@@ -100,12 +99,6 @@ class SimNode final : public cluster::SpaceHost,
   struct Entry;
   class RunningGuest;
 
- public:
-  SimNet net;
-  cluster::ControlChannel control;
-  cluster::HomeMap homes;
-
- private:
   // -- cluster::SpaceHost
   const rt::ClassInfo* classInfo(uint32_t index) override { return around_.world.classes.at(index); }
   bool plausible(ObjectRef object) override { return around_.world.isObject(object) && around_.cells.isAlive(object); }
@@ -125,9 +118,9 @@ class SimNode final : public cluster::SpaceHost,
   std::set<uint64_t> heldBlocks() override;
   std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) override;
   void restore(const rt::BlockGroup&) override {}
-  void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override;
+  rt::ObjectStarts objectsOf(const rt::BlockGroup& group) override;
   void giveAway(const rt::BlockGroup& group) override;
-  void adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) override;
+  void adopt(const rt::BlockGroup& group, const rt::ObjectStarts& objects, const std::vector<ObjectRef>&) override;
   bool hasRoomFor(uint64_t) override { return !around_.events.chance(around_.profile.refusals); }
   Bytes takeHomeState(ObjectRef object) override;
   bool putHomeState(ObjectRef object, std::span<const uint8_t> state) override;
@@ -169,6 +162,7 @@ class SimNode final : public cluster::SpaceHost,
   void finish(Entry& entry);
   void launch(rt::ThreadContext& ctx, size_t index);
   bool mayMove(const Entry& entry, NodeId target) const;
+  void sendAway(const rt::ThreadRef& thread, NodeId target);
 
   void shake();
   void evict();
@@ -186,6 +180,7 @@ class SimNode final : public cluster::SpaceHost,
   rt::Trace trace_;
   std::set<ObjectRef> exported_;
   uint64_t flushTickets_ = 0;
+  cluster::DeparturePlan departures_;
   bool stopped_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
@@ -193,7 +188,6 @@ class SimNode final : public cluster::SpaceHost,
   cluster::ClusterObjectSpace space;
   cluster::ThreadRouter router;
   cluster::ThreadMigrator migrator;
-  cluster::ProgramEnd programEnd;
   cluster::ClusterCollector collector;
 
  private:

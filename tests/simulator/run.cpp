@@ -12,22 +12,19 @@ namespace {
 constexpr size_t kEventsMax = 2'000'000;
 constexpr int64_t kNanosMax = 600 * kSeconds;
 /// Somebody runs at least so often, unless all wait for ever.
-constexpr int64_t kStandstillNanosMax = 30 * kSeconds;
-/// After the program's end in error nodes go on for so long.
-constexpr int64_t kAftermathNanos = 20 * kMillis;
+constexpr int64_t kStandstillNanosMax = cluster::Lease::kSilenceNanos + 15 * kSeconds;
 constexpr size_t kTailLines = 60;
 /// Some nodes have little time to leave.
 constexpr int64_t kDeadlineNanosMax = 20 * kMillis;
 
 /// The parts of one run, in the order in which they need each other.
-class Run final : private Machines {
+class Run final : private Program {
  public:
   Run(Arena& arena, rt::FiberPool& fibers, uint64_t seed, const Plan& plan)
-      : arena_(arena),
+      : Program(
+            seed, [&arena](Actor node) { arena.enter(node); }, plan.net, plan.nodes, World::kNodesMax),
+        arena_(arena),
         plan_(plan),
-        events_(seed, [&arena](Actor node) { arena.enter(node); }),
-        history_(events_),
-        network_(events_, history_, plan.net, seed),
         world_(seed, {.nodes = plan.nodes, .threads = plan.threads, .cellsPerNode = plan.cellsPerNode}),
         cells_(world_),
         script_(world_, history_, plan.script),
@@ -40,9 +37,8 @@ class Run final : private Machines {
                 script_,
                 seed,
                 plan.node,
-                [this](NodeId node, Error error) { fatal(node, std::move(error)); },
-                [this](int32_t exitCode) { exited(exitCode); }},
-        launcher_(events_, history_, network_, *this, plan.nodes) {
+                [this](NodeId node, const Error& error) { fatal(node, error); },
+                [this](int32_t exitCode) { exited(exitCode); }} {
     arena_.clear();
     std::vector<NodeId> members;
     for (uint32_t i = 0; i < plan.nodes; ++i) members.push_back(NodeId(i));
@@ -68,11 +64,11 @@ class Run final : private Machines {
     while (!isDone() && history_.violation().empty() && events_.step()) {
       checkBlocks();
       if (events_.handled() > kEventsMax || events_.now() > kNanosMax) history_.fail("the program does not end");
-      if (!isOver_ && events_.now() - history_.lastRun() > kStandstillNanosMax)
+      if (!isOver() && events_.now() - history_.lastRun() > kStandstillNanosMax)
         history_.fail("no thread runs any more");
     }
-    if (!isOver_) history_.fail("nothing is left to happen");
-    if (hasExited_ && history_.threadsAlive() > 0) history_.fail("the program is over, and threads are not");
+    if (!isOver()) history_.fail("nothing is left to happen");
+    if (hasExited() && history_.threadsAlive() > 0) history_.fail("the program is over, and threads are not");
     return outcome();
   }
 
@@ -93,24 +89,12 @@ class Run final : private Machines {
     if (blocks + threads > 0)
       history_.fail(fmt::format("node {} has left with {} threads and {} blocks", id.value, threads, blocks));
     endProcess(id);
-    for (auto& [peer, other] : nodes_)
-      events_.at(peer.value, events_.between(0, kMillis), [this, peer = peer, id] {
-        if (SimNode* alive = node(peer)) alive->net.losePeer(id);
-      });
+    tellPeersOfEnd(id);
   }
-  /// The first reason counts; the nodes are told to end, and do no harm until they have.
-  void lost(std::string why) override {
-    if (std::exchange(isOver_, true)) return;
-    history_.note(What::Over, 125);
-    end_ = "error: " + why;
-    doneAt_ = events_.now() + kAftermathNanos;
-    const bool named = crashed_.valid() && why.find(fmt::format("node {}", crashed_.value)) != std::string::npos;
-    if (!named && plan_.cutNanos < cluster::Lease::kSilenceNanos)
-      history_.fail("the program ends without need: " + why);
-    for (auto& [id, node] : nodes_)
-      network_.carryForLauncher(id, true, [this, id = id] {
-        if (SimNode* alive = this->node(id)) alive->stop();
-      });
+  std::vector<NodeId> running() const override {
+    std::vector<NodeId> ids;
+    for (const auto& [id, node] : nodes_) ids.push_back(id);
+    return ids;
   }
 
   void endProcess(NodeId id) {
@@ -118,20 +102,6 @@ class Run final : private Machines {
     nodes_.at(id)->stop();
     nodes_.erase(id);
   }
-  void exited(int32_t exitCode) {
-    if (std::exchange(isOver_, true)) return;
-    history_.note(What::Over, uint64_t(exitCode));
-    hasExited_ = true;
-    doneAt_ = events_.now();
-    end_ = fmt::format("exit code {}", exitCode);
-  }
-  void fatal(NodeId node, Error error) {
-    if (isOver_) return;
-    network_.carryForLauncher(
-        node, false, [this, node, error] { lost(fmt::format("node {} cannot go on: {}", node.value, error.message)); });
-  }
-  bool isOver() const override { return isOver_; }
-  bool isDone() const { return isOver_ && events_.now() >= doneAt_; }
 
   // -- what goes wrong
   void planTrouble() {
@@ -144,8 +114,8 @@ class Run final : private Machines {
         const NodeId leaver = anyNode();
         launcher_.drain(leaver, events_.chance(0.2) ? events_.between(1, kDeadlineNanosMax) : 0);
       });
-    if (plan_.crashes) soon([this] { crash(); });
-    if (plan_.cutNanos > 0) soon([this] { cut(); });
+    if (plan_.crashes) soon([this] { crash(anyNode(), plan_.crashNoticedNanos); });
+    if (plan_.cutNanos > 0) soon([this] { cut(someNodes(), plan_.cutNanos); });
     if (plan_.slowNanos > 0)
       soon([this] {
         const NodeId slow = anyNode();
@@ -154,21 +124,11 @@ class Run final : private Machines {
       });
   }
   NodeId anyNode() { return std::next(nodes_.begin(), ptrdiff_t(events_.random.below(nodes_.size())))->first; }
-  void crash() {
-    if (isOver_) return;
-    crashed_ = anyNode();
-    network_.crash(crashed_, plan_.crashNoticedNanos);
-    events_.at(kLauncher, plan_.crashNoticedNanos + events_.between(0, 200 * kMillis), [this] {
-      lost(fmt::format("node {} has ended; lost with it: its threads and all objects whose home it was",
-                       crashed_.value));
-    });
-  }
-  void cut() {
-    std::set<NodeId> side;
+  std::set<NodeId> someNodes() {
+    std::set<NodeId> some;
     for (const auto& [id, node] : nodes_)
-      if (events_.chance(0.4)) side.insert(id);
-    network_.cut(std::move(side));
-    events_.at(kLauncher, plan_.cutNanos, [this] { network_.heal(); });
+      if (events_.chance(0.4)) some.insert(id);
+    return some;
   }
 
   /// At most one node answers for a block; and one, unless it is on its way.
@@ -187,7 +147,7 @@ class Run final : private Machines {
   Outcome outcome() {
     Outcome outcome;
     outcome.violation = history_.violation();
-    outcome.programEnd = end_;
+    outcome.programEnd = howItEnded();
     outcome.fingerprint = history_.fingerprint();
     outcome.events = events_.handled();
     outcome.nanos = events_.now();
@@ -213,19 +173,11 @@ class Run final : private Machines {
 
   Arena& arena_;
   const Plan plan_;
-  Events events_;
-  History history_;
-  Network network_;
   const World world_;
   Cells cells_;
   const Script script_;
   Surroundings around_;
-  Launcher launcher_;
   std::map<NodeId, std::unique_ptr<SimNode>> nodes_;
-  NodeId crashed_;
-  bool isOver_ = false, hasExited_ = false;
-  int64_t doneAt_ = 0;
-  std::string end_ = "none";
 };
 
 }  // namespace
@@ -256,15 +208,15 @@ Plan Plan::fromSeed(uint64_t seed, bool collects) {
     plan.node.balance.rotateNanos = 20 * kMillis;
     plan.node.balance.threadRestNanos = 20 * kMillis;
   }
-  // At most one kind of trouble that may end the program; a cut of less than 20 s may not.
+  // At most one kind of trouble that may end the program; a cut of less than a lease's silence may not.
   if (oneIn(3)) plan.joins = 1 + uint32_t(random.below(2));
   if (oneIn(3)) plan.drains = 1 + uint32_t(random.below(2));
   if (oneIn(5)) plan.slowNanos = oneIn(2) ? kMillis : 20 * kMicros;
   if (oneIn(8)) {
     plan.crashes = true;
-    plan.crashNoticedNanos = oneIn(2) ? kMillis : 20 * kSeconds;
+    plan.crashNoticedNanos = oneIn(2) ? kMillis : 30 * kSeconds;
   } else if (oneIn(8)) {
-    plan.cutNanos = oneIn(3) ? 30 * kSeconds : oneIn(2) ? 8 * kSeconds : 50 * kMillis;
+    plan.cutNanos = oneIn(3) ? 45 * kSeconds : oneIn(2) ? 8 * kSeconds : 50 * kMillis;
   }
   plan.net.repeats = oneIn(2) ? 0.02 : 0;
   if (collects) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "tests/simulator/arena.h"
-#include "tests/simulator/launcher.h"
 #include "tests/simulator/node.h"
+#include "tests/simulator/program.h"
 
 namespace jvmc::sim {
 

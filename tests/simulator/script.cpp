@@ -13,6 +13,8 @@ using rt::WaitKind;
 namespace {
 
 enum Phase : uint64_t { Starting, Choosing, Working, Joining, Ending };
+/// How far a transaction under a monitor is; its own steps follow these.
+enum MonitorStep : uint64_t { Enter, Granted, Inside, Exit, Left, kMonitorSteps };
 
 SyncRequest onObject(SyncOp op, ObjectRef object) {
   SyncRequest request{};
@@ -107,6 +109,8 @@ StepEnd Script::carryOn(Guest& guest, Variables& my) const {
     case Guarded:
     case Wait:
       return guarded(guest, my);
+    case Nested:
+      return nested(guest, my);
     case Own:
       return own(guest, my, false);
     case Hoisted:
@@ -139,53 +143,23 @@ uint64_t Script::nextValue(Variables& my, const Field& field) const {
   return field.isByte ? my.written % 255 + 1 : (my.index + 1) << 32 | my.written;
 }
 
-/// enter; two rounds of reading and writing, with polls between; perhaps wait or notify; exit.
-StepEnd Script::guarded(Guest& guest, Variables& my) const {
-  enum { Enter, Inside, Again, Waited, NotifyDone, Exit, Left };
+/// The way into a monitor and out of it, of all transactions under one. Nothing: the thread is inside, and does what it
+/// came for; else the step has ended so. Who wants to go out sets my.at to Exit.
+std::optional<StepEnd> Script::passMonitor(Guest& guest, Variables& my) const {
   const rt::ThreadId self = guest.thread().ref.id;
   if (my.at == Enter) my.what = my.below(world_.monitors.size());
   const ObjectRef monitor = world_.monitors[my.what];
   switch (my.at) {
     case Enter:
-      my.at = Inside;
+      my.at = Granted;
       if (!guest.submit(onObject(SyncOp::MonitorEnter, monitor), WaitKind::MonitorEnter)) return StepEnd::Parked;
       [[fallthrough]];
-    case Inside:
+    case Granted:
       history_.entered(self, monitor);
-      my.at = Again;
+      my.at = Inside;
       [[fallthrough]];
-    case Again: {
-      const auto& fields = world_.guarded[my.what];
-      for (uint64_t count = 1 + my.below(2); count > 0; --count) {
-        const Field& field = fields[my.below(fields.size())];
-        history_.readLast(self, field.address(), guest.read(field));
-        const uint64_t value = nextValue(my, field);
-        guest.write(field, value);
-        history_.wrote(self, field.address(), value);
-      }
-      if (my.below(2) == 0) return StepEnd::Polls;  // and once more
-      if (my.kind == Wait && my.below(2) == 0) {
-        my.at = Waited;
-        history_.left(self, monitor);
-        SyncRequest wait = onObject(SyncOp::MonitorWait, monitor);
-        wait.nanos = int64_t(1 + my.below(5000)) * kMicros;
-        if (!guest.submit(wait, WaitKind::MonitorWait)) return StepEnd::Parked;
-        return StepEnd::Polls;
-      }
-      my.at = Exit;
-      if (my.kind == Wait) {
-        my.at = NotifyDone;
-        const SyncOp op = my.below(2) == 0 ? SyncOp::MonitorNotify : SyncOp::MonitorNotifyAll;
-        if (!guest.submit(onObject(op, monitor), WaitKind::Access)) return StepEnd::Parked;
-      }
-      return StepEnd::Polls;
-    }
-    case Waited:
-      history_.entered(self, monitor);
-      my.kind = Guarded;
-      my.at = Again;
-      return StepEnd::Polls;
-    case NotifyDone:
+    case Inside:
+      return std::nullopt;
     case Exit:
       my.at = Left;
       history_.left(self, monitor);
@@ -197,6 +171,64 @@ StepEnd Script::guarded(Guest& guest, Variables& my) const {
     default:
       JVMC_CHECK(false, my.at);
   }
+}
+
+void Script::useGuarded(Guest& guest, Variables& my) const {
+  const rt::ThreadId self = guest.thread().ref.id;
+  const auto& fields = world_.guarded[my.what];
+  for (uint64_t count = 1 + my.below(2); count > 0; --count) {
+    const Field& field = fields[my.below(fields.size())];
+    history_.readLast(self, field.address(), guest.read(field));
+    const uint64_t value = nextValue(my, field);
+    guest.write(field, value);
+    history_.wrote(self, field.address(), value);
+  }
+}
+
+/// enter; two rounds of reading and writing, with polls between; perhaps wait or notify; exit.
+StepEnd Script::guarded(Guest& guest, Variables& my) const {
+  enum { Waited = kMonitorSteps };
+  const rt::ThreadId self = guest.thread().ref.id;
+  if (my.at == Waited) {
+    history_.entered(self, world_.monitors[my.what]);
+    my.kind = Guarded;
+    my.at = Inside;
+    return StepEnd::Polls;
+  }
+  if (const std::optional<StepEnd> end = passMonitor(guest, my)) return *end;
+  useGuarded(guest, my);
+  if (my.below(2) == 0) return StepEnd::Polls;  // and once more
+  const ObjectRef monitor = world_.monitors[my.what];
+  if (my.kind == Wait && my.below(2) == 0) {
+    my.at = Waited;
+    history_.left(self, monitor);
+    SyncRequest wait = onObject(SyncOp::MonitorWait, monitor);
+    wait.nanos = int64_t(1 + my.below(5000)) * kMicros;
+    return guest.submit(wait, WaitKind::MonitorWait) ? StepEnd::Polls : StepEnd::Parked;
+  }
+  my.at = Exit;
+  if (my.kind != Wait) return StepEnd::Polls;
+  const SyncOp op = my.below(2) == 0 ? SyncOp::MonitorNotify : SyncOp::MonitorNotifyAll;
+  return guest.submit(onObject(op, monitor), WaitKind::Access) ? StepEnd::Polls : StepEnd::Parked;
+}
+
+/// enter, and again and again while it is inside, moving in between; as many exits.
+StepEnd Script::nested(Guest& guest, Variables& my) const {
+  constexpr uint64_t kDepthMax = 3;
+  if (my.at == Enter) my.aux = 0;
+  if (const std::optional<StepEnd> end = passMonitor(guest, my)) return *end;
+  useGuarded(guest, my);
+  if (my.below(2) == 0) guest.wantMove();
+  const bool isDeeper = my.aux < kDepthMax && my.below(2) == 0;
+  if (!isDeeper && my.aux == 0) {
+    my.at = Exit;
+    return StepEnd::Polls;
+  }
+  my.aux += isDeeper ? 1 : -1;
+  const ObjectRef monitor = world_.monitors[my.what];
+  const bool answered = isDeeper ? guest.submit(onObject(SyncOp::MonitorEnter, monitor), WaitKind::MonitorEnter)
+                                 : guest.submit(onObject(SyncOp::MonitorExit, monitor), WaitKind::Access);
+  return answered ? StepEnd::Polls : StepEnd::Parked;
 }
 
 /// Its own fields, without any synchronisation.
@@ -316,34 +348,10 @@ StepEnd Script::look(Guest& guest, Variables& my) const {
 
 /// enter; some changes to what hangs at the monitor's anchors, with polls between; exit.
 StepEnd Script::graph(Guest& guest, Variables& my) const {
-  enum { Enter, Inside, Again, Exit, Left };
-  const rt::ThreadId self = guest.thread().ref.id;
-  if (my.at == Enter) my.what = my.below(world_.anchors.size());
-  const ObjectRef monitor = world_.monitors[my.what];
-  switch (my.at) {
-    case Enter:
-      my.at = Inside;
-      if (!guest.submit(onObject(SyncOp::MonitorEnter, monitor), WaitKind::MonitorEnter)) return StepEnd::Parked;
-      [[fallthrough]];
-    case Inside:
-      history_.entered(self, monitor);
-      my.at = Again;
-      [[fallthrough]];
-    case Again:
-      for (uint64_t count = 1 + my.below(4); count > 0; --count) changeGraph(guest, my);
-      if (my.below(2) == 0) my.at = Exit;
-      return StepEnd::Polls;
-    case Exit:
-      my.at = Left;
-      history_.left(self, monitor);
-      if (!guest.submit(onObject(SyncOp::MonitorExit, monitor), WaitKind::Access)) return StepEnd::Parked;
-      [[fallthrough]];
-    case Left:
-      my.phase = Choosing;
-      return StepEnd::Polls;
-    default:
-      JVMC_CHECK(false, my.at);
-  }
+  if (const std::optional<StepEnd> end = passMonitor(guest, my)) return *end;
+  for (uint64_t count = 1 + my.below(4); count > 0; --count) changeGraph(guest, my);
+  if (my.below(2) == 0) my.at = Exit;
+  return StepEnd::Polls;
 }
 
 void Script::changeGraph(Guest& guest, Variables& my) const {

@@ -3,6 +3,7 @@
 // a state machine; one step is a stretch of guest code from one poll to the next.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "runtime/object_space.h"
@@ -67,6 +68,7 @@ class Script {
     Race,
     Publish,
     Look,
+    Nested,
     kKinds,
     Graph = kKinds,
     Swap,
@@ -75,7 +77,10 @@ class Script {
 
   StepEnd choose(Guest& guest, Variables& my) const;
   StepEnd carryOn(Guest& guest, Variables& my) const;
+  std::optional<StepEnd> passMonitor(Guest& guest, Variables& my) const;
+  void useGuarded(Guest& guest, Variables& my) const;
   StepEnd guarded(Guest& guest, Variables& my) const;
+  StepEnd nested(Guest& guest, Variables& my) const;
   StepEnd own(Guest& guest, Variables& my, bool hoisted) const;
   StepEnd add(Guest& guest, Variables& my) const;
   StepEnd send(Guest& guest, Variables& my) const;

@@ -64,6 +64,9 @@ class SimLoad final : public rt::Scheduler {
   void resume(Suspension&) override { JVMC_UNREACHABLE(); }
   void armTimer(rt::GuestThread&, int64_t) override { JVMC_UNREACHABLE(); }
   rt::Timers& timers() override { JVMC_UNREACHABLE(); }
+  void beginWaits() override { JVMC_UNREACHABLE(); }
+  void noteWaits() override { JVMC_UNREACHABLE(); }
+  void noteRuns() override { JVMC_UNREACHABLE(); }
   void visitThreads(const std::function<void(const rt::GuestThread&, bool, bool)>&) const override {
     JVMC_UNREACHABLE();
   }
