@@ -128,6 +128,7 @@ rt::VmPorts NodeServices::attach(rt::Vm& vm, ThreadCodec codec) {
 }
 
 void NodeServices::start() {
+  if (parts_->options.startsHere) parts_->attached->migrator.placer().alwaysHere();
   if (parts_->options.collects || parts_->collectEvery > 0) parts_->attached->collector.start(parts_->collectEvery);
   parts_->attached->keeper.start();
   parts_->attached->balancer.start();
@@ -230,13 +231,9 @@ std::string NodeState::text() const {
   return text;
 }
 
-bool isSetInEnvironment(const char* name) {
-  const char* value = std::getenv(name);
-  return value && std::strcmp(value, "1") == 0;
-}
-
 bool noCacheFromEnvironment() {
-  return isSetInEnvironment("JVMC_NO_CACHE");
+  const char* value = std::getenv("JVMC_NO_CACHE");
+  return value && std::strcmp(value, "1") == 0;
 }
 
 }  // namespace jvmc::cluster

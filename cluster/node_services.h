@@ -32,7 +32,8 @@ struct NodeServicesOptions {
   BalanceOptions balance;
   bool balanceDryRun = false;  ///< decisions are only noted
   SpaceOptions space;
-  bool collects = false;  ///< exported garbage is found together with the other nodes (cluster/collect)
+  bool collects = false;    ///< exported garbage is found together with the other nodes (cluster/collect)
+  bool startsHere = false;  ///< new threads begin on the node of their starter, not where there is most room
   /// The program cannot go on: a peer is lost or speaks nonsense. Any thread; called once for each loss noticed.
   std::function<void(Error)> fatal;
 };
@@ -92,7 +93,5 @@ class NodeServices {
 
 /// True if the environment asks for the mode without caching (JVMC_NO_CACHE=1).
 bool noCacheFromEnvironment();
-/// True if the environment variable is 1.
-bool isSetInEnvironment(const char* name);
 
 }  // namespace jvmc::cluster

@@ -270,16 +270,17 @@ void VmHost::restore(const rt::BlockGroup& group) {
   vm_.heap().restore(group);
 }
 
-void VmHost::forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) {
-  vm_.heap().forEachObject(group, visit);
+rt::ObjectStarts VmHost::objectsOf(const rt::BlockGroup& group) {
+  return vm_.heap().objectsOf(group);
 }
 
 void VmHost::giveAway(const rt::BlockGroup& group) {
   vm_.heap().giveAway(group);
 }
 
-void VmHost::adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) {
-  vm_.heap().adopt(group, objects);
+void VmHost::adopt(const rt::BlockGroup& group, const rt::ObjectStarts& objects,
+                   const std::vector<ObjectRef>& written) {
+  vm_.heap().adopt(group, objects, written);
 }
 
 bool VmHost::hasRoomFor(uint64_t bytes) {
@@ -314,6 +315,13 @@ bool VmHost::putHomeState(ObjectRef object, std::span<const uint8_t> state) {
   if (seen) router->putLocation(threadOf(object), place);
   if (!sync.empty()) syncHome_->put(object, sync);
   return true;
+}
+
+void VmHost::trace(const rt::TraceEvent& event) {
+  if (!vm_.tracer().isOn()) return;
+  rt::TraceEvent seen = event;
+  seen.begin = std::max(event.begin, vm_.tracer().since());
+  vm_.tracer().add(seen);
 }
 
 void VmHost::fatal(Error error) {

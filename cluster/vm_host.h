@@ -39,6 +39,8 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   std::optional<rt::Resumption> carryOut(const rt::SyncRequest& request, NodeId from) override;
   void post(const rt::ThreadRef& to, const rt::ThreadMail& mail) override;
 
+  void trace(const rt::TraceEvent& event) override;
+
   // -- ThreadHost
   bool isHere(rt::ThreadId thread) const override;
   bool deliver(const rt::ThreadRef& to, const rt::ThreadMail& mail) override;
@@ -58,9 +60,10 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   std::set<uint64_t> heldBlocks() override;
   std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) override;
   void restore(const rt::BlockGroup& group) override;
-  void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override;
+  rt::ObjectStarts objectsOf(const rt::BlockGroup& group) override;
   void giveAway(const rt::BlockGroup& group) override;
-  void adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) override;
+  void adopt(const rt::BlockGroup& group, const rt::ObjectStarts& objects,
+             const std::vector<ObjectRef>& written) override;
   bool hasRoomFor(uint64_t bytes) override;
   Bytes takeHomeState(ObjectRef object) override;
   bool putHomeState(ObjectRef object, std::span<const uint8_t> state) override;

@@ -50,6 +50,10 @@ struct SyncRequest {
 
   bool isRelease() const;  ///< the thread's writes must be home and acknowledged before it is carried out
   bool isAcquire() const;
+  /// The thread may have to wait for somebody else: its home keeps it in a queue then.
+  bool mayWait() const;
+  /// About the object's monitor, which may be away from home (sync/lending.cpp).
+  bool isOnMonitor() const;
 };
 
 /// What goes to a thread wherever it is. Follows moves; order between two mails is not kept.

@@ -44,8 +44,9 @@ class NodeVm final : public Vm {
 
   void build(const std::function<VmPorts(Vm&)>& makePorts) {
     options_.heap.collectEvery = std::max(options_.heap.collectEvery, options_.zeal.collectEvery);
-    options_.heap.paused = [this](int64_t begin, int64_t end, uint32_t what) {
-      if (tracer_.isOn()) tracer_.add({TraceKind::Pause, what, 0, begin, end, 0});
+    options_.heap.phaseOver = [this](HeapPhase phase, int64_t begin, int64_t end) {
+      if (tracer_.isOn())
+        tracer_.add({TraceKind::Collect, uint32_t(phase), 0, std::max(begin, tracer_.since()), end, 0});
     };
     options_.code.compiled = [this](ir::FunctionId function, std::optional<uint32_t> resumePoint, int64_t nanos) {
       if (!tracer_.isOn()) return;

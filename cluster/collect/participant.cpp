@@ -197,7 +197,7 @@ bool Participant::begin(const Job& job) {
   coordinator_ = job.from;
   participants_ = job.step.participants;
   if (membersHaveChanged()) return false;
-  const int64_t begun = now();
+  const int64_t begun = roundBegan_ = now();
   sent_ = received_ = 0;
   orphanedSince_ = 0;
   // Until the round is over: homes that stay are easier to reason about, and keep no garbage. What is on its way must
@@ -322,11 +322,12 @@ bool Participant::drop() {
 }
 
 void Participant::finish(bool isComplete, CollectReply& reply) {
-  round_ = 0;
+  const uint64_t round = round_.exchange(0);
   stage_ = Stage::None;
   const int64_t begun = now();
   const rt::TraceResult buried = heap_.endTrace(isComplete);
   freeNanos_.add(now() - begun);
+  core_.host.trace({rt::TraceKind::Round, isComplete, 0, roundBegan_, now(), round});
   core_.copiesGo = false;
   if (!isComplete) space_.mover().resume();  // else END follows
   reply.objects = buried.objects;

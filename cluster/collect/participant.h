@@ -104,6 +104,7 @@ class Participant final : private rt::TraceHost {
   // Of the own thread.
   NodeId coordinator_;
   std::vector<NodeId> participants_;
+  int64_t roundBegan_ = 0;
   int64_t orphanedSince_ = 0;  ///< nanoseconds; 0: the coordinator is there
   std::map<NodeId, std::vector<uint64_t>> unsent_;
 

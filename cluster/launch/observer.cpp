@@ -128,6 +128,7 @@ void addWaits(Json& reply, rt::Vm& vm, const rt::SyncHome& home) {
       monitor["count"] = state.owner == 0 ? 0 : state.count + 1;
       monitor["entering"] = threadIds(state.entering);
       monitor["waiting"] = threadIds(state.waiting);
+      if (home.hasBorrowed(object)) monitor["borrowed"] = true;
       monitors.push_back(std::move(monitor));
     }
     if (!state.joining.empty()) {
@@ -144,6 +145,9 @@ void addWaits(Json& reply, rt::Vm& vm, const rt::SyncHome& home) {
       inits.push_back(std::move(init));
     }
   }
+  // Who has them tells the rest, but perhaps not the class: monitors travel without their objects.
+  for (const auto& [object, node] : home.lent())
+    monitors.push_back({{"object", addressText(object)}, {"class", classOf(vm, object)}, {"lentTo", node.value}});
   reply["monitors"] = std::move(monitors);
   reply["joins"] = std::move(joins);
   reply["classInits"] = std::move(inits);
@@ -164,6 +168,7 @@ Json migrationJson(const NodeState& state) {
 
 Json toJson(const rt::TraceTaken& taken, rt::Vm& vm) {
   Json events = Json::array();
+  rt::World::GuestAccess access(vm.world());
   for (const rt::TraceEvent& event : taken.events) {
     Json json = {{"kind", rt::kTraceKindNames[size_t(event.kind)]},
                  {"thread", event.thread},
@@ -174,6 +179,9 @@ Json toJson(const rt::TraceTaken& taken, rt::Vm& vm) {
     if (event.kind == rt::TraceKind::Wait) json["wait"] = rt::waitName(rt::WaitKind(event.a));
     if (event.kind == rt::TraceKind::Member && event.b < size_t(rt::MemberChange::kCount))
       json["change"] = rt::kMemberChangeNames[event.b];
+    if (event.kind == rt::TraceKind::Collect && event.a < size_t(rt::HeapPhase::kCount))
+      json["phase"] = rt::kHeapPhaseNames[event.a];
+    if (event.kind == rt::TraceKind::Loan) json["class"] = classOf(vm, event.b);
     if (event.kind == rt::TraceKind::Compile) json["function"] = vm.module()[ir::FunctionId(event.a)].name;
     events.push_back(std::move(json));
   }
@@ -274,11 +282,13 @@ Result<std::string> Observer::answer(const std::string& text) {
         return Error{ErrorCode::kUnavailable, "the program is being profiled already, from its start (run --prof)"};
       const bool stop = profile->value("stop", false);
       if (stop) {
-        vm_.profiler().stop();
+        stopProfile();
       } else {
         auto options = profileOptions(*profile);
         if (!options.ok()) return options.error();
+        const bool watchesWaits = isWatchingWaits();
         vm_.profiler().start(*options);
+        if (!watchesWaits && isWatchingWaits()) vm_.scheduler().beginWaits();
       }
       reply["profile"] = toJson(vm_.profiler().take());
     }
@@ -295,26 +305,57 @@ Result<std::string> Observer::answer(const std::string& text) {
     if (const auto trace = request.find("trace"); trace != request.end()) {
       const bool stop = trace->value("stop", false);
       if (!stop) {
-        if (!vm_.tracer().isOn()) tracedNanos_ = rt::Tracer::now();
+        const bool watchesWaits = isWatchingWaits(), wasOn = vm_.tracer().isOn();
         vm_.tracer().start(std::clamp<size_t>(trace->value("events", kTraceEvents), 1024, kTraceEventsMax),
                            trace->value("minNanos", int64_t(0)));
+        if (!watchesWaits) vm_.scheduler().beginWaits();
+        if (!wasOn) noteLoans();
         if (!traceLease_) traceLease_ = std::make_unique<TraceLease>(vm_.tracer());
         traceLease_->renew(trace->value("leaseMillis", int64_t(5000)) * 1'000'000);
       }
-      const rt::TraceTaken taken = vm_.tracer().take();
+      rt::TraceTaken taken = vm_.tracer().take();
+      if (stop && vm_.tracer().isOn()) takeWhatGoesOn(taken);
       reply["trace"] = toJson(taken, vm_);
       reply["lost"] = taken.lost;
-      reply["decisions"] = decisionsSince(services_, tracedNanos_, decisionsTold_);
+      reply["decisions"] = decisionsSince(services_, vm_.tracer().since(), decisionsTold_);
       if (stop) {
         vm_.tracer().stop();
         traceLease_.reset();
       }
     }
-    reply["now"] = rt::Tracer::now();
+    const auto isLast = [&](const char* kind) { return request.contains(kind) && request[kind].value("last", false); };
+    if (!isLast("profile") && !isLast("trace")) reply["now"] = rt::Tracer::now();
   } catch (const Json::exception& error) {
     return nonsense(error.what());
   }
   return textOf(reply);
+}
+
+bool Observer::isWatchingWaits() const {
+  return vm_.tracer().isOn() || vm_.profiler().wants(SampleKind::Wait);
+}
+
+void Observer::stopProfile() {
+  if (vm_.profiler().wants(SampleKind::Wait)) vm_.scheduler().noteWaits();
+  vm_.profiler().stop();
+}
+
+/// Monitors that are here on loan when the trace begins.
+void Observer::noteLoans() {
+  if (!services_) return;
+  for (rt::ObjectRef object : home_.borrowed()) {
+    const uint32_t from = services_->homes().homeOf(object).value;
+    vm_.tracer().add({rt::TraceKind::Loan, from, 0, vm_.tracer().since(), 0, object});
+  }
+}
+
+/// After all else, so that a hundred thousand waiting threads push nothing out of the tracer's rings.
+void Observer::takeWhatGoesOn(rt::TraceTaken& taken) {
+  vm_.scheduler().noteRuns();
+  vm_.scheduler().noteWaits();
+  rt::TraceTaken more = vm_.tracer().take();
+  taken.events.insert(taken.events.end(), more.events.begin(), more.events.end());
+  taken.lost += more.lost;
 }
 
 void Observer::noteMembers(std::span<const NodeId> nodes, std::span<const NodeId> places) {
@@ -348,7 +389,7 @@ Status Observer::startProfile(const std::string& text) {
 
 std::string Observer::finishProfile() {
   if (!profilesWholeRun_) return {};
-  vm_.profiler().stop();
+  stopProfile();
   return textOf(toJson(vm_.profiler().take()));
 }
 

@@ -13,6 +13,9 @@
 //   {"trace": {"stop"}}                                            decisions whose outcome is open are told again
 //   {"clock": true}                                                {"now"}: monotonic nanoseconds
 //
+// Each answer has "now", but those to the launcher's own last question to a node that ends ("last", last_words.h),
+// which are told to tools later.
+//
 // Whoever asks for a profile or a trace must ask again before its lease is over: nobody needs to be told when a tool
 // was killed.
 #pragma once
@@ -52,12 +55,16 @@ class Observer {
  private:
   class TraceLease;
 
+  bool isWatchingWaits() const;
+  void stopProfile();
+  void noteLoans();
+  void takeWhatGoesOn(rt::TraceTaken& taken);
+
   rt::Vm& vm_;
   const rt::SyncHome& home_;
   NodeServices* const services_;
   std::unique_ptr<TraceLease> traceLease_;
   bool profilesWholeRun_ = false;
-  int64_t tracedNanos_ = 0;          // when the trace began
   uint64_t decisionsTold_ = 0;       // number of the last one whose outcome was known, and of all before
   std::set<NodeId> nodes_, places_;  // I/O loop: as last told
 };

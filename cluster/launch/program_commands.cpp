@@ -200,9 +200,16 @@ kj::Promise<std::vector<std::string>> ProgramRun::inspect(uint32_t classes, bool
 }
 
 /// A node that is gone by the time it should answer, or does not answer in time, is left out; a request that a node
-/// refuses fails.
+/// refuses fails. What nodes have left that have ended comes first.
 kj::Promise<std::vector<std::string>> ProgramRun::observe(const std::string& text) {
+  std::vector<std::string> left = lastWords_.take(text, port_->now());
+  if (state_ == "over") {
+    if (!lastWords_.any())
+      KJ_IF_MAYBE (fulfiller, lastWordsTaken_) (*fulfiller)->fulfill();
+    return left;
+  }
   kj::Vector<kj::Promise<kj::Maybe<std::vector<std::string>>>> asks;
+  asks.add(kj::Maybe<std::vector<std::string>>(std::move(left)));
   for (uint32_t i : members()) {
     auto request = vm(i).observeRequest();
     request.setRequest(text);

@@ -44,8 +44,8 @@ class ProgramNode {
   /// Moves at most `bytes` of blocks homed here to `target`; `done` runs once, on any thread, unless the program ends
   /// before.
   virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
-  /// Asks all threads here to move to other places, those that are pinned too. What is left here, or on its way from or
-  /// to here.
+  /// Asks threads here to move to other places, those that are pinned too: all, or while blocks leave those that do not
+  /// wait for one to go with (cluster/migration/departure_plan.h). What is left here, or on its way from or to here.
   virtual LeftView evacuate() = 0;
   /// Any thread: where the blocks are that have moved, as this node knows (HomeMap::beliefs); and believes another's.
   virtual std::vector<uint8_t> homes() = 0;

@@ -16,7 +16,10 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr auto kFinishTime = 5 * kj::SECONDS;  // for a node to stop its threads and report
+constexpr auto kFinishTime = 5 * kj::SECONDS;         // for a node to stop its threads and report
+constexpr auto kLastWordsTime = 2 * kj::SECONDS;      // for a node to say what nobody has asked it yet
+constexpr auto kLastLookTime = 1 * kj::SECONDS;       // for a tool to take that at the end; it comes twice a second
+constexpr auto kLastAnswer = 100 * kj::MILLISECONDS;  // for our answer to that tool
 constexpr auto kLeaseCheck = 1 * kj::SECONDS;
 constexpr auto kExitGrace = 200 * kj::MILLISECONDS;  // between a lost connection and the word how the process ended
 
@@ -193,24 +196,56 @@ kj::Promise<RunOutcome> ProgramRun::finishAll() {
   outcome_.stats.resize(nodes_.size());
   auto finishes = kj::heapArrayBuilder<kj::Promise<void>>(nodes_.size());
   for (uint32_t i = 0; i < nodes_.size(); ++i) finishes.add(finish(i));
-  return kj::joinPromises(finishes.finish()).then([this] {
-    state_ = "over";
-    for (auto& node : nodes_) node.connection = nullptr;  // the processes end
-    return std::move(outcome_);
-  });
+  return kj::joinPromises(finishes.finish())
+      .then([this] {
+        state_ = "over";
+        return lastWordsTaken();
+      })
+      .then([this] {
+        for (auto& node : nodes_) node.connection = nullptr;  // the processes end
+        return outcome_;  // a copy: a node that is just leaving may still have something to say
+      });
 }
 
 kj::Promise<void> ProgramRun::finish(uint32_t node) {
   if (nodes_[node].lost || nodes_[node].vm == nullptr || !outcome_.stats[node].empty()) return kj::READY_NOW;
-  return orNothing(loop_.timer(), kFinishTime, vm(node).finishRequest().send().then([](auto response) {
-           return std::string(response.getStats().cStr());
-         }))
+  return hearLastWords(node)
+      .then([this, node]() -> kj::Promise<kj::Maybe<std::string>> {
+        if (nodes_[node].vm == nullptr) return kj::Maybe<std::string>();  // it was dismissed meanwhile
+        return orNothing(loop_.timer(), kFinishTime, vm(node).finishRequest().send().then([](auto response) {
+          return std::string(response.getStats().cStr());
+        }));
+      })
       .then([this, node](kj::Maybe<std::string> stats) {
         KJ_IF_MAYBE (text, stats)
           outcome_.stats[node] = *text;
         else
           spdlog::debug("node {} did not finish", node);
       });
+}
+
+/// Of a node that is about to end.
+kj::Promise<void> ProgramRun::hearLastWords(uint32_t node) {
+  kj::Vector<kj::Promise<void>> asks;
+  for (const std::string& question : lastWords_.questions(port_->now())) {
+    auto request = vm(node).observeRequest();
+    request.setRequest(question);
+    auto answer = request.send().then([](auto response) { return std::string(response.getReport().cStr()); });
+    asks.add(
+        orNothing(loop_.timer(), kLastWordsTime, kj::mv(answer)).then([this, question](kj::Maybe<std::string> text) {
+          KJ_IF_MAYBE (words, text) lastWords_.keep(question, kj::mv(*words));
+        }));
+  }
+  return kj::joinPromises(asks.releaseAsArray());
+}
+
+/// All nodes have ended: who has looked at them has a moment for what they have left.
+kj::Promise<void> ProgramRun::lastWordsTaken() {
+  if (!lastWords_.any()) return kj::READY_NOW;
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  lastWordsTaken_ = kj::mv(paf.fulfiller);
+  return paf.promise.then([this] { return loop_.timer().afterDelay(kLastAnswer); })
+      .exclusiveJoin(loop_.timer().afterDelay(kLastLookTime));
 }
 
 void ProgramRun::connectionLost(uint32_t node) {

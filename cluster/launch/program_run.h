@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/launch/last_words.h"
 #include "cluster/launch/outside_service.h"
 #include "cluster/launch/start_plan.h"
 #include "cluster/launch/views.h"
@@ -95,6 +96,8 @@ class ProgramRun final {
   kj::Promise<void> startAll();
   kj::Promise<RunOutcome> finishAll();
   kj::Promise<void> finish(uint32_t node);
+  kj::Promise<void> hearLastWords(uint32_t node);
+  kj::Promise<void> lastWordsTaken();
   void connectionLost(uint32_t node);
   void watchLeases();
   void loseNode(uint32_t node, const std::string& how);
@@ -132,6 +135,8 @@ class ProgramRun final {
     kj::TimePoint keptAt;
   };
   std::vector<KeptDecision> decisionsLeft_;  // by nodes that have gone, oldest first
+  LastWords lastWords_;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> lastWordsTaken_;  // at the end of the program
   const std::unique_ptr<MemberPort> port_;
   MemberChanges changes_;
   std::string state_ = "starting";

@@ -42,6 +42,7 @@ void encode(const StartPlan& plan, schema::StartRequest::Builder out) {
   out.setBlocksEvery(plan.zeal.blocksEvery);
   out.setRoundsEvery(plan.zeal.roundsEvery);
   out.setCollects(plan.collects);
+  out.setStartsHere(plan.startsHere);
   out.setCountBarriers(plan.zeal.countBarriers);
   out.setPassSeed(plan.passSeed);
   out.setPerfMap(plan.tools.perfMap);
@@ -75,6 +76,7 @@ Result<StartPlan> decode(schema::StartRequest::Reader in) {
   plan.zeal.blocksEvery = in.getBlocksEvery();
   plan.zeal.roundsEvery = in.getRoundsEvery();
   plan.collects = in.getCollects();
+  plan.startsHere = in.getStartsHere();
   plan.zeal.countBarriers = in.getCountBarriers();
   plan.passSeed = in.getPassSeed();
   plan.tools = {.perfMap = in.getPerfMap(), .jitDump = in.getJitDump(), .gdb = in.getGdb()};

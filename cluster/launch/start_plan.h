@@ -21,6 +21,7 @@ struct StartPlan {
   uint64_t heapBytes = 0;  ///< 0: the runtime's default
   rt::Zeal zeal;
   bool collects = false;                    ///< NodeServicesOptions
+  bool startsHere = false;                  ///< NodeServicesOptions
   bool elastic = false;                     ///< nodes may join later, also if there is only one now
   std::vector<std::vector<uint8_t>> homes;  ///< what nodes have left behind that have gone (HomeMap::beliefs)
   std::string profile;                      ///< not empty: options of a profile from the start on (observer.h)

@@ -271,8 +271,11 @@ class VmProcess::Server final : public schema::VmProcess::Server {
           auto bequest = context.getResults().initBequest();
           bequest.setNode(process_.options_.node);
           bequest.setHomes({homes.data(), homes.size()});
-          EndBequest end;
-          process_.messageLoop_.runSync([&] { end = process_.programEnd_->bequeath(); });
+          return callOn(process_.messageLoop_, process_.loop_,
+                        [this] { return Result<EndBequest>(process_.programEnd_->bequeath()); });
+        })
+        .then([context](EndBequest end) mutable {
+          auto bequest = context.getResults().getBequest();
           bequest.setCreated(end.created);
           bequest.setEnded(end.ended);
           bequest.setMainEnded(end.mainEnded);
@@ -490,7 +493,7 @@ kj::Promise<void> VmProcess::setMembers(Members members) {
                                                          members.view, membersView_)});
   membersView_ = members.view;
   spdlog::debug("view {}: {} members, {} places", members.view, members.nodes.size(), members.places.size());
-  std::vector<NodeId>& nodes = members.nodes;
+  const std::vector<NodeId>& nodes = members.nodes;
   if (std::find(nodes.begin(), nodes.end(), NodeId(options_.node)) == nodes.end() ||
       nodes.back().value >= rt::kNodesMax)
     return toException({ErrorCode::kInvalidInput, "members that cannot be"});
@@ -499,13 +502,15 @@ kj::Promise<void> VmProcess::setMembers(Members members) {
   if (members.leaver.valid()) connected.push_back(members.leaver);  // it hangs up
   peers_->setMembers(connected);
   if (node_) node_->noteMembers(nodes, members.places);
-  const NodeId leaver = members.leaver;
-  messageLoop_.runSync([&] {
-    net_->setMembers(std::move(nodes), std::move(members.places));
+  auto known = callOn(messageLoop_, loop_, [this, members] {
+    net_->setMembers(members.nodes, members.places);
     programEnd_->membersChanged(members.left);
+    return Status(Unit{});
   });
-  if (!leaver.valid()) return kj::READY_NOW;
-  return settle(leaver).then([this, leaver] { return ping(leaver); });
+  return known.then([this, leaver = members.leaver](Unit) -> kj::Promise<void> {
+    if (!leaver.valid()) return kj::READY_NOW;
+    return settle(leaver).then([this, leaver] { return ping(leaver); });
+  });
 }
 
 kj::Promise<void> VmProcess::settle(NodeId peer) {
@@ -573,9 +578,9 @@ void VmProcess::reportAlive() {
 }
 
 void VmProcess::renewLease() {
-  loop_.detach(launcher().renewLeaseRequest().send().then([this](auto) {
-    lease_.renewed(nowNanos());
-    if (!frozen_) return;
+  loop_.detach(launcher().renewLeaseRequest().send().then([this, asked = nowNanos()](auto) {
+    lease_.renewed(asked);
+    if (!frozen_ || lease_.at(nowNanos()) != Lease::State::Held) return;
     frozen_ = false;
     node_->freeze(false);
     spdlog::warn("the launcher is there again: going on");

@@ -11,10 +11,12 @@
 #include "cluster/launch/freezer.h"
 #include "cluster/launch/observer.h"
 #include "cluster/launch/state_name.h"
+#include "cluster/migration/departure_plan.h"
 #include "cluster/node_services.h"
 #include "ir/binary/reader.h"
 #include "runtime/frames/capture_stats.h"
 #include "runtime/frames/codec.h"
+#include "runtime/frames/function_info.h"
 #include "runtime/helpers/throwing.h"
 #include "runtime/natives/native_table.h"
 #include "runtime/sync/local_object_space.h"
@@ -131,7 +133,6 @@ class Surroundings {
   virtual void start() {}
   virtual void stop() {}
   virtual void report(const StatSink&) const {}
-  virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
   virtual const rt::SyncHome& syncHome() = 0;
   /// Null: there are no other nodes.
   virtual NodeServices* services() { return nullptr; }
@@ -147,11 +148,6 @@ class AloneSurroundings final : public Surroundings {
     ports.space = &*space_;
     ports.regions = &*regions_;
     return ports;
-  }
-  void moveBlocks(NodeId, uint64_t, std::function<void(BlocksMovedView)> done) override {
-    BlocksMovedView nothing;
-    nothing.refusal = "there is no other node";
-    done(nothing);
   }
   const rt::SyncHome& syncHome() override { return space_->syncHome(); }
 
@@ -177,11 +173,6 @@ class ClusterSurroundings final : public Surroundings {
   void start() override { services_.start(); }
   void stop() override { services_.stop(); }
   void report(const StatSink& sink) const override { services_.report(sink); }
-  void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) override {
-    services_.mover().move(target, bytes, [done = std::move(done)](const MoveResult& result) {
-      done({result.bytes, result.groups, result.revoked, result.refusal.message});
-    });
-  }
   const rt::SyncHome& syncHome() override { return services_.syncHome(); }
   NodeServices* services() override { return &services_; }
 
@@ -197,8 +188,8 @@ Result<std::unique_ptr<Surroundings>> makeSurroundings(const ProgramNodeParts& p
   options.balance.policy = *policy;
   options.balanceDryRun = parts.plan.balanceDryRun;
   options.collects = parts.plan.collects;
+  options.startsHere = parts.plan.startsHere;
   options.space.noCache = noCacheFromEnvironment();
-  options.space.lendMonitors = isSetInEnvironment("JVMC_LEND_MONITORS");
   options.fatal = parts.fatal;
   return std::unique_ptr<Surroundings>(std::make_unique<ClusterSurroundings>(parts.control, std::move(options)));
 }
@@ -275,9 +266,8 @@ class VmProgramNode final : public ProgramNode {
   }
 
   void describe(NodeView& view) override {
-    auto heap = vm_->heap().stats();
     view.threads = uint32_t(vm_->scheduler().threadCount());
-    view.heapBytes = heap.collections ? heap.liveBytesAfterLast : heap.allocatedBytes;
+    view.heapBytes = heapBytes();
     view.heapLimitBytes = vm_->heap().use().limit;
     view.workers = vm_->options().workers;
     view.queued = vm_->scheduler().queuedThreads();
@@ -323,7 +313,20 @@ class VmProgramNode final : public ProgramNode {
   }
 
   void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) override {
-    surroundings_->moveBlocks(target, bytes, std::move(done));
+    NodeServices* services = surroundings_->services();
+    if (!services) {
+      BlocksMovedView nothing;
+      nothing.refusal = "there is no other node";
+      return done(nothing);
+    }
+    const auto moved = [this, done = std::move(done)](const MoveResult& result) {
+      departures_.blocksHaveLeft(result.bytes);
+      done({result.bytes, result.groups, result.revoked, result.refusal.message});
+    };
+    const auto onItsWay = [this, target](const rt::BlockGroup& group) {
+      for (const Departing& each : departures_.takeWith(group.address)) sendAway(each, target);
+    };
+    services->mover().move(target, bytes, moved, {}, onItsWay);
   }
 
   LeftView evacuate() override {
@@ -336,12 +339,9 @@ class VmProgramNode final : public ProgramNode {
     std::vector<NodeId> places = net_.places();
     std::erase(places, self_);
     if (places.empty()) return left;
-    for (auto& snapshot : vm_->scheduler().snapshot()) {
-      rt::ThreadMail mail{};
-      mail.kind = snapshot.pinned ? rt::ThreadMail::Kind::Pin : rt::ThreadMail::Kind::Migrate;
-      mail.target = places[snapshot.ref.id / rt::kNodesMax % places.size()];
-      vm_->post().send(snapshot.ref, mail);
-    }
+    const bool mayWait = departures_.mayWait(heapBytes());
+    for (const Departing& each : departures_.make(threadsToLeave(services->homes(), mayWait)))
+      sendAway(each, places[each.thread.id / rt::kNodesMax % places.size()]);
     return left;
   }
 
@@ -357,6 +357,7 @@ class VmProgramNode final : public ProgramNode {
 
   void noteMembers(std::span<const NodeId> nodes, std::span<const NodeId> places) override {
     observer_->noteMembers(nodes, places);
+    if (std::find(places.begin(), places.end(), self_) != places.end()) departures_.forget();
   }
 
   void freeze(bool frozen) override {
@@ -374,6 +375,33 @@ class VmProgramNode final : public ProgramNode {
   }
 
  private:
+  /// With the blocks here that those refer to who wait for something, if they may wait for blocks.
+  std::vector<Departing> threadsToLeave(const HomeMap& homes, bool mayWait) {
+    std::vector<Departing> threads;
+    vm_->scheduler().visitThreads([&](const rt::GuestThread& thread, bool moving, bool) {
+      Departing& each = threads.emplace_back(Departing{thread.ref, thread.pinned, {}});
+      if (!mayWait || moving || thread.state != rt::ThreadState::Parked) return;
+      rt::visitThreadReferences(vm_->functionInfos(), thread, [&](rt::ObjectRef object) {
+        if (object != thread.ref.object && homes.isServedBy(self_, object))
+          each.blocks.push_back(object & ~uint64_t(rt::kBlockBytes - 1));
+      });
+    });
+    return threads;
+  }
+
+  /// As far as is known.
+  uint64_t heapBytes() const {
+    const rt::HeapStats heap = vm_->heap().stats();
+    return heap.collections ? heap.liveBytesAfterLast : heap.allocatedBytes;
+  }
+
+  void sendAway(const Departing& departing, NodeId target) {
+    rt::ThreadMail mail{};
+    mail.kind = departing.pinned ? rt::ThreadMail::Kind::Pin : rt::ThreadMail::Kind::Migrate;
+    mail.target = target;
+    vm_->post().send(departing.thread, mail);
+  }
+
   /// What may be read while the program runs.
   void addStats(Json& into) {
     into["heap"] = heapJson(vm_->heap().stats());
@@ -388,6 +416,7 @@ class VmProgramNode final : public ProgramNode {
   std::unique_ptr<rt::Vm> vm_;  // first to go but one: it uses the rest
   std::optional<Freezer> freezer_;
   bool isFrozen_ = false;
+  DeparturePlan departures_;
   std::optional<Observer> observer_;
 };
 

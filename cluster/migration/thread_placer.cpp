@@ -52,6 +52,7 @@ void ThreadPlacer::update(std::span<const NodeRoom> room) {
 NodeId ThreadPlacer::place(std::span<const NodeId> places, std::span<const NodeId> used) {
   if (places.empty()) return self_;
   const size_t own = size_t(std::find(places.begin(), places.end(), self_) - places.begin());
+  if (alwaysHere_ && own < places.size()) return self_;
   std::lock_guard lock(mutex_);
   NodeId best;
   double least = 0;

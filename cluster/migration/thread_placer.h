@@ -32,6 +32,8 @@ Result<std::vector<NodeRoom>> decodeRoom(std::span<const uint8_t> bytes);
 class ThreadPlacer {
  public:
   explicit ThreadPlacer(NodeId self) : self_(self) {}
+  /// Threads begin on this node, as long as it is a place. Called before anything else.
+  void alwaysHere() { alwaysHere_ = true; }
 
   /// What the leader says.
   void update(std::span<const NodeRoom> room);
@@ -51,6 +53,7 @@ class ThreadPlacer {
   };
 
   const NodeId self_;
+  bool alwaysHere_ = false;
   std::mutex mutex_;
   std::vector<Known> nodes_;  // by id, as far as there were any
 };

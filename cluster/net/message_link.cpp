@@ -76,7 +76,7 @@ void MessageLink::close() {
 
 // ---------------------------------------------------------------- sending
 
-void MessageLink::send(FrameHeader header, Bytes payload) {
+void MessageLink::send(FrameHeader header, Payload payload) {
   std::unique_lock lock(mutex_);
   if (closed_) return;
   header.number = frames_++;

@@ -46,7 +46,7 @@ class MessageLink final : public Watched {
 
   /// Any thread; never blocks. The frame gets its number here. After the end of the link frames are dropped: onBroken
   /// tells.
-  void send(FrameHeader header, Bytes payload);
+  void send(FrameHeader header, Payload payload);
   /// Bytes that the socket has not taken yet. Any thread.
   size_t queuedBytes() const { return queuedBytes_.load(std::memory_order_relaxed); }
   /// onDrained() will be called once no more than `bytes` are queued; soon, if it is so already. On the loop.

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "cluster/net/run_and_wait.h"
 #include "ir/support/check.h"
+#include "runtime/sched/short_turns.h"
 
 namespace jvmc::cluster {
 
@@ -24,24 +24,6 @@ constexpr int64_t kForever = -1;
 int64_t now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
-}
-
-constexpr uint64_t kTurnNanos = 100'000;
-
-/// Threads that compute take turns of some milliseconds. Who wakes up to a message need not wait for the end of one if
-/// his own turns are shorter (Linux 6.12, EEVDF). Elsewhere nothing changes.
-void takeShortTurns() {
-  struct {  // sched_attr; its header does not go together with <sched.h>
-    uint32_t size = 48, policy = 0;
-    uint64_t flags = 0;
-    int32_t nice = 0;
-    uint32_t priority = 0;
-    uint64_t runtime = 0, deadline = 0, period = 0;
-  } attributes;
-  static_assert(sizeof attributes == 48);
-  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  attributes.runtime = kTurnNanos;
-  (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 void control(int epollFd, int operation, int fd, uint32_t events, void* tag) {
@@ -79,7 +61,7 @@ void MessageLoop::start() {
   std::promise<void> started;
   worker_ = std::thread([this, &started] {
     pthread_setname_np(pthread_self(), options_.threadName.substr(0, 15).c_str());
-    takeShortTurns();
+    rt::takeShortTurns();
     thread_.store(std::this_thread::get_id(), std::memory_order_release);
     started.set_value();
     run();

@@ -10,6 +10,18 @@ int64_t steadyNanos() {
       .count();
 }
 
+size_t Payload::size() const {
+  size_t sum = bytes.size();
+  for (const std::span<const uint8_t> piece : tail) sum += piece.size();
+  return sum;
+}
+
+void NodeNet::requestInPieces(NodeId to, Channel channel, Payload payload, std::function<void(Result<Bytes>)> done) {
+  Bytes whole = std::move(payload.bytes);
+  for (const std::span<const uint8_t> piece : payload.tail) whole.insert(whole.end(), piece.begin(), piece.end());
+  request(to, channel, std::move(whole), std::move(done));
+}
+
 bool NodeNet::isMember(NodeId node) const {
   const std::vector<NodeId> all = nodes();
   return std::binary_search(all.begin(), all.end(), node);

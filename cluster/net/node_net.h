@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,18 @@ int64_t steadyNanos();
 
 using rt::NodeId;
 using Bytes = std::vector<uint8_t>;
+
+/// What a message carries.
+struct Payload {
+  Payload() = default;
+  Payload(Bytes bytes, std::vector<std::span<const uint8_t>> tail = {})
+      : bytes(std::move(bytes)), tail(std::move(tail)) {}
+
+  Bytes bytes;
+  std::vector<std::span<const uint8_t>> tail;  ///< follows: memory that is not the message's own
+
+  size_t size() const;
+};
 
 /// Who handles a message at the receiver. Payload encodings belong to the handler (each documented at its codec).
 enum class Channel : uint8_t {
@@ -67,6 +80,8 @@ class NodeNet {
   /// refuses. Callable from any thread; never blocks. No order is kept between two requests. A message to oneself is
   /// delivered too.
   virtual void request(NodeId to, Channel channel, Bytes payload, std::function<void(Result<Bytes>)> done) = 0;
+  /// The same; the tail is sent from where it lies, and must stay as it is until `done` runs.
+  virtual void requestInPieces(NodeId to, Channel channel, Payload payload, std::function<void(Result<Bytes>)> done);
   /// As request, when no reply is wanted. Lost only if the peer is lost.
   virtual void notify(NodeId to, Channel channel, Bytes payload) = 0;
 

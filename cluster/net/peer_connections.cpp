@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/net/call_on.h"
 #include "cluster/net/error_bridge.h"
 #include "cluster/net/tls_stream.h"
 
@@ -41,7 +42,7 @@ schema::NodeLink::Client PeerConnections::ownLink() {
 
 bool PeerConnections::has(NodeId peer, LinkRole role) const {
   const auto found = peers_.find(peer.value);
-  return found != peers_.end() && found->second.links[size_t(role)];
+  return found != peers_.end() && found->second.links[size_t(role)] != LinkState::None;
 }
 
 void PeerConnections::addControl(NodeId peer, kj::Own<RpcConnection> connection) {
@@ -59,7 +60,7 @@ void PeerConnections::addControl(NodeId peer, kj::Own<RpcConnection> connection)
   Peer& entry = peers_[peer.value];
   entry.connection = kj::mv(connection);
   entry.watch = kj::mv(watch);
-  noteLink(peer, LinkRole::Control);
+  setOpen(peer, LinkRole::Control);
 }
 
 void PeerConnections::addData(NodeId peer, DataLink kind, kj::Own<kj::AsyncIoStream> stream) {
@@ -67,12 +68,19 @@ void PeerConnections::addData(NodeId peer, DataLink kind, kj::Own<kj::AsyncIoStr
   if (!expects(peer) || has(peer, role)) return;
   Transport transport = takeTransport(kj::mv(stream));
   if (transport.fd < 0) return net_.losePeer(peer, "no file descriptor is left");
-  net_.addLink(peer, kind, std::move(transport));
-  noteLink(peer, role);
+  Peer& entry = peers_[peer.value];
+  entry.links[size_t(role)] = LinkState::Opening;
+  entry.opening[size_t(kind)] =
+      callOn(net_, loop_, [&net = net_, peer, kind, transport = std::move(transport)]() mutable {
+        net.addLink(peer, kind, std::move(transport));
+        return Status(Unit{});
+      }).then([this, peer, role](Unit) {
+          setOpen(peer, role);
+        }).eagerlyEvaluate(nullptr);
 }
 
-void PeerConnections::noteLink(NodeId peer, LinkRole role) {
-  peers_[peer.value].links[size_t(role)] = true;
+void PeerConnections::setOpen(NodeId peer, LinkRole role) {
+  peers_[peer.value].links[size_t(role)] = LinkState::Open;
   wakeIfComplete();
 }
 
@@ -84,8 +92,8 @@ void PeerConnections::wakeIfComplete() {
 
 bool PeerConnections::complete() const {
   for (const auto& [id, peer] : peers_)
-    for (const bool link : peer.links)
-      if (!link) return false;
+    for (const LinkState link : peer.links)
+      if (link != LinkState::Open) return false;
   return true;
 }
 

@@ -23,7 +23,7 @@ struct PeerConnectionsOptions {
   std::vector<NodeId> nodes;  ///< at first; may name this one
   uint64_t view = 1;
   int64_t heartbeatNanos = 1'000'000'000;  ///< between two heartbeats
-  int64_t silenceNanos = 20'000'000'000;   ///< a peer that has not answered for so long is lost
+  int64_t silenceNanos = 30'000'000'000;   ///< a peer that has not answered for so long is lost
 };
 
 /// Lives on the KJ loop.
@@ -46,14 +46,16 @@ class PeerConnections {
 
  private:
   static constexpr size_t kLinks = 1 + kDataLinks;
+  enum class LinkState : uint8_t { None, Opening, Open };
   struct Peer {
-    std::array<bool, kLinks> links{};  // by LinkRole
+    std::array<LinkState, kLinks> links{};  // by LinkRole
+    std::array<kj::Promise<void>, kDataLinks> opening{nullptr, nullptr};
     kj::Own<RpcConnection> connection;
     kj::Promise<void> watch = nullptr;  // its end and its heartbeats
   };
   class Link;
 
-  void noteLink(NodeId peer, LinkRole role);
+  void setOpen(NodeId peer, LinkRole role);
   void wakeIfComplete();
   bool complete() const;
   kj::Promise<void> heartbeats(schema::NodeLink::Client link);

@@ -76,18 +76,18 @@ MessageLink* PeerExchange::link(size_t payloadBytes) const {
 }
 
 /// Hands a frame to the link that its size belongs to.
-void PeerExchange::post(FrameHeader header, Bytes payload) {
+void PeerExchange::post(FrameHeader header, Payload payload) {
   MessageLink* link = this->link(payload.size());
   if (!link) return;
   header.payloadBytes = uint32_t(payload.size());
   header.view = view_;
   Counters& counters = counters_[size_t(header.channel)];
   counters.messagesSent.fetch_add(1, std::memory_order_relaxed);
-  counters.bytesSent.fetch_add(payload.size(), std::memory_order_relaxed);
+  counters.bytesSent.fetch_add(header.payloadBytes, std::memory_order_relaxed);
   link->send(header, std::move(payload));
 }
 
-void PeerExchange::ask(Channel channel, Bytes payload, Done done) {
+void PeerExchange::ask(Channel channel, Payload payload, Done done) {
   FrameHeader header;
   header.kind = FrameKind::Request;
   header.channel = channel;
@@ -170,8 +170,8 @@ PeerExchange::Question* PeerExchange::findQuestionLocked(uint64_t id) {
 }
 
 /// The requests that fit into the window now.
-std::vector<Frame> PeerExchange::takeSendableLocked() {
-  std::vector<Frame> sendable;
+std::vector<PeerExchange::Waiting> PeerExchange::takeSendableLocked() {
+  std::vector<Waiting> sendable;
   while (!waiting_.empty()) {
     const size_t cost = costOf(waiting_.front().payload.size());
     if (windowUsed_ > 0 && windowUsed_ + cost > kWindowBytes) break;
@@ -208,7 +208,7 @@ void PeerExchange::onAnswer(Frame frame) {
     failure = std::move(*failure).withContext(fmt::format("node {}", peer_.value));
   }
   Done done;
-  std::vector<Frame> sendable;
+  std::vector<Waiting> sendable;
   {
     std::lock_guard lock(mutex_);
     Question* question = findQuestionLocked(frame.header.id);
@@ -220,7 +220,7 @@ void PeerExchange::onAnswer(Frame frame) {
     }
   }
   if (!done) return onBroken("it sent an answer to nothing that was asked");
-  for (Frame& next : sendable) post(next.header, std::move(next.payload));
+  for (Waiting& next : sendable) post(next.header, std::move(next.payload));
   if (failure) return done(std::move(*failure));
   done(std::move(frame.payload));
 }

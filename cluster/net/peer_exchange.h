@@ -41,7 +41,8 @@ class PeerExchange final : private LinkOwner {
 
   // -- any thread; never blocks
   /// `done` runs once on the loop, never within the call.
-  void ask(Channel channel, Bytes payload, Done done);
+  /// The payload's tail must stay as it is until then.
+  void ask(Channel channel, Payload payload, Done done);
   void notify(Channel channel, Bytes payload);
   /// Answers a request of the peer. Dropped if the peer is gone.
   void answer(Channel channel, uint64_t id, Result<Bytes> result);
@@ -66,6 +67,10 @@ class PeerExchange final : private LinkOwner {
     size_t cost = 0;
     uint64_t number = 0;  ///< as asked() counts
   };
+  struct Waiting {
+    FrameHeader header;
+    Payload payload;
+  };
   struct Counters {
     std::atomic<uint64_t> messagesSent{0}, bytesSent{0}, messagesReceived{0}, bytesReceived{0};
   };
@@ -80,8 +85,8 @@ class PeerExchange final : private LinkOwner {
 
   uint64_t addQuestionLocked(Done done, size_t cost);
   Question* findQuestionLocked(uint64_t id);
-  std::vector<Frame> takeSendableLocked();
-  void post(FrameHeader header, Bytes payload);
+  std::vector<Waiting> takeSendableLocked();
+  void post(FrameHeader header, Payload payload);
   MessageLink* link(size_t payloadBytes) const;
 
   MessageLoop& loop_;
@@ -98,7 +103,7 @@ class PeerExchange final : private LinkOwner {
   std::vector<uint32_t> freeQuestions_;
   uint64_t asked_ = 0;
   size_t windowUsed_ = 0;
-  std::deque<Frame> waiting_;  // requests beyond the window
+  std::deque<Waiting> waiting_;  // requests beyond the window
   std::optional<Error> ended_;
 
   // On the loop only.

@@ -20,6 +20,8 @@ namespace {
 
 using capnp::rpc::twoparty::Side;
 
+constexpr int kTcpRtoMaxMs = 44;  // TCP_RTO_MAX_MS of linux/tcp.h, which the system's headers need not know
+
 /// Readers may look at a payload twice (once to check, once to copy); the frame check bounds the message itself.
 capnp::ReaderOptions readerOptions() {
   return {kMaxMessageBytes / sizeof(capnp::word) * 3, 32};
@@ -56,6 +58,8 @@ kj::Own<kj::AsyncIoStream> tuned(kj::Own<kj::AsyncIoStream> stream) {
   KJ_IF_MAYBE (fd, stream->getFd()) {
     int one = 1;  // fails on Unix sockets, which need no such thing
     (void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int pauseMax = 1000;  // of Linux 6.15; others find out later that a network is back
+    (void)setsockopt(*fd, IPPROTO_TCP, kTcpRtoMaxMs, &pauseMax, sizeof pauseMax);
   }
   return stream;
 }

@@ -65,7 +65,8 @@ class Listener final : private kj::TaskSet::ErrorHandler {
   kj::TaskSet tasks_;
 };
 
-/// Small messages must not wait: TCP_NODELAY.
+/// Small messages must not wait (TCP_NODELAY), and what was lost is sent again at least every second
+/// (TCP_RTO_MAX_MS).
 kj::Own<kj::AsyncIoStream> tuned(kj::Own<kj::AsyncIoStream> stream);
 
 }  // namespace jvmc::cluster

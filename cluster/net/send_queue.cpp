@@ -8,34 +8,33 @@ namespace jvmc::cluster {
 
 /// A piece that small frames are packed into, with room for `bytes`.
 Bytes& SendQueue::pack(size_t bytes) {
-  if (!lastIsPack_ || pieces_.back().size() + bytes > kPackBytes) {
-    pieces_.push_back(std::exchange(spare_, {}));
+  if (!lastIsPack_ || pieces_.back().own.size() + bytes > kPackBytes) {
+    pieces_.push_back({std::exchange(spare_, {}), {}});
     lastIsPack_ = true;
   }
-  return pieces_.back();
+  return pieces_.back().own;
 }
 
-void SendQueue::append(const FrameHeader& header, Bytes payload) {
-  const bool packed = payload.size() <= kPackedPayloadBytes;
-  Bytes& into = pack(kFrameHeaderBytes + (packed ? payload.size() : 0));
+void SendQueue::append(const FrameHeader& header, Payload payload) {
+  const size_t packed = payload.bytes.size() <= kPackedPayloadBytes ? payload.bytes.size() : 0;
+  Bytes& into = pack(kFrameHeaderBytes + packed);
   const size_t at = into.size();
   into.resize(at + kFrameHeaderBytes);
   encodeFrameHeader(header, into.data() + at);
+  into.insert(into.end(), payload.bytes.begin(), payload.bytes.begin() + ptrdiff_t(packed));
   bytes_ += kFrameHeaderBytes + payload.size();
-  if (packed) {
-    into.insert(into.end(), payload.begin(), payload.end());
-    return;
-  }
-  pieces_.push_back(std::move(payload));
-  lastIsPack_ = false;
+  if (packed < payload.bytes.size()) pieces_.push_back({std::move(payload.bytes), {}});
+  for (const std::span<const uint8_t> piece : payload.tail)
+    if (!piece.empty()) pieces_.push_back({{}, piece});
+  lastIsPack_ = pieces_.back().other.empty() && packed == payload.bytes.size();
 }
 
 int SendQueue::gather(iovec* pieces, int count) const {
   int used = 0;
-  for (const Bytes& piece : pieces_) {
+  for (const Piece& piece : pieces_) {
     if (used == count) break;
-    const size_t gone = used == 0 ? head_ : 0;
-    pieces[used++] = {const_cast<uint8_t*>(piece.data()) + gone, piece.size() - gone};
+    const std::span<const uint8_t> left = piece.bytes().subspan(used == 0 ? head_ : 0);
+    pieces[used++] = {const_cast<uint8_t*>(left.data()), left.size()};
   }
   return used;
 }
@@ -43,9 +42,10 @@ int SendQueue::gather(iovec* pieces, int count) const {
 void SendQueue::drop(size_t bytes) {
   bytes_ -= bytes;
   head_ += bytes;
-  while (!pieces_.empty() && head_ >= pieces_.front().size()) {
-    head_ -= pieces_.front().size();
-    if (pieces_.front().capacity() <= 2 * kPackBytes) spare_ = std::move(pieces_.front());
+  while (!pieces_.empty() && head_ >= pieces_.front().bytes().size()) {
+    Piece& gone = pieces_.front();
+    head_ -= gone.bytes().size();
+    if (gone.own.capacity() > 0 && gone.own.capacity() <= 2 * kPackBytes) spare_ = std::move(gone.own);
     spare_.clear();
     pieces_.pop_front();
   }

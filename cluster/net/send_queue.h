@@ -1,5 +1,5 @@
 // Frames that wait for a socket to take them. Small ones are packed together, so that many leave with one system call;
-// the payload of a large one is kept as it is and never copied.
+// the payload of a large one is kept as it is and never copied, wherever it lies.
 #pragma once
 
 #include <deque>
@@ -15,7 +15,7 @@ class SendQueue {
   static constexpr size_t kPackedPayloadBytes = 16 << 10;  ///< up to here payloads are copied
   static constexpr size_t kPackBytes = 64 << 10;
 
-  void append(const FrameHeader& header, Bytes payload);
+  void append(const FrameHeader& header, Payload payload);
   bool empty() const { return pieces_.empty(); }
   size_t bytes() const { return bytes_; }
   /// The first bytes, as at most `count` pieces; how many there are.
@@ -26,9 +26,14 @@ class SendQueue {
   void swap(SendQueue& other);
 
  private:
+  struct Piece {
+    Bytes own;
+    std::span<const uint8_t> other;  // if it is not ours
+    std::span<const uint8_t> bytes() const { return other.empty() ? std::span<const uint8_t>(own) : other; }
+  };
   Bytes& pack(size_t bytes);
 
-  std::deque<Bytes> pieces_;
+  std::deque<Piece> pieces_;
   Bytes spare_;  // memory for the next pack
   bool lastIsPack_ = false;
   size_t head_ = 0;  // bytes of the first piece that are gone

@@ -180,6 +180,13 @@ void SocketNodeNet::request(NodeId to, Channel channel, Bytes payload, std::func
   });
 }
 
+void SocketNodeNet::requestInPieces(NodeId to, Channel channel, Payload payload,
+                                    std::function<void(Result<Bytes>)> done) {
+  PeerExchange* peer = peerOf(to);
+  if (to == options_.self || !peer) return NodeNet::requestInPieces(to, channel, std::move(payload), std::move(done));
+  peer->ask(channel, std::move(payload), std::move(done));
+}
+
 void SocketNodeNet::notify(NodeId to, Channel channel, Bytes payload) {
   if (to == options_.self) return sendToSelf(channel, std::move(payload), [](Result<Bytes>) {});
   if (PeerExchange* peer = peerOf(to)) peer->notify(channel, std::move(payload));

@@ -1,12 +1,35 @@
 #include "cluster/objects/block_arrivals.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <set>
 
 namespace jvmc::cluster {
 
 using rt::BlockGroup;
+
+namespace {
+
+/// Class word and lock word, as one.
+constexpr uint64_t kHeadOffset = offsetof(rt::ObjectHeader, classWord);
+static_assert(offsetof(rt::ObjectHeader, lockWord) == kHeadOffset + sizeof(uint32_t));
+
+/// Has the system give [begin, end) memory at once: a fault for each page takes half as long again. Older systems
+/// refuse, and take the faults.
+void populate(uint64_t begin, uint64_t end) {
+  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
+}
+
+uint64_t wordAt(std::span<const uint8_t> data, uint64_t offset) {
+  uint64_t word;
+  std::memcpy(&word, data.data() + offset, sizeof word);
+  return word;
+}
+
+}  // namespace
 
 /// Transactions of this node with the blocks' objects that are still in flight; the last one answers.
 struct BlockArrivals::Drain {
@@ -51,93 +74,159 @@ void BlockArrivals::handlePrepare(NodeId from, std::span<const uint8_t> payload,
 }
 
 void BlockArrivals::handleBlocks(NodeId from, std::span<const uint8_t> payload, Responder& responder) {
-  ByteReader in(payload);
-  in.get<uint8_t>();
-  const uint32_t groups = in.getCount(kGroupHeaderBytes);
   const char* problem = nullptr;
-  core_.host.accessGuest([&] {
-    for (uint32_t i = 0; i < groups && !problem; ++i) problem = install(from, in);
-  });
-  if (!problem && !in.finished()) problem = "the message is too long or too short";
+  core_.host.accessGuest([&] { problem = install(from, payload); });
   ByteWriter out;
   out.put(uint8_t(problem ? ReplyStatus::Refused : ReplyStatus::Done));
   if (problem) out.append({reinterpret_cast<const uint8_t*>(problem), std::strlen(problem)});
   responder.reply(out.take());
 }
 
-/// Null, or what is wrong with the group.
-const char* BlockArrivals::install(NodeId from, ByteReader& in) {
-  const GroupHeader header = getGroupHeader(in);
-  const uint32_t count = in.getCount(20);
-  if (!in.ok() || !fitsPlan(core_.homes.plan(), header.group) || (header.group.large && count != 1))
-    return "a group of blocks that cannot be";
-  const BlockHome known = core_.homes.at(header.group.address);
-  const bool awaited = known.state == HomeState::Incoming && known.node == from && known.moves == header.moves;
-  if (!awaited && core_.options.fault != Fault::MoveWithoutPrepare) return "blocks that nobody awaits";
-  core_.copyMap.forget(header.group.address, header.group.end());
-  std::vector<ObjectRef> objects;
-  objects.reserve(count);
-  uint64_t end = header.group.address;
-  for (uint32_t i = 0; i < count; ++i)
-    if (const char* problem = installObject(header.group, end, in, objects)) return problem;
-  host_.adopt(header.group, objects);
-  if (awaited) awaitedBytes_ -= header.group.bytes();
-  for (ObjectRef object : objects) {
-    // What threads here have written, and did not flush yet, is part of the truth now.
-    EntryTable::Shard& shard = core_.table.shard(object);
-    std::lock_guard lock(shard.mutex);
-    if (const auto entry = shard.entries.find(object); entry != shard.entries.end()) {
-      entry->second.writers.clear();
-      entry->second.hasTwin = false;
-      entry->second.twin = {};
-      shard.dropIfIdle(object);
-    }
-    rt::header(object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
+/// Null, or what is wrong with the message. All of it is looked at before any of it is brought in.
+const char* BlockArrivals::install(NodeId from, std::span<const uint8_t> payload) {
+  ByteReader in(payload);
+  in.get<uint8_t>();
+  std::vector<GroupContents> groups(in.getCount(kGroupContentsBytes));
+  for (GroupContents& group : groups) group = getGroupContents(in);
+  std::set<uint64_t> seen;
+  for (GroupContents& group : groups) {
+    group.data = in.take(group.bytes);
+    if (!in.ok()) return "the message is too short";
+    if (!seen.insert(group.header.group.address).second) return "a group that comes twice";
+    if (const char* problem = check(from, group)) return problem;
   }
-  // I6: whoever acquires here after a release that the old home has seen must find older copies stale.
-  if (core_.options.fault != Fault::ArrivalDoesNotTick) core_.tick();
-  core_.stats.adoptedGroups++;
-  core_.gates.settle(header.group.address, core_.self, header.moves + 1);
+  if (!in.finished()) return "the message is too long";
+  const std::vector<ObjectRef> written = writtenIn(groups);
+  for (const GroupContents& group : groups)
+    if (!install(group, written)) return "waiters that cannot be";
   return nullptr;
 }
 
-/// Brings one object into memory, merged with what threads here have written to their copy.
-const char* BlockArrivals::installObject(const BlockGroup& group, uint64_t& end, ByteReader& in,
-                                         std::vector<ObjectRef>& objects) {
-  const ObjectRef object = group.address + in.get<uint32_t>();
-  const uint32_t classWord = in.get<uint32_t>();
-  const uint32_t lockWord = in.get<uint32_t>();
-  const uint32_t length = in.get<uint32_t>();
-  const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(classWord & rt::kClassMask) : nullptr;
-  if (!info || object % rt::kObjectAlignment != 0 || object < end || length > uint32_t(INT32_MAX))
-    return "an object of no class, or on top of another";
-  const ObjectShape shape(*info, length, core_.forcedGranularity());
-  if ((!shape.isArray() && length != 0) || object + shape.end() > group.end()) return "an object that does not fit";
-  end = object + shape.end();
-  const std::span<const uint8_t> data = in.take(shape.dataBytes());
-  const std::span<const uint8_t> homeState = in.getBytes();
-  if (!in.ok()) return "an object is cut off";
-  bool acceptable = true;
-  shape.forEachReference([&](uint64_t offset) {
-    ObjectRef reference;
-    std::memcpy(&reference, data.data() + (offset - shape.begin()), 8);
-    acceptable = acceptable && core_.acceptable(reference);
+/// The copies here that threads have written to. There will be no more of them: none is joined in a block on its way
+/// here, and those who were about to when it was announced have done so (handlePrepare looks at all entries).
+std::vector<ObjectRef> BlockArrivals::writtenIn(const std::vector<GroupContents>& groups) {
+  std::vector<ObjectRef> written;
+  core_.table.forEach([&](ObjectRef object, const Entry&) {
+    for (const GroupContents& contents : groups) {
+      const BlockGroup& group = contents.header.group;
+      if (object >= group.address && object < group.end()) written.push_back(object);
+    }
   });
-  if (!acceptable) return "a reference to no object";
-  {
-    EntryTable::Shard& shard = core_.table.shard(object);
-    std::lock_guard lock(shard.mutex);
-    rt::ObjectHeader& header = *rt::header(object);
-    header.classWord.store(classWord | rt::kFlagExported, std::memory_order_relaxed);
-    header.lockWord.store(lockWord, std::memory_order_relaxed);
-    if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, length);
-    const auto entry = shard.entries.find(object);
-    const bool written = entry != shard.entries.end() && entry->second.hasTwin;
-    if (header.epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid) core_.contentChanges(object);
-    mergeFresh(object, shape, data, written ? &entry->second.twin : nullptr);
-  }
-  objects.push_back(object);
-  return homeState.empty() || host_.putHomeState(object, homeState) ? nullptr : "waiters that cannot be";
+  std::sort(written.begin(), written.end());
+  return written;
+}
+
+bool BlockArrivals::install(const GroupContents& contents, const std::vector<ObjectRef>& allWritten) {
+  const auto& [group, moves] = contents.header;
+  core_.copyMap.forget(group.address, group.end());
+  const std::vector<ObjectRef> written(std::lower_bound(allWritten.begin(), allWritten.end(), group.address),
+                                       std::lower_bound(allWritten.begin(), allWritten.end(), group.end()));
+  if (2 * contents.bytes >= group.bytes()) populate(group.address, group.address + contents.bytes);
+  copyObjects(contents, written);
+  host_.adopt(group, contents.objects, written);
+  for (const GroupContents::HomeState& each : contents.homeStates)
+    if (!host_.putHomeState(group.address + each.offset, each.state)) return false;
+  if (core_.homes.at(group.address).state == HomeState::Incoming) awaitedBytes_ -= group.bytes();
+  for (ObjectRef object : written) forgetWrites(object);
+  contents.objects.forEach([&](uint64_t offset) {
+    rt::header(group.address + offset)->epochWord.store(rt::kEpochHome, std::memory_order_release);
+  });
+  // I6: whoever acquires here after a release that the old home has seen must find older copies stale.
+  if (core_.options.fault != Fault::ArrivalDoesNotTick) core_.tick();
+  core_.stats.adoptedGroups++;
+  BlockGates::Ready ready;
+  core_.gates.settle(group.address, core_.self, moves + 1, ready);
+  ready.go();
+  return true;
+}
+
+/// Null, or why the group cannot be brought in.
+const char* BlockArrivals::check(NodeId from, const GroupContents& contents) {
+  const auto& [group, moves] = contents.header;
+  if (!fitsPlan(core_.homes.plan(), group)) return "a group of blocks that cannot be";
+  const BlockHome known = core_.homes.at(group.address);
+  const bool awaited = known.state == HomeState::Incoming && known.node == from && known.moves == moves;
+  if (!awaited && core_.options.fault != Fault::MoveWithoutPrepare) return "blocks that nobody awaits";
+  std::span<const uint8_t> data = contents.data;
+  const char* problem = nullptr;
+  uint64_t end = group.address;  // of the objects so far
+  contents.objects.forEach([&](uint64_t offset) {
+    if (problem) return;
+    const ObjectRef object = group.address + offset;
+    const uint64_t bytes = object < end ? 0 : checkObject(data);
+    if (bytes == 0 || object + bytes > group.end()) {
+      problem = "an object of no class, that does not fit, or that refers to none";
+      return;
+    }
+    end = object + bytes;
+    data = data.subspan(bytes);
+  });
+  for (const GroupContents::HomeState& each : contents.homeStates)
+    if (!contents.objects.has(each.offset)) problem = "waiters for no object";
+  return problem || data.empty() ? problem : "more than the objects";
+}
+
+/// Bytes of the object that `data` begins with; 0: there is none.
+uint64_t BlockArrivals::checkObject(std::span<const uint8_t> data) {
+  ByteReader in(data);
+  in.get<uint64_t>();
+  const uint32_t classWord = in.get<uint32_t>();
+  in.get<uint32_t>();
+  const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(classWord & rt::kClassMask) : nullptr;
+  if (!info) return 0;
+  const bool array = info->shape != rt::ObjectShape::Instance;
+  const uint32_t length = array ? in.get<uint32_t>() : 0;
+  const ObjectShape shape(*info, length, core_.forcedGranularity());
+  if (!in.ok() || length > uint32_t(INT32_MAX) || shape.end() > data.size()) return 0;
+  bool acceptable = true;
+  shape.forEachReference([&](uint64_t offset) { acceptable = acceptable && core_.acceptable(wordAt(data, offset)); });
+  return acceptable ? shape.end() : 0;
+}
+
+/// Brings checked objects into memory, merged with what threads here have written to their copies. Copies that are
+/// valid stay so meanwhile: who has checked one reads older values or newer ones.
+void BlockArrivals::copyObjects(const GroupContents& contents, const std::vector<ObjectRef>& written) {
+  std::span<const uint8_t> data = contents.data;
+  auto nextWritten = written.begin();
+  contents.objects.forEach([&](uint64_t offset) {
+    const ObjectRef object = contents.header.group.address + offset;
+    if (rt::header(object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid)
+      core_.contentChanges(object);
+    const auto head = wordAt(data, kHeadOffset);
+    rt::storeGuest<uint64_t>(object + kHeadOffset, head | rt::kFlagExported);
+    const rt::ClassInfo& info = *core_.host.classInfo(uint32_t(head) & rt::kClassMask);
+    const bool array = info.shape != rt::ObjectShape::Instance;
+    if (array) rt::storeGuest<uint64_t>(object + rt::kArrayLengthOffset, wordAt(data, rt::kArrayLengthOffset));
+    const ObjectShape shape(info, array ? uint32_t(rt::arrayLength(object)) : 0, core_.forcedGranularity());
+    const std::span<const uint8_t> fields = data.subspan(shape.begin(), shape.dataBytes());
+    while (nextWritten != written.end() && *nextWritten < object) ++nextWritten;
+    if (nextWritten != written.end() && *nextWritten == object)
+      mergeWritten(object, shape, fields);
+    else
+      mergeFresh(object, shape, fields, nullptr);
+    data = data.subspan(shape.end());
+  });
+}
+
+void BlockArrivals::mergeWritten(ObjectRef object, const ObjectShape& shape, std::span<const uint8_t> fields) {
+  EntryTable::Shard& shard = core_.table.shard(object);
+  std::lock_guard lock(shard.mutex);
+  const auto entry = shard.entries.find(object);
+  const bool written = entry != shard.entries.end() && entry->second.hasTwin;
+  mergeFresh(object, shape, fields, written ? &entry->second.twin : nullptr);
+}
+
+/// What threads here have written, and did not flush yet, is part of the truth now.
+void BlockArrivals::forgetWrites(ObjectRef object) {
+  EntryTable::Shard& shard = core_.table.shard(object);
+  std::lock_guard lock(shard.mutex);
+  const auto entry = shard.entries.find(object);
+  if (entry == shard.entries.end()) return;
+  entry->second.writers.clear();
+  entry->second.hasTwin = false;
+  entry->second.twin = {};
+  shard.dropIfIdle(object);
+  rt::header(object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
 }
 
 }  // namespace jvmc::cluster

@@ -27,9 +27,14 @@ class BlockArrivals {
  private:
   struct Drain;
 
-  const char* install(NodeId from, ByteReader& in);
-  const char* installObject(const rt::BlockGroup& group, uint64_t& end, ByteReader& in,
-                            std::vector<ObjectRef>& objects);
+  const char* install(NodeId from, std::span<const uint8_t> payload);
+  std::vector<ObjectRef> writtenIn(const std::vector<GroupContents>& groups);
+  bool install(const GroupContents& contents, const std::vector<ObjectRef>& allWritten);
+  const char* check(NodeId from, const GroupContents& contents);
+  uint64_t checkObject(std::span<const uint8_t> data);
+  void copyObjects(const GroupContents& contents, const std::vector<ObjectRef>& written);
+  void mergeWritten(ObjectRef object, const ObjectShape& shape, std::span<const uint8_t> fields);
+  void forgetWrites(ObjectRef object);
 
   SpaceCore& core_;
   BlockHost& host_;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cluster/objects/home_map.h"
@@ -16,7 +17,7 @@ class BlockGates {
  public:
   explicit BlockGates(HomeMap& homes) : homes_(homes) {}
 
-  /// Runs `then` once the block of `object` is settled, on the thread that settles it. False, and nothing will run, if
+  /// Runs `then` once the block of `object` is settled, on a runtime thread. False, and nothing will run, if
   /// it is settled now.
   bool wait(ObjectRef object, std::function<void()> then) {
     std::lock_guard lock(mutex_);
@@ -29,18 +30,27 @@ class BlockGates {
     std::lock_guard lock(mutex_);
     homes_.set(address, home);
   }
-  /// Ends what is going on with the block at `address`: `node` is its home. Whoever waits goes on.
-  void settle(uint64_t address, NodeId node, uint32_t moves) {
-    std::vector<std::function<void()>> ready;
-    {
-      std::lock_guard lock(mutex_);
-      homes_.set(address, {node, HomeState::Settled, moves});
-      const auto found = waiting_.find(address >> rt::kBlockShift);
-      if (found == waiting_.end()) return;
-      ready = std::move(found->second);
-      waiting_.erase(found);
+  /// Those who waited, to go on by go() on a runtime thread that holds no lock: what they do next may need any, and
+  /// guest access.
+  class Ready {
+   public:
+    bool any() const { return !waiters_.empty(); }
+    void go() {
+      for (const auto& then : std::exchange(waiters_, {})) then();
     }
-    for (const auto& then : ready) then();
+
+   private:
+    friend class BlockGates;
+    std::vector<std::function<void()>> waiters_;
+  };
+  /// Ends what is going on with the block at `address`: `node` is its home. Whoever waits for it joins `ready`.
+  void settle(uint64_t address, NodeId node, uint32_t moves, Ready& ready) {
+    std::lock_guard lock(mutex_);
+    homes_.set(address, {node, HomeState::Settled, moves});
+    const auto found = waiting_.find(address >> rt::kBlockShift);
+    if (found == waiting_.end()) return;
+    for (auto& then : found->second) ready.waiters_.push_back(std::move(then));
+    waiting_.erase(found);
   }
 
  private:

@@ -31,9 +31,10 @@ class BlockHost {
   /// World stopped. See rt::Heap.
   virtual std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) = 0;
   virtual void restore(const rt::BlockGroup& group) = 0;
-  virtual void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) = 0;
+  virtual rt::ObjectStarts objectsOf(const rt::BlockGroup& group) = 0;
   virtual void giveAway(const rt::BlockGroup& group) = 0;
-  virtual void adopt(const rt::BlockGroup& group, const std::vector<ObjectRef>& objects) = 0;
+  virtual void adopt(const rt::BlockGroup& group, const rt::ObjectStarts& objects,
+                     const std::vector<ObjectRef>& written) = 0;
   virtual bool hasRoomFor(uint64_t bytes) = 0;
 
   /// What the home knows about an object besides its bytes (inflated monitors, waiters, whereabouts of a thread), taken

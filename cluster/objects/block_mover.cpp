@@ -27,10 +27,10 @@ bool isHeld(const BlockGroup& group, const std::set<uint64_t>& held) {
 }  // namespace
 
 void BlockMover::move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done,
-                      std::set<uint64_t> only) {
+                      std::set<uint64_t> only, std::function<void(const BlockGroup&)> onItsWay) {
   std::lock_guard lock(mutex_);
   if (stopping_) return;
-  requests_.push_back({target, bytes, std::move(done), std::move(only)});
+  requests_.push_back({target, bytes, std::move(done), std::move(only), std::move(onItsWay)});
   if (!std::exchange(started_, true)) thread_->start([this] { run(); });
   thread_->notify();
 }
@@ -97,7 +97,7 @@ MoveResult BlockMover::carryOut(const Request& request) {
     }
     if (!withdraw(std::min(wanted, windowBytes_), request.only)) break;
     awaitDeferred();
-    const bool some = sendWindow(request.target);
+    const bool some = sendWindow(request);
     restoreWindow();
     idle = some || isHeldBack() ? 0 : idle + 1;
   }
@@ -133,9 +133,7 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
       const BlockHome home = core_.homes.at(group.address);
       window_.push_back({group, home.moves});
       core_.gates.set(group.address, {core_.self, HomeState::Leaving, home.moves});
-      host_.forEachObject(group, [](ObjectRef object) {
-        rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
-      });
+      setEpochs(group, rt::kEpochInvalid);
     }
     // Who needs them this time waits: they go first.
     std::partition(window_.begin(), window_.end(),
@@ -149,6 +147,7 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
 }
 
 bool BlockMover::takeBack(ObjectRef object) {
+  BlockGates::Ready ready;
   std::lock_guard lock(mutex_);
   const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
   const auto found = std::find_if(window_.begin(), window_.end(),
@@ -157,17 +156,21 @@ bool BlockMover::takeBack(ObjectRef object) {
   const Leaving leaving = *found;
   window_.erase(found);
   ++result_.revoked;
-  restore(leaving);
+  restore(leaving, ready);
+  if (ready.any()) core_.net.post([ready]() mutable { ready.go(); });
   return true;
 }
 
+void BlockMover::setEpochs(const BlockGroup& group, uint64_t epoch) {
+  host_.objectsOf(group).forEach(
+      [&](uint64_t offset) { rt::header(group.address + offset)->epochWord.store(epoch, std::memory_order_release); });
+}
+
 /// The group stays. Epochs first: whoever finds it settled may use it.
-void BlockMover::restore(const Leaving& leaving) {
-  host_.forEachObject(leaving.group, [](ObjectRef object) {
-    rt::header(object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
-  });
+void BlockMover::restore(const Leaving& leaving, BlockGates::Ready& ready) {
+  setEpochs(leaving.group, rt::kEpochHome);
   host_.restore(leaving.group);
-  core_.gates.settle(leaving.group.address, core_.self, leaving.moves);
+  core_.gates.settle(leaving.group.address, core_.self, leaving.moves, ready);
 }
 
 /// What is left of the window stays.
@@ -177,9 +180,13 @@ void BlockMover::restoreWindow() {
     if (window_.empty()) return;
   }
   core_.host.accessGuest([&] {
-    std::lock_guard lock(mutex_);
-    for (const Leaving& leaving : window_) restore(leaving);
-    window_.clear();
+    BlockGates::Ready ready;
+    {
+      std::lock_guard lock(mutex_);
+      for (const Leaving& leaving : window_) restore(leaving, ready);
+      window_.clear();
+    }
+    ready.go();
   });
 }
 
@@ -197,9 +204,9 @@ void BlockMover::awaitDeferred() {
 }
 
 /// Sends the window off, chunk by chunk, until all has gone or the target has no more room. True if some has gone.
-bool BlockMover::sendWindow(NodeId target) {
+bool BlockMover::sendWindow(const Request& request) {
   bool some = false;
-  while (const std::shared_ptr<Chunk> chunk = cutChunk(target)) {
+  while (const std::shared_ptr<Chunk> chunk = cutChunk(request)) {
     some = true;
     sendOff(chunk);
   }
@@ -207,12 +214,13 @@ bool BlockMover::sendWindow(NodeId target) {
 }
 
 /// When not too many are on their way. Nobody takes back what is in a chunk. Null if there is nothing more to send.
-std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(NodeId target) {
+std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(const Request& request) {
   std::unique_lock lock(mutex_);
   thread_->wait(lock, [&] { return stopping_ || held_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
   if (stopping_ || held_ || window_.empty() || !result_.refusal.message.empty()) return nullptr;
   auto chunk = std::make_shared<Chunk>();
-  chunk->target = target;
+  chunk->target = request.target;
+  chunk->onItsWay = request.onItsWay;
   chunk->since = core_.net.now();
   do {
     chunk->groups.push_back(window_.back());
@@ -242,18 +250,16 @@ void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
 
 /// On the I/O thread: no request is served in the middle of it.
 void BlockMover::ship(const std::shared_ptr<Chunk>& chunk) {
-  ByteWriter out;
-  out.reserve(chunk->bytes);
-  out.put(uint8_t(ObjectMessage::Blocks));
-  out.put(uint32_t(chunk->groups.size()));
+  BlocksWriter message(core_, host_, uint32_t(chunk->groups.size()));
   core_.host.accessGuest([&] {
     for (const Leaving& leaving : chunk->groups) {
       core_.gates.set(leaving.group.address, {chunk->target, HomeState::Sent, leaving.moves + 1});
-      encodeGroup(out, leaving);
+      message.add({leaving.group, leaving.moves});
     }
   });
-  core_.stats.movedBytes += out.size();
-  core_.net.request(chunk->target, Channel::Objects, out.take(), [this, chunk](Result<Bytes> reply) {
+  Payload payload = message.take();
+  core_.stats.movedBytes += payload.size();
+  core_.net.requestInPieces(chunk->target, Channel::Objects, std::move(payload), [this, chunk](Result<Bytes> reply) {
     if (reply.ok() && reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return finish(*chunk);
     // The target may or may not be their home now: nobody can tell any more.
     Error why = !reply.ok() ? std::move(reply).error()
@@ -261,11 +267,15 @@ void BlockMover::ship(const std::shared_ptr<Chunk>& chunk) {
                                     "refused: " + std::string(reply->begin() + !reply->empty(), reply->end())};
     core_.host.fatal(std::move(why).withContext(fmt::format("moving blocks to node {}", chunk->target.value)));
   });
+  if (!chunk->onItsWay) return;
+  for (const Leaving& leaving : chunk->groups) chunk->onItsWay(leaving.group);
 }
 
 void BlockMover::refuse(Chunk& chunk, Error why) {
   core_.host.accessGuest([&] {
-    for (const Leaving& leaving : chunk.groups) restore(leaving);
+    BlockGates::Ready ready;
+    for (const Leaving& leaving : chunk.groups) restore(leaving, ready);
+    ready.go();
   });
   std::lock_guard lock(mutex_);
   result_.refusal = std::move(why);
@@ -276,11 +286,13 @@ void BlockMover::refuse(Chunk& chunk, Error why) {
 
 void BlockMover::finish(Chunk& chunk) {
   core_.host.accessGuest([&] {
+    BlockGates::Ready ready;
     for (const Leaving& leaving : chunk.groups) {
       host_.giveAway(leaving.group);
       core_.blockUsers.forget(leaving.group.address);
-      core_.gates.settle(leaving.group.address, chunk.target, leaving.moves + 1);
+      core_.gates.settle(leaving.group.address, chunk.target, leaving.moves + 1, ready);
     }
+    ready.go();
   });
   core_.stats.movedGroups += chunk.groups.size();
   core_.stats.blockNanos.add(core_.net.now() - chunk.since);
@@ -290,37 +302,6 @@ void BlockMover::finish(Chunk& chunk) {
   --chunksOnTheirWay_;
   bytesOnTheirWay_ -= chunk.bytes;
   thread_->notify();
-}
-
-void BlockMover::encodeGroup(ByteWriter& out, const Leaving& leaving) {
-  putGroupHeader(out, {leaving.group, leaving.moves});
-  const size_t countAt = out.size();
-  out.put(uint32_t(0));
-  uint32_t count = 0;
-  host_.forEachObject(leaving.group, [&](ObjectRef object) {
-    // First: no timer of a waiter grants the monitor after this.
-    const Bytes homeState = host_.takeHomeState(object);
-    const ObjectShape shape = core_.shapeOf(object);
-    const uint32_t head[] = {uint32_t(object - leaving.group.address),
-                             rt::header(object)->classWord.load(std::memory_order_acquire),
-                             rt::header(object)->lockWord.load(std::memory_order_acquire),
-                             shape.isArray() ? uint32_t(rt::arrayLength(object)) : 0};
-    uint8_t* data = out.grow(sizeof head + shape.dataBytes());
-    std::memcpy(data, head, sizeof head);
-    data += sizeof head;
-    for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
-      const uint64_t word = rt::loadGuest<uint64_t>(object + offset);
-      std::memcpy(data + (offset - shape.begin()), &word, 8);
-    }
-    shape.forEachReference([&](uint64_t offset) {
-      ObjectRef reference;
-      std::memcpy(&reference, data + (offset - shape.begin()), 8);
-      core_.exportOut(reference);
-    });
-    out.putBytes(homeState);
-    ++count;
-  });
-  out.patch(countAt, count);
 }
 
 }  // namespace jvmc::cluster

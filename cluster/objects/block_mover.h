@@ -54,8 +54,10 @@ class BlockMover {
 
   /// Moves at most `bytes` of groups homed here to `target` (at least one group, if there is any). `done` runs on the
   /// mover thread; not at all if the program ends before. `only`, if it is not empty: addresses of the blocks that may
-  /// move.
-  void move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done, std::set<uint64_t> only = {});
+  /// move. `onItsWay`, if there is one, runs on the I/O thread for each group that is on its way: at the target who
+  /// needs it waits for it by then.
+  void move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done, std::set<uint64_t> only = {},
+            std::function<void(const rt::BlockGroup&)> onItsWay = {});
   /// Ends the mover thread. What it waits for is abandoned; the program is over.
   void stop();
 
@@ -75,6 +77,7 @@ class BlockMover {
     uint64_t bytes;
     std::function<void(const MoveResult&)> done;
     std::set<uint64_t> only;
+    std::function<void(const rt::BlockGroup&)> onItsWay;
   };
   /// A group on its way out.
   struct Leaving {
@@ -85,6 +88,7 @@ class BlockMover {
   struct Chunk {
     NodeId target;
     std::vector<Leaving> groups;
+    std::function<void(const rt::BlockGroup&)> onItsWay;  ///< of the request
     uint64_t bytes = 0;
     int64_t since = 0;  ///< when it was sent off; local threads that need its blocks wait from then on
   };
@@ -96,16 +100,16 @@ class BlockMover {
   uint64_t bytesWanted(const Request& request);
   bool withdraw(uint64_t bytes, const std::set<uint64_t>& only);
   void awaitDeferred();
-  bool sendWindow(NodeId target);
-  std::shared_ptr<Chunk> cutChunk(NodeId target);
+  bool sendWindow(const Request& request);
+  std::shared_ptr<Chunk> cutChunk(const Request& request);
   void sendOff(const std::shared_ptr<Chunk>& chunk);
   void restoreWindow();
   // -- I/O thread
   void ship(const std::shared_ptr<Chunk>& chunk);
-  void encodeGroup(ByteWriter& out, const Leaving& leaving);
   void refuse(Chunk& chunk, Error why);
   void finish(Chunk& chunk);
-  void restore(const Leaving& leaving);
+  void setEpochs(const rt::BlockGroup& group, uint64_t epoch);
+  void restore(const Leaving& leaving, BlockGates::Ready& ready);
 
   SpaceCore& core_;
   Flusher& flusher_;

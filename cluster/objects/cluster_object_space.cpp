@@ -51,9 +51,12 @@ void ClusterObjectSpace::checkRead(ThreadContext& ctx, ObjectRef object) {
 
 void ClusterObjectSpace::checkWrite(ThreadContext& ctx, ObjectRef object) {
   core_.stats.slowWrites++;
-  do {
+  for (;;) {
     validate(ctx, object);
-  } while (!join(ctx, object));
+    if (join(ctx, object)) return;
+    // Nobody becomes a writer of a copy whose home is on its way here.
+    if (core_.homes.at(object).state != HomeState::Settled) awaitBlock(ctx, object, core_.host.prepareWait(ctx));
+  }
 }
 
 /// Returns when the copy may be used by the thread (or is no copy: the object is homed here).
@@ -236,17 +239,18 @@ bool ClusterObjectSpace::installNeighbours(const Fetch& fetch, const Moment& ask
   return true;
 }
 
-/// Makes the thread one of the copy's writers (I3). False if the copy has become too old meanwhile.
+/// Makes the thread one of the copy's writers (I3). False if the copy has become too old meanwhile, or its block is
+/// moving.
 bool ClusterObjectSpace::join(ThreadContext& ctx, ObjectRef object) {
   EntryTable::Shard& shard = core_.table.shard(object);
   std::lock_guard lock(shard.mutex);
   std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
   const uint64_t word = epochWord.load(std::memory_order_acquire);
   if (rt::isHomeEpoch(word)) return true;
-  if (word < ctx.epoch) {
-    // Without caching every copy looks stale; but it must still be a copy.
-    if (!core_.options.noCache || core_.homes.homeOf(object) == core_.self) return false;
-  }
+  // Without caching every copy looks stale.
+  if (word < ctx.epoch && !core_.options.noCache) return false;
+  const BlockHome home = core_.homes.at(object);
+  if (home.state != HomeState::Settled || home.node == core_.self) return false;
 
   core_.contentChanges(object);
   Entry& entry = shard.entries[object];
@@ -331,15 +335,17 @@ void ClusterObjectSpace::publish(ThreadContext& ctx) {
 
 std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const SyncRequest& request) {
   if (request.op == rt::SyncOp::ThreadEnd) core_.fetched.take(request.thread.id);
-  core_.exportOut(request.thread.object);
+  spinReads_.submits(request);
   if (loans_.hasBorrowed(request.object)) {
+    core_.exportOut(request.thread.object);
     if (request.isRelease()) flusher_.defer(ctx);
     const auto [isHere, answer] = loans_.carryOut(request);
     if (answer && answer->acquire) acquire(ctx, false);
     if (isHere) return answer;  // else it has just gone back
   }
-  Hold hold = holdArguments(request);
   const bool isHere = core_.homedHere(request.object);
+  if (!isHere || request.mayWait()) core_.exportOut(request.thread.object);
+  Hold hold = holdArguments(request);
   if (request.isRelease() && isHere) {
     flusher_.defer(ctx);
   } else if (request.isRelease()) {
@@ -414,7 +420,7 @@ void ClusterObjectSpace::sendToHome(const SyncRequest& request, Hold hold) {
   core_.traffic.begin(request.thread.id);
   const int64_t sent = core_.net.now();
   const BlockHome home = core_.homes.at(request.object);
-  core_.net.request(home.node, Channel::Objects, encodeSync(request),
+  core_.net.request(home.node, Channel::Objects, encodeSync(spinReads_.asked(request)),
                     [this, request, hold = std::move(hold), home, sent](Result<Bytes> reply) {
                       const int64_t waited = core_.net.now() - sent;
                       core_.stats.syncNanos.add(waited);
@@ -460,6 +466,7 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, const Hold& hol
     return core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} refused a request", home.node.value)});
   if (answer) {
     answer->acquire = answer->acquire || request.isAcquire();
+    spinReads_.answered(request, answer->value);
     core_.host.accessGuest([&] {
       core_.answerArrived(*answer);
       answerByMail(request, *answer);

@@ -12,6 +12,7 @@
 #include "cluster/objects/flusher.h"
 #include "cluster/objects/home_side.h"
 #include "cluster/objects/refresher.h"
+#include "cluster/objects/spin_reads.h"
 
 namespace jvmc::cluster {
 
@@ -129,6 +130,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   Copies copies_;
   Refresher refresher_;
   Flusher flusher_;
+  SpinReads spinReads_;
   MonitorLoans loans_;
   HomeSide homeSide_;
   BlockMover mover_;

@@ -13,11 +13,11 @@ bool Copies::use(rt::ThreadContext& ctx, ObjectRef object) {
       core_.options.fault == Fault::UnusedNeverAges && !(word & rt::kEpochUsed) && word > rt::kWriterMask;
   if (rt::stampOf(word) < ctx.epoch && !neverAges) return false;
   if (word >= rt::kEpochLease) return true;
-  header.epochWord.store(word | rt::kEpochUsed, std::memory_order_release);
-  // A block that comes here brings the lock words of its objects: they must not be taken for those of copies. Its state
-  // changes before anything of it is brought in, which is done under this lock.
+  // A block that comes here brings the headers of its objects. Its state changes, and each lock of the table is taken
+  // once after that, before anything of it is brought in.
   const BlockHome home = core_.homes.at(object);
   if (home.state != HomeState::Settled || home.node == core_.self) return true;
+  header.epochWord.store(word | rt::kEpochUsed, std::memory_order_release);
   rt::ReadInterval& reads = ctx.thread->reads;
   const bool known = reads.epoch == ctx.epoch && header.lockWord.load(std::memory_order_relaxed) == reads.group;
   if (!known) header.lockWord.store(groups_.add(reads, ctx.epoch, object), std::memory_order_relaxed);

@@ -26,6 +26,8 @@ enum class Fault : uint8_t {
   AheadWithoutTransaction,  ///< a copy that is asked for before anybody needs it may be flushed meanwhile
   DeferredWritesOvertaken,  ///< others learn of a release before the writes that its node owes are home
   FramesComeTwice,          ///< what the net repeats is handled again (simulator)
+  LeavesUncounted,          ///< a node leaves although threads are there or on their way (simulator)
+  LoanAwaitsOwner,          ///< a lent monitor that is called for stays as long as somebody is in it
   LoanDoesNotTick,          ///< a monitor is lent, or comes back, and the clock stands still there
   UnusedNeverAges,          ///< a copy that nobody has used since it came serves any thread, however old it is
   // -- cluster-wide collections

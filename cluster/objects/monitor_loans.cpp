@@ -6,28 +6,8 @@
 
 namespace jvmc::cluster {
 
-using rt::SyncOp;
-
-namespace {
-
-bool isMonitorOperation(SyncOp op) {
-  switch (op) {
-    case SyncOp::MonitorEnter:
-    case SyncOp::MonitorExit:
-    case SyncOp::MonitorWait:
-    case SyncOp::MonitorNotify:
-    case SyncOp::MonitorNotifyAll:
-    case SyncOp::CancelWait:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
-
 rt::SyncHome::Borrowed MonitorLoans::carryOut(const rt::SyncRequest& request) {
-  if (!isMonitorOperation(request.op) || !hasBorrowed(request.object)) return {};
+  if (!request.isOnMonitor() || !hasBorrowed(request.object)) return {};
   rt::SyncHome::Borrowed result = home_->handleBorrowed(request);
   if (result.isHere) core_.stats.borrowedOperations++;
   if (result.answer && request.isAcquire()) result.answer->acquire = true;
@@ -35,7 +15,7 @@ rt::SyncHome::Borrowed MonitorLoans::carryOut(const rt::SyncRequest& request) {
 }
 
 bool MonitorLoans::isLentTo(NodeId from, const rt::SyncRequest& request) const {
-  return home_ && isMonitorOperation(request.op) && home_->lentTo(request.object) == from;
+  return home_ && request.isOnMonitor() && home_->lentTo(request.object) == from;
 }
 
 std::vector<ObjectRef> MonitorLoans::lent() const {
@@ -108,6 +88,7 @@ void MonitorLoans::giveBack(ObjectRef object) {
   out.put(loan->second.number);
   out.put(given->served);
   putState(out, given->state);
+  core_.host.trace({rt::TraceKind::Loan, loan->second.home.value, 0, loan->second.since, core_.net.now(), object});
   ++returning_;
   send(loan->second.home, out.take(), [this] { --returning_; });
   borrowed_.erase(loan);
@@ -117,6 +98,7 @@ void MonitorLoans::giveBack(ObjectRef object) {
 /// meanwhile, and be the very one who asks at home, to enter it once more.
 void MonitorLoans::callBack(ObjectRef object, uint64_t number) {
   home_->callBack(object);
+  if (core_.options.fault == Fault::LoanAwaitsOwner) return;
   core_.net.postAfter(kPatienceNanos, [this, object, number] {
     const auto loan = borrowed_.find(object);
     if (loan == borrowed_.end() || loan->second.number != number) return;
@@ -157,7 +139,8 @@ bool MonitorLoans::take(NodeId from, ObjectMessage kind, ByteReader& in) {
       const rt::SyncState state = getSyncState(in);
       if (!in.finished() || borrowed_.contains(object) || core_.servedHere(object)) return false;
       if (core_.options.fault != Fault::LoanDoesNotTick) core_.tick();
-      borrowed_[object] = {from, number};
+      borrowed_[object] = {from, number, core_.net.now()};
+      core_.host.trace({rt::TraceKind::Loan, from.value, 0, borrowed_[object].since, 0, object});
       home_->borrow(object, state);
       if (!std::exchange(looksForIdle_, true)) core_.net.postAfter(kIdleNanos, [this] { lookForIdle(); });
       const auto early = recalledEarly_.find(object);

@@ -26,9 +26,8 @@ class MonitorLoans final : public rt::SyncHome::Lender {
  public:
   MonitorLoans(SpaceCore& core, Flusher& flusher) : core_(core), flusher_(flusher) {}
 
-  /// Monitors can be lent from now on, if that is wanted. `home` is the node's, which tells this object.
+  /// Monitors can be lent from now on. `home` is the node's, which tells this object.
   void open(rt::SyncHome& home) {
-    if (!core_.options.lendMonitors) return;
     home_ = &home;
     home.lendBy(*this);
   }
@@ -60,6 +59,7 @@ class MonitorLoans final : public rt::SyncHome::Lender {
   struct Loan {
     NodeId home;
     uint64_t number = 0;
+    int64_t since = 0;
     std::optional<uint32_t> idleAt{};  ///< entries served when it was last seen idle
   };
   /// A loan that has not been used for as long goes back: it keeps its object alive.

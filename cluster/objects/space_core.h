@@ -27,8 +27,6 @@ struct SpaceOptions {
   /// Reference mode for differential runs: every check asks the home again.
   bool noCache = false;
   Fault fault = Fault::None;  ///< tests only
-  /// Nodes take turns at monitors and lend them (monitor_loans.h). Off until it has shown itself free of hangs.
-  bool lendMonitors = false;
 };
 
 struct SpaceCore {

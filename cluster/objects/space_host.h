@@ -8,6 +8,7 @@
 
 #include "ir/support/result.h"
 #include "runtime/object_space.h"
+#include "runtime/prof/tracer.h"
 
 namespace jvmc::cluster {
 
@@ -44,6 +45,9 @@ class SpaceHost {
   virtual std::optional<rt::Resumption> carryOut(const rt::SyncRequest& request, NodeId from) = 0;
   /// Sends mail to a thread, wherever it is. Any thread; never blocks.
   virtual void post(const rt::ThreadRef& to, const rt::ThreadMail& mail) = 0;
+
+  /// For the timeline, if one is recorded. Any thread.
+  virtual void trace(const rt::TraceEvent&) {}
 
   /// The program cannot go on: a home is lost or a peer speaks nonsense. Called once for each loss noticed; returns.
   virtual void fatal(Error error) = 0;

@@ -60,6 +60,7 @@ struct StartRequest {
   gdb @21 :Bool;
   roundsEvery @22 :UInt64;
   collects @23 :Bool;           # the nodes find garbage together that more than one knew of
+  startsHere @24 :Bool;         # new threads begin on the node of their starter
 }
 
 # A call of an `outside` native. (thread, number) names it: the launcher carries each out once and repeats its answer

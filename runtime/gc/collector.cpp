@@ -1,5 +1,6 @@
 #include "runtime/gc/collector.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "ir/support/fault.h"
@@ -81,31 +82,51 @@ void Collector::blocksLeave(const Region& region, uint32_t first) {
   std::erase_if(statics_, [&](ObjectRef ref) { return ref >= begin && ref < end; });
 }
 
-void Collector::adopt(Region& region, ObjectRef ref) {
-  BlockInfo& block = region.blockOf(ref);
+void Collector::adopt(Region& region, uint32_t block, const ObjectStarts& objects,
+                      const std::vector<ObjectRef>& written) {
+  BlockInfo& info = region.blocks[block];
   const bool isMarking = phase() == Phase::Marking;
-  region.mark(space_.oldSide(), ref);
-  if (isMarking) region.mark(space_.newSide(), ref);
-  if (trace_.isActive() && !JVMC_FAULT("adopted-objects-are-white")) trace_.blacken(ref);
-  header(ref)->classWord.fetch_or(kFlagOld, std::memory_order_relaxed);
-  const ClassInfo& info = model_.classOf(ref);
-  if (block.kind == BlockKind::Small) {
-    const uint64_t offset = ref & (kBlockBytes - 1);
-    const uint32_t first = uint32_t(offset >> kLineShift);
-    const uint32_t last = uint32_t((offset + ObjectModel::bytes(info, ref) - 1) >> kLineShift);
-    block.lines.mark(first, last);
-    if (isMarking) block.marked.mark(first, last);
+  MarkWords* marks = region.blockMarks(block);
+  for (uint32_t w = 0; w < ObjectStarts::kWords; ++w) {
+    if (objects.words[w] == 0) continue;
+    marks[w].side[space_.oldSide()].store(objects.words[w], std::memory_order_relaxed);
+    if (isMarking) marks[w].side[space_.newSide()].store(objects.words[w], std::memory_order_relaxed);
   }
-  auto logSlot = [&](uint64_t slot) {
+  auto nextWritten = written.begin();
+  objects.forEach([&](uint64_t offset) {
+    const ObjectRef ref = region.blockAddress(block) + offset;
+    const ClassInfo& cls = model_.classOf(ref);
+    if (trace_.isActive() && !JVMC_FAULT("adopted-objects-are-white")) trace_.blacken(ref);
+    ObjectModel::flagOld(ref);
+    if (info.kind == BlockKind::Small) {
+      const uint32_t first = uint32_t(offset >> kLineShift);
+      const uint32_t last = uint32_t((offset + ObjectModel::bytes(cls, ref) - 1) >> kLineShift);
+      info.lines.mark(first, last);
+      if (isMarking) info.marked.mark(first, last);
+    }
+    nextWritten = std::find_if(nextWritten, written.end(), [&](ObjectRef each) { return each >= ref; });
+    logAdopted(region, cls, ref, nextWritten != written.end() && *nextWritten == ref);
+  });
+}
+
+void Collector::logAdopted(Region& region, const ClassInfo& info, ObjectRef ref, bool all) {
+  const auto log = [&](uint64_t slot) {
+    if (!all && !isYoung(loadGuest<uint64_t>(slot))) return;
     if (Region::set(region.logged, region.place(slot))) log_.addSlot(nullptr, slot);
   };
   if (info.shape == ObjectShape::Instance)
-    for (uint32_t i = 0; i < info.refCount; ++i) logSlot(ref + info.refOffsets[i]);
+    for (uint32_t i = 0; i < info.refCount; ++i) log(ref + info.refOffsets[i]);
   if (info.shape == ObjectShape::ReferenceArray)
-    for (uint32_t i = 0; i < uint32_t(arrayLength(ref)); ++i) logSlot(ref + kArrayElementsOffset + 8 * uint64_t(i));
+    for (uint32_t i = 0; i < uint32_t(arrayLength(ref)); ++i) log(ref + kArrayElementsOffset + 8 * uint64_t(i));
 }
 
 // ---------------------------------------------------------------- the barrier
+
+/// Homed here, and has not survived a collection. Most are old, and their headers are nearer than their mark bits.
+bool Collector::isYoung(ObjectRef value) const {
+  const Region* region = value == kNullRef ? nullptr : space_.regionOf(value);
+  return region && !ObjectModel::isFlaggedOld(value) && !region->isAway(value);
+}
 
 // Code calls it for old objects only: what a young one refers to when it is overwritten could be reached elsewhere when
 // marking began, or has been made since. Runs before the store, and no pause comes between the two. So the first store
@@ -121,10 +142,7 @@ void Collector::beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object
         !JVMC_FAULT("barrier-does-not-log"))
       log_.addOverwritten(ctx, overwritten);
   }
-  if (!(flags & kBarrierYoung) || value == kNullRef) return;
-  // Most values are old, and their headers are nearer than their mark bits.
-  Region* target = space_.regionOf(value);
-  if (!target || ObjectModel::isFlaggedOld(value) || target->isAway(value)) return;
+  if (!(flags & kBarrierYoung) || !isYoung(value)) return;
   Region* region = space_.regionOf(object);
   if (!region || !space_.isOld(*region, object)) return;
   if (Region::set(region->logged, region->place(object + offset))) log_.addSlot(ctx, object + offset);

@@ -85,9 +85,10 @@ class Collector {
   /// The store barrier; `flags` says which of its parts are on. `ctx`: null in a runtime thread.
   void beforeStore(ThreadContext* ctx, uint32_t flags, ObjectRef object, uint64_t offset, ObjectRef value);
   void objectExported(ObjectRef ref);
-  /// An object with a new home here is old from the start. Its fields were in use before that, as those of a copy, so
-  /// all that hold references are logged. With GuestAccess; not while mark() runs.
-  void adopt(Region& region, ObjectRef ref);
+  /// Objects with a new home here, in `block`, are old from the start. What was stored to them elsewhere no barrier
+  /// here has seen: fields that refer to young objects are logged; and all fields of those in `written` (ascending), to
+  /// whose copies threads here may be storing. With GuestAccess; not while mark() runs.
+  void adopt(Region& region, uint32_t block, const ObjectStarts& objects, const std::vector<ObjectRef>& written);
   /// With the heap's lock: the blocks from `first` on, a group, are about to get another home, or have come (after
   /// adopt() of their objects).
   void blocksLeave(const Region& region, uint32_t first);
@@ -105,6 +106,8 @@ class Collector {
   /// Gives each root of the snapshot to the trace.
   class SnapshotSink;
 
+  bool isYoung(ObjectRef value) const;
+  void logAdopted(Region& region, const ClassInfo& info, ObjectRef ref, bool all);
   void takeContexts();
   template <class Sink>
   void visitRoots(Sink& sink);

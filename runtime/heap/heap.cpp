@@ -44,7 +44,11 @@ uint64_t threadCpuNanos() {
   return uint64_t(now.tv_sec) * 1'000'000'000 + uint64_t(now.tv_nsec);
 }
 
-enum class Pause : uint8_t { Young, BeginCycle, FinishCycle, Full };
+using Pause = HeapPhase;
+
+int64_t nanosOf(std::chrono::steady_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
 
 uint64_t nanosSince(std::chrono::steady_clock::time_point begin) {
   return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
@@ -124,8 +128,9 @@ class RegionHeap final : public Heap {
     Region* region = space_.homeRegionOf(ref);
     if (!region) return;
     if (collector_.trace().isActive()) collector_.trace().grey(ref);
-    uint32_t flags = header(ref)->classWord.fetch_or(kFlagExported, std::memory_order_relaxed);
-    if (flags & kFlagExported) return;
+    std::atomic<uint32_t>& word = header(ref)->classWord;
+    if (word.load(std::memory_order_relaxed) & kFlagExported) return;
+    if (word.fetch_or(kFlagExported, std::memory_order_relaxed) & kFlagExported) return;
     bytesExported_.fetch_add(ObjectModel::bytes(*classes_[classIndexOf(ref)], ref), std::memory_order_relaxed);
     Region::set(region->exported, region->place(ref));
     region->blockOf(ref).hasExported.store(true, std::memory_order_relaxed);
@@ -162,7 +167,7 @@ class RegionHeap final : public Heap {
     std::vector<BlockGroup> groups = chooseGroups(bytes, only);
     for (const BlockGroup& group : groups) {
       allocator_.withdraw(group.address, group.end());
-      forEachObject(group, [&](ObjectRef ref) { exportObject(ref); });
+      exportAll(group);
     }
     return groups;
   }
@@ -172,9 +177,13 @@ class RegionHeap final : public Heap {
     space_.regionOf(group.address)->blockOf(group.address).leaving = false;
   }
 
-  void forEachObject(const BlockGroup& group, const std::function<void(ObjectRef)>& visit) override {
+  ObjectStarts objectsOf(const BlockGroup& group) override {
     Region& region = *space_.regionOf(group.address);
-    forEachOld(region, region.blockIndex(group.address), visit);
+    const MarkWords* words = region.blockMarks(region.blockIndex(group.address));
+    ObjectStarts objects;
+    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
+      objects.words[w] = words[w].side[space_.oldSide()].load(std::memory_order_relaxed);
+    return objects;
   }
 
   void giveAway(const BlockGroup& group) override {
@@ -185,20 +194,18 @@ class RegionHeap final : public Heap {
     stats_.liveBytesAfterLast -= std::min(stats_.liveBytesAfterLast, group.bytes());
   }
 
-  void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) override {
+  void adopt(const BlockGroup& group, const ObjectStarts& objects, const std::vector<ObjectRef>& written) override {
     std::scoped_lock lock(sliceMutex_, mutex_);
     const bool statics = layout_.isInStaticsBlock(group.address);
     Region& region =
         space_.adopt(group.address, group.blocks,
                      statics ? BlockKind::Statics : (group.large ? BlockKind::LargeHead : BlockKind::Small));
-    for (ObjectRef ref : objects) {
-      Region::set(region.exported, region.place(ref));
-      collector_.adopt(region, ref);
-      if (statics) collector_.addStatics(ref);
-    }
-    region.blockOf(group.address).hasExported.store(true, std::memory_order_relaxed);
+    const uint32_t block = region.blockIndex(group.address);
+    addExported(region, block, objects);
     bytesExported_.fetch_add(group.bytes(), std::memory_order_relaxed);
-    collector_.blocksHaveCome(region, region.blockIndex(group.address));
+    collector_.adopt(region, block, objects, written);
+    if (statics) objects.forEach([&](uint64_t offset) { collector_.addStatics(group.address + offset); });
+    collector_.blocksHaveCome(region, block);
     stats_.liveBytesAfterLast += group.bytes();
   }
 
@@ -299,6 +306,32 @@ class RegionHeap final : public Heap {
   }
 
  private:
+  /// exportObject() for all objects of the group, which are old. World stopped.
+  void exportAll(const BlockGroup& group) {
+    Region& region = *space_.regionOf(group.address);
+    const uint32_t block = region.blockIndex(group.address);
+    const auto* exported = &region.exported[size_t(block) * kBitmapWordsPerBlock];
+    const ObjectStarts objects = objectsOf(group);
+    ObjectStarts news = objects;
+    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w) news.words[w] &= ~exported[w].load(std::memory_order_relaxed);
+    uint64_t bytes = 0;
+    news.forEach([&](uint64_t offset) {
+      const ObjectRef ref = group.address + offset;
+      bytes += ObjectModel::bytes(*classes_[classIndexOf(ref)], ref);
+    });
+    bytesExported_.fetch_add(bytes, std::memory_order_relaxed);
+    if (Trace& trace = collector_.trace(); trace.isActive())
+      objects.forEach([&](uint64_t offset) { trace.grey(group.address + offset); });
+    addExported(region, block, objects);
+  }
+
+  static void addExported(Region& region, uint32_t block, const ObjectStarts& objects) {
+    auto* exported = &region.exported[size_t(block) * kBitmapWordsPerBlock];
+    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
+      if (objects.words[w] != 0) exported[w].fetch_or(objects.words[w], std::memory_order_relaxed);
+    region.blocks[block].hasExported.store(true, std::memory_order_relaxed);
+  }
+
   void visitOld(Region& region, uint32_t block, const std::function<void(ClassIndex, uint64_t bytes)>& visit) {
     const BlockKind kind = region.blocks[block].kind;
     if (kind != BlockKind::Small && kind != BlockKind::LargeHead) return;
@@ -464,6 +497,7 @@ class RegionHeap final : public Heap {
       if (!what) return;
       stats_.allocatedBytes += allocator_.bytesSinceReset();
       uint64_t cpuBegin = threadCpuNanos();
+      const Collector::Phase before = collector_.phase();
       Pause done = collectStopped(*what);
       if (afterwards) {
         noneYoung_.store(true, std::memory_order_relaxed);
@@ -479,14 +513,22 @@ class RegionHeap final : public Heap {
       ++stats_.pauses;
       pauses_.add(nanosSince(begin));
       pausesCpu_.add(cpu);
-      if (options_.paused) {
-        const auto nanos = [](auto time) {
-          return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
-        };
-        options_.paused(nanos(begin), nanos(std::chrono::steady_clock::now()), uint32_t(done));
-      }
+      const int64_t end = nanosOf(std::chrono::steady_clock::now());
+      tellPhase(done, nanosOf(begin), end);
+      if (before != collector_.phase()) changePhase(before, nanosOf(begin), end);
     });
     if (begun) background_.wake();
+  }
+
+  void tellPhase(HeapPhase phase, int64_t begin, int64_t end) const {
+    if (options_.phaseOver) options_.phaseOver(phase, begin, end);
+  }
+
+  /// The phase between pauses that was `before` has ended at `end`, and another one begins at `begin`.
+  void changePhase(Collector::Phase before, int64_t end, int64_t begin) {
+    if (before == Collector::Phase::Marking) tellPhase(HeapPhase::Marking, phaseBegan_, end);
+    if (before == Collector::Phase::Sweeping) tellPhase(HeapPhase::Sweeping, phaseBegan_, end);
+    phaseBegan_ = begin;
   }
 
   /// Young objects may be collected by themselves: every place in an old one that refers to one of them is logged.
@@ -529,7 +571,10 @@ class RegionHeap final : public Heap {
   }
 
   void sweepLocked(uint32_t blocks) {
-    if (collector_.phase() == Collector::Phase::Sweeping && collector_.sweep(blocks)) markingDone();
+    if (collector_.phase() != Collector::Phase::Sweeping || !collector_.sweep(blocks)) return;
+    const int64_t now = nanosOf(std::chrono::steady_clock::now());
+    changePhase(Collector::Phase::Sweeping, now, now);
+    markingDone();
   }
 
   void sweepAll() {
@@ -640,7 +685,8 @@ class RegionHeap final : public Heap {
     uint32_t block = 0;
   };
 
-  mutable std::mutex mutex_;  // guards space_, allocator_, policy_, stats_, pauses_, nextLeaving_ and sweeping
+  mutable std::mutex mutex_;  // guards space_, allocator_, policy_, stats_, pauses_, phaseBegan_, nextLeaving_
+                              // and sweeping
   /// Held while a slice is marked, and by who gives blocks away or adopts them. Before mutex_.
   std::mutex sliceMutex_;
   Place nextLeaving_;
@@ -650,6 +696,7 @@ class RegionHeap final : public Heap {
   CollectionPolicy policy_;
   HeapStats stats_;
   PauseLog pauses_, pausesCpu_;
+  int64_t phaseBegan_ = 0;  // of what goes on between pauses
 
   std::atomic<bool> isMarked_{false};  // a cycle's marking has come to its end, or nearly
   std::atomic<uint32_t> barrierFlags_{0};

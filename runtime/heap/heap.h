@@ -11,6 +11,7 @@
 #include "runtime/abi/context.h"
 #include "runtime/abi/layout.h"
 #include "runtime/gc/world.h"
+#include "runtime/heap/object_starts.h"
 #include "runtime/object_space.h"
 
 namespace jvmc::rt {
@@ -26,6 +27,12 @@ inline constexpr uint32_t kBarrierMarking = 1u << 30;  ///< log references that 
 inline constexpr uint32_t kBarrierTrace = 1u << 29;
 static_assert(((kBarrierMarking | kBarrierTrace) & (kClassMask | kFlagFrozen | kFlagExported | kFlagOld)) == 0);
 
+/// What the collector does: the first four are pauses, during the others the program goes on.
+enum class HeapPhase : uint8_t { Young, BeginCycle, FinishCycle, Full, Marking, Sweeping, kCount };
+inline constexpr const char* kHeapPhaseNames[] = {
+    "pause: young", "pause: begin of a cycle", "pause: end of a cycle", "pause: full", "mark", "sweep"};
+static_assert(std::size(kHeapPhaseNames) == size_t(HeapPhase::kCount));
+
 struct HeapOptions {
   uint64_t limitBytes = uint64_t(4) << 30;
   /// Zeal: collect at every K-th allocation that reaches the slow path, in turn in each way there is. TLABs are off
@@ -37,9 +44,9 @@ struct HeapOptions {
   bool background = true;
   bool young = true;           ///< benchmarks: off, every collection is full, and no store needs a barrier
   bool countBarriers = false;  ///< tests: every reference store reports to onBarrier()
-  /// Told after each pause, from the wish to stop to its end by the monotonic clock; `kind`: 0 young, 1
-  /// and 2 begin and end of a cycle, 3 full. World stopped: must be quick. May be empty.
-  std::function<void(int64_t beginNanos, int64_t endNanos, uint32_t kind)> paused;
+  /// Told of each phase when it is over, by the monotonic clock; a pause begins with the wish to stop. Under locks of
+  /// the heap, the world perhaps stopped: must be quick. May be empty.
+  std::function<void(HeapPhase phase, int64_t beginNanos, int64_t endNanos)> phaseOver;
 };
 
 struct HeapStats {
@@ -171,13 +178,13 @@ class Heap : public Traceable {
   virtual std::vector<BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only = {}) = 0;
   /// The group stays after all.
   virtual void restore(const BlockGroup& group) = 0;
-  /// The objects of a withdrawn group.
-  virtual void forEachObject(const BlockGroup& group, const std::function<void(ObjectRef)>& visit) = 0;
+  /// The objects of a withdrawn group. That of a large group begins it.
+  virtual ObjectStarts objectsOf(const BlockGroup& group) = 0;
   /// The group has a new home: its memory goes back to the system. What is in it may be cached from then on.
   virtual void giveAway(const BlockGroup& group) = 0;
-  /// This node is home of the group and of the objects at these addresses, which are in memory and count as exported.
-  /// With GuestAccess.
-  virtual void adopt(const BlockGroup& group, const std::vector<ObjectRef>& objects) = 0;
+  /// This node is home of the group and of its objects, which are in memory and count as exported. `written`: those of
+  /// them to whose copies threads here may be storing, ascending. With GuestAccess.
+  virtual void adopt(const BlockGroup& group, const ObjectStarts& objects, const std::vector<ObjectRef>& written) = 0;
   /// Room for so many bytes more, without a collection.
   virtual bool hasRoomFor(uint64_t bytes) const = 0;
 

@@ -21,6 +21,7 @@
 #include "ir/support/check.h"
 #include "runtime/abi/address_plan.h"
 #include "runtime/abi/object.h"
+#include "runtime/heap/object_starts.h"
 
 namespace jvmc::rt {
 
@@ -29,6 +30,7 @@ inline constexpr uint32_t kLineBytes = 1u << kLineShift;
 inline constexpr uint32_t kLinesPerBlock = kBlockBytes / kLineBytes;
 inline constexpr uint32_t kGranuleShift = 3;
 inline constexpr uint32_t kBitmapWordsPerBlock = kBlockBytes >> (kGranuleShift + 6);
+static_assert(kBitmapWordsPerBlock == ObjectStarts::kWords);
 
 /// A zeroed array in its own lazily filled mapping.
 template <class T>

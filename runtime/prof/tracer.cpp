@@ -16,6 +16,7 @@ void Tracer::start(size_t events, int64_t minNanos) {
     std::scoped_lock lock(shard.mutex);
     if (shard.ring.empty()) shard.ring.resize(std::max<size_t>(events / kShards, 16));
   }
+  if (!isOn()) since_ = now();
   on_ = true;
 }
 

@@ -17,19 +17,21 @@
 namespace jvmc::rt {
 
 enum class TraceKind : uint8_t {
-  Run,      ///< a thread runs: one dispatch. a: how it ended (ThreadEntry::End)
+  Run,      ///< a thread runs: one dispatch
   Wait,     ///< a thread is parked. a: WaitKind, b: object
   Leave,    ///< a thread is written down and sent to node a; b: its incarnation there
   Arrive,   ///< a thread begins here or comes from another node; b: its incarnation, 0 of a new one
   Fetch,    ///< a thread waits for an object of node a; b: object
-  Pause,    ///< the world is stopped for the collector. a: kind of collection
+  Collect,  ///< what the collector has done. a: HeapPhase
   Compile,  ///< a function is compiled. a: FunctionId, b: resume point + 1 of a continuation, 0: the function
   Flush,    ///< a thread's writes are on their way home, and it waits. a: objects
   Member,   ///< this node learns of a change of the program's nodes. a: which node, b: MemberChange
+  Loan,     ///< a monitor is here on loan from now on (end 0), or was. a: its home, b: object
+  Round,    ///< of a cluster-wide collection, here. a: 1 if it has come to its end, b: number
   kCount
 };
-inline constexpr const char* kTraceKindNames[] = {"run",   "wait",    "leave", "arrive", "fetch",
-                                                  "pause", "compile", "flush", "member"};
+inline constexpr const char* kTraceKindNames[] = {"run",     "wait",  "leave",  "arrive", "fetch", "collect",
+                                                  "compile", "flush", "member", "loan",   "round"};
 static_assert(std::size(kTraceKindNames) == size_t(TraceKind::kCount));
 
 enum class MemberChange : uint8_t {
@@ -62,6 +64,8 @@ class Tracer {
   void start(size_t events, int64_t minNanos = 0);
   void stop();
   bool isOn() const { return on_.load(std::memory_order_relaxed); }
+  /// When it was started: what had begun before counts from there.
+  int64_t since() const { return since_.load(std::memory_order_relaxed); }
   /// Costs a lock that is free nearly always, and a copy.
   void add(const TraceEvent& event);
   /// What has been kept since the last time.
@@ -77,7 +81,7 @@ class Tracer {
     uint64_t added = 0, taken = 0;
   };
   std::atomic<bool> on_{false};
-  std::atomic<int64_t> minNanos_{0};
+  std::atomic<int64_t> minNanos_{0}, since_{0};
   std::array<Shard, kShards> shards_;  // by thread
 };
 

@@ -183,7 +183,7 @@ bool NodeScheduler::parkLocked(ThreadEntry& entry, Effects& effects) {
   if (thread.state == ThreadState::Ready) return true;
   ++entry.parks;
   if (vm_.profiler().wants(SampleKind::Wait) || vm_.tracer().isOn())
-    entry.parkedSince = uint32_t(Tracer::now() / ThreadEntry::kParkedUnit) | 1;
+    entry.parkedSince = ThreadEntry::parkedAt(Tracer::now());
   return false;
 }
 
@@ -198,6 +198,21 @@ void NodeScheduler::noteWaitLocked(ThreadEntry& entry) {
   if (vm_.tracer().isOn())
     vm_.tracer().add(
         {TraceKind::Wait, uint32_t(thread.wait.kind), thread.ref.id, now - nanos, now, thread.wait.object});
+}
+
+void NodeScheduler::beginWaits() {
+  const uint32_t now = ThreadEntry::parkedAt(Tracer::now());
+  table_.forEach([now](ThreadEntry& entry) {
+    if (entry.thread->state == ThreadState::Parked) entry.parkedSince = now;
+  });
+}
+
+void NodeScheduler::noteWaits() {
+  table_.forEach([this](ThreadEntry& entry) {
+    if (entry.thread->state != ThreadState::Parked) return;
+    noteWaitLocked(entry);
+    entry.parkedSince = ThreadEntry::parkedAt(Tracer::now());
+  });
 }
 
 /// Where it is, or at `target`: then it moves once more.

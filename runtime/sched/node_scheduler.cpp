@@ -108,12 +108,20 @@ bool NodeScheduler::mayMove(const GuestThread& thread) const {
 // ---------------------------------------------------------------- one dispatch
 
 void NodeScheduler::execute(ThreadEntry& entry) {
-  if (!vm_.tracer().isOn()) return run(entry);
   // The thread may be over afterwards, but its entry is not gone before it is settled.
   const ThreadId thread = entry.thread->ref.id;
-  const int64_t begin = Tracer::now();
+  const int64_t begin = vm_.tracer().isOn() ? Tracer::now() : 0;
   run(entry);
-  vm_.tracer().add({TraceKind::Run, uint32_t(entry.end), thread, begin, Tracer::now(), 0});
+  if (vm_.tracer().isOn()) noteRun(thread, begin);
+}
+
+/// Up to now. It may have begun before anybody traced.
+void NodeScheduler::noteRun(ThreadId thread, int64_t begin) {
+  vm_.tracer().add({TraceKind::Run, 0, thread, std::max(begin, vm_.tracer().since()), Tracer::now(), 0});
+}
+
+void NodeScheduler::noteRuns() {
+  for (const Workers::Running& running : workers_.running()) noteRun(running.thread, running.since);
 }
 
 void NodeScheduler::run(ThreadEntry& entry) {

@@ -54,6 +54,9 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   Timers& timers() override { return timers_; }
 
   std::vector<ThreadSnapshot> snapshot() const override;
+  void beginWaits() override;
+  void noteWaits() override;
+  void noteRuns() override;
   void visitThreads(const std::function<void(const GuestThread&, bool moving, bool suspended)>& visit) const override;
   size_t threadCount() const override { return table_.size(); }
   uint32_t occupiedWorkers() const override { return workers_.occupied(); }
@@ -104,6 +107,7 @@ class NodeScheduler final : public Scheduler, private Dispatcher, private Timers
   bool parkLocked(ThreadEntry& entry, Effects& effects);
   void detachLocked(ThreadEntry& entry, Effects& effects);
   void noteWaitLocked(ThreadEntry& entry);
+  void noteRun(ThreadId thread, int64_t begin);
   bool deliverElsewhere(const ThreadRef& to, const ThreadMail& mail);
   void postLater(ThreadId thread);
   ObjectRef newByteArray(const std::string& bytes);

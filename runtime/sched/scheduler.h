@@ -70,6 +70,12 @@ class Scheduler : public ThreadPost {
   virtual Timers& timers() = 0;
 
   virtual std::vector<ThreadSnapshot> snapshot() const = 0;
+  /// Profiler or tracer has just begun to look at waits: those that go on count from now.
+  virtual void beginWaits() = 0;
+  /// Tells them of waits that go on, up to now; they count anew from here.
+  virtual void noteWaits() = 0;
+  /// Tells the tracer of threads that run, up to now. Right before it stops.
+  virtual void noteRuns() = 0;
   /// Visits each thread here with its mutex held. Frames of those that have a context change meanwhile unless the world
   /// is stopped.
   virtual void visitThreads(

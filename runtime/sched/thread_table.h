@@ -41,6 +41,7 @@ struct ThreadEntry {
   /// entries of parked threads must be small.
   uint32_t parkedSince = 0;
   static constexpr int64_t kParkedUnit = 1024;
+  static uint32_t parkedAt(int64_t nanos) { return uint32_t(nanos / kParkedUnit) | 1; }
   bool moving = false;       ///< it will be shipped to thread->migrateTarget as soon as its writes are home
   uint64_t flushTicket = 0;  ///< of the flush in flight, 0: none
   Timers::Id timer = 0;      ///< of the present wait

@@ -5,6 +5,8 @@
 
 #include <chrono>
 
+#include "runtime/sched/short_turns.h"
+
 namespace jvmc::rt {
 namespace {
 
@@ -76,6 +78,7 @@ size_t TimerQueue::size() const {
 
 void TimerQueue::run() {
   pthread_setname_np(pthread_self(), "jvmc-timers");
+  takeShortTurns();
   prctl(PR_SET_TIMERSLACK, 1);  // the default of 50 µs would be the precision of every sleep
   std::unique_lock lock(mutex_);
   while (!stop_) {

@@ -296,7 +296,8 @@ std::vector<Workers::Running> Workers::running() {
     std::scoped_lock lock(worker->mutex);
     if (!worker->current) continue;
     uint64_t now = readClock(worker->cpuClock);
-    all.push_back({worker->current->ref.id, now > worker->cpuStart ? now - worker->cpuStart : 0});
+    all.push_back(
+        {worker->current->ref.id, now > worker->cpuStart ? now - worker->cpuStart : 0, worker->dispatchStart});
   }
   return all;
 }

@@ -58,6 +58,7 @@ class Workers final : private Timers::Sink {
   struct Running {
     ThreadId thread;
     uint64_t cpuNanos;  ///< in this dispatch so far
+    int64_t since;      ///< Timers::now() when it began
   };
   std::vector<Running> running();
   /// Workers that have something to do now, on a core or waiting for one.

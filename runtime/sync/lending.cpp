@@ -64,7 +64,6 @@ void SyncHome::Session::passOn(ObjectRef object, Monitor& monitor, bool isIdle) 
     return;
   }
   if (monitor.entering.empty() && !monitor.recalled) return;  // it stays
-  if (!home_.lender_) return grant(object, monitor, *monitor.entering.first());
   Waiter* ofHolder = nullptr;
   Waiter* ofOthers = nullptr;
   int looks = 0;

@@ -38,6 +38,10 @@ class SyncHome::Session {
   /// A monitor that nobody owned has been left alone for a while, or not.
   void endLinger(ObjectRef object);
 
+  // -- spinning.cpp
+  Answer awaitChange(const SyncRequest& request);
+  void lookForChange(ObjectRef object, bool isTimer, bool isLeaving = false);
+
   // -- thread_life.cpp
   Answer threadEnd(const SyncRequest& request, std::atomic<int32_t>& state);
   Answer threadJoin(const SyncRequest& request, const std::atomic<int32_t>& state);
@@ -66,6 +70,7 @@ class SyncHome::Session {
   void passOn(ObjectRef object, Monitor& monitor, bool isIdle);
   void linger(ObjectRef object, Monitor& monitor);
   void tell(std::function<void(Lender&)> what);
+  void lookLater(ObjectRef object, Spinning& spinning);
 
   Waiter& enqueue(WaiterQueue& queue, const SyncRequest& request, NodeId from = {});
   void startTimer(Waiter& waiter, int64_t nanos);

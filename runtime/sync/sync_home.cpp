@@ -20,7 +20,13 @@ std::optional<Resumption> SyncHome::handle(const SyncRequest& request, NodeId fr
   auto& threadState = *reinterpret_cast<std::atomic<int32_t>*>(request.object + ports_.threadStateOffset);
   switch (request.op) {
     case SyncOp::Atomic:
+      if (remote && request.atomicOp == AtomicOp::Load && request.b == kLoadUnlike && !request.isReference) {
+        answer = Session(*this, request.object).awaitChange(request);
+        break;
+      }
       answer = accessField(request);
+      if (request.atomicOp != AtomicOp::Load && spinners_ > 0)
+        Session(*this, request.object).lookForChange(request.object, false);
       break;
     case SyncOp::ThreadStart: {
       int32_t unstarted = 0;
@@ -30,14 +36,6 @@ std::optional<Resumption> SyncHome::handle(const SyncRequest& request, NodeId fr
     }
     case SyncOp::ThreadIsAlive:
       answer = valueAnswer(threadState.load() == 1, true);
-      break;
-    case SyncOp::MonitorEnter:
-    case SyncOp::MonitorExit:
-    case SyncOp::MonitorWait:
-    case SyncOp::MonitorNotify:
-    case SyncOp::MonitorNotifyAll:
-    case SyncOp::CancelWait:
-      answer = Session(*this, request.object).monitor(request, from);
       break;
     case SyncOp::ThreadEnd:
       answer = Session(*this, request.object).threadEnd(request, threadState);
@@ -55,6 +53,8 @@ std::optional<Resumption> SyncHome::handle(const SyncRequest& request, NodeId fr
     case SyncOp::Interrupt:
     case SyncOp::IsInterrupted:
       JVMC_UNREACHABLE("mail to a thread, not an operation on an object", int(request.op));
+    default:
+      answer = Session(*this, request.object).monitor(request, from);
   }
   if (answer) answer->remote = remote;
   return answer;
@@ -70,6 +70,7 @@ Resumption SyncHome::accessField(const SyncRequest& request) {
 }
 
 void SyncHome::onTimer(uint64_t object, uint64_t thread, uint64_t ticket) {
+  if (thread == 0 && ticket == kLooksForChange) return Session(*this, object).lookForChange(object, true);
   if (thread == 0) return Session(*this, object).endLinger(object);
   Session(*this, object).timeout(thread, ticket);
 }
@@ -89,6 +90,11 @@ void SyncHome::visitRoots(const std::function<void(ObjectRef)>& visit) const {
       visit(object);
       for (const auto& [request, from] : monitor.awaiting)
         if (request.thread.object != kNullRef) visit(request.thread.object);
+    }
+    for (const auto& [object, spinning] : shard.spinning) {
+      visit(object);
+      for (const Spinner& each : spinning.threads)
+        if (each.thread.object != kNullRef) visit(each.thread.object);
     }
     shard.waiters.forEach([&](const Waiter& waiter) {
       visit(waiter.object);
@@ -199,6 +205,7 @@ void SyncHome::Session::putQueue(WaiterQueue& queue, ObjectRef object, const std
 }
 
 SyncState SyncHome::Session::take(ObjectRef object) {
+  if (home_.spinners_ > 0) lookForChange(object, false, /*isLeaving=*/true);
   SyncState state;
   bool inflated = header(object)->lockWord.load(std::memory_order_acquire) & kLockInflated;
   if (auto monitor = shard_.monitors.find(object); inflated && monitor != shard_.monitors.end()) {

@@ -139,6 +139,18 @@ class SyncHome final : private Timers::Sink {
     uint32_t run = 0;                // entries in succession
     uint32_t skip = 0, backoff = 0;  // of occasions to lend, since loans were in vain
   };
+  /// A thread elsewhere that waits for a volatile to change (spinning.cpp).
+  struct Spinner {
+    ThreadRef thread;
+    uint64_t ticket;
+    uint32_t offset, sizeLog2;
+    uint64_t value;        // that it has seen
+    int64_t since, until;  // when it is answered in any case
+  };
+  struct Spinning {
+    std::vector<Spinner> threads;  // those that came first in front
+    bool timerRuns = false;
+  };
   struct ClassInit {
     ClassInitState state = ClassInitState::None;
     ThreadId runner = 0;
@@ -151,6 +163,7 @@ class SyncHome final : private Timers::Sink {
     std::unordered_map<ObjectRef, WaiterQueue> joins;
     std::unordered_map<ObjectRef, ClassInit> classInits;
     std::unordered_map<ObjectRef, Interest> interests;
+    std::unordered_map<ObjectRef, Spinning> spinning;
     uint32_t lent = 0, borrowed = 0;  // of `monitors`
   };
   using Answer = std::optional<Resumption>;
@@ -159,12 +172,15 @@ class SyncHome final : private Timers::Sink {
   static constexpr int kShardBits = 6;
   Shard& shardOf(ObjectRef object) const { return shards_[(object >> 3) * 0x9E37'79B9'7F4A'7C15 >> (64 - kShardBits)]; }
   Resumption accessField(const SyncRequest& request);
+  /// What a timer without a thread is for: the end of lingering, or this.
+  static constexpr uint64_t kLooksForChange = 1;
   void onTimer(uint64_t object, uint64_t thread, uint64_t ticket) override;
 
   Ports ports_;
   Lender* lender_ = nullptr;  ///< null: monitors stay at home
   mutable std::array<Shard, 1 << kShardBits> shards_;
   std::atomic<uint32_t> borrowedCount_{0};
+  std::atomic<uint32_t> spinners_{0};
 };
 
 }  // namespace jvmc::rt

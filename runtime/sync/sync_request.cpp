@@ -63,6 +63,23 @@ bool SyncRequest::isRelease() const {
 bool SyncRequest::isAcquire() const {
   return orderOf(*this) & kAcquire;
 }
+bool SyncRequest::mayWait() const {
+  return op == SyncOp::MonitorEnter || op == SyncOp::MonitorWait || op == SyncOp::ThreadJoin ||
+         op == SyncOp::ClassInitBegin;
+}
+bool SyncRequest::isOnMonitor() const {
+  switch (op) {
+    case SyncOp::MonitorEnter:
+    case SyncOp::MonitorExit:
+    case SyncOp::MonitorWait:
+    case SyncOp::MonitorNotify:
+    case SyncOp::MonitorNotifyAll:
+    case SyncOp::CancelWait:
+      return true;
+    default:
+      return false;
+  }
+}
 
 ThreadMail ThreadMail::reply(bool interrupted) const {
   ThreadMail mail{Kind::Answer, ticket, {}, {}, {}};

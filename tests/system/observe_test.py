@@ -17,7 +17,7 @@ import unittest
 
 JVMCLUSTER = None
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
-OBSERVED, DEADLOCK = PROGRAMS / "observed.ir", PROGRAMS / "deadlock.ir"
+OBSERVED, DEADLOCK, ON_LOAN = (PROGRAMS / name for name in ("observed.ir", "deadlock.ir", "deadlock_on_loan.ir"))
 PROFILES = pathlib.Path(__file__).resolve().parent / "profiles"
 PATIENCE = 120  # seconds; the machine may be busy
 
@@ -70,6 +70,20 @@ class ObserveTest(unittest.TestCase):
         rows = json.loads(self.jvmcluster("prof", "--load", profile, "--mode", mode, "--json"))
         self.assertGreater(rows["total"], 0, mode)
         return next(line for line in rows["lines"] if not line["function"].startswith("[")), rows
+
+
+    def start_deadlock_on_loan(self):
+        """Gives the monitors' home, the node to which they are lent, and what `inspect` says of the deadlock there."""
+        self.start("--nodes", 2, "--workers", 2, "--balance", "off", ON_LOAN)
+        threads = json.loads(self.jvmcluster("threads", "--json"))["threads"]
+        home = next(thread["node"] for thread in threads if thread["name"] == "main")
+        for thread in threads:
+            if thread["name"] in ("plato", "kant") and thread["node"] == home:
+                self.jvmcluster("migrate", thread["id"], 1 - home)
+        give_up = time.monotonic() + PATIENCE
+        while not (found := json.loads(self.jvmcluster("inspect", "--json")))["deadlocks"]:
+            self.assertLess(time.monotonic(), give_up, found)
+        return home, 1 - home, found
 
 
 class Profiles(ObserveTest):
@@ -235,6 +249,21 @@ class Stuck(ObserveTest):
         self.assertRegex(text, r"(?m)^node 1:\n  objects: \d+ being fetched or flushed, \d+ with writes that are not home")
         self.assertRegex(text, r"(?m)^NODE +OBJECTS +BYTES +CLASS$")
 
+    def test_a_deadlock_over_monitors_on_loan_is_named(self):
+        """Owners and queues are at neither thread's home: the node that has borrowed the monitors tells."""
+        home, away, found = self.start_deadlock_on_loan()
+        self.assertEqual({(member["name"], member["node"]) for member in found["deadlocks"][0]},
+                         {("plato", away), ("kant", away)})
+        at = f"diner ({ON_LOAN}:{line_of(ON_LOAN, 'never')})"
+        for member in found["deadlocks"][0]:
+            self.assertRegex(member["why"], "to enter the monitor of Fork 0x")
+            self.assertEqual(member["at"], at)
+        ids = {thread["name"]: thread["id"] for thread in found["threads"]}
+        monitors = [monitor for monitor in found["monitors"] if monitor["class"] == "Fork"]
+        self.assertEqual({(monitor["owner"], *monitor["entering"]) for monitor in monitors},
+                         {(ids["plato"], ids["kant"]), (ids["kant"], ids["plato"])})
+        self.assertEqual([(monitor["home"], monitor["lentTo"]) for monitor in monitors], [(home, away)] * 2)
+
     def test_tables_keep_their_columns(self):
         """Against tables.txt: JVMC_REWRITE=1 writes it anew."""
         self.start_stuck()
@@ -280,9 +309,9 @@ class Timelines(ObserveTest):
         self.jvmcluster("trace", "--seconds", 2, "-o", path)
         file = json.loads(path.read_text())
         events = file["traceEvents"]
-        tracks, arrows = {}, {}
+        tracks, arrows, loans = {}, {}, set()
         for event in events:
-            self.assertIn(event["ph"], "MXisf")
+            self.assertIn(event["ph"], "MXisfbe")
             self.assertIsInstance(event["pid"], int)
             self.assertIsInstance(event["tid"], int)
             if event["ph"] == "M":
@@ -292,6 +321,9 @@ class Timelines(ObserveTest):
             if event["ph"] == "X":
                 self.assertGreaterEqual(event["dur"], 0)
                 tracks.setdefault((event["pid"], event["tid"]), []).append(event)
+            if event["ph"] in "be":  # a line of its own; they come in turn
+                self.assertEqual(event["ph"] == "b", event["id"] not in loans, event)
+                loans ^= {event["id"]}
             if event["ph"] in "sf":
                 arrows.setdefault(event["id"], []).append(event)
         for track in tracks.values():  # slices of a track nest
@@ -342,6 +374,32 @@ class Timelines(ObserveTest):
         short = [e for e in slices if e["cat"] in ("wait", "fetch", "flush") and e["dur"] < 2000]
         self.assertEqual(short, [])
 
+    def test_who_runs_or_waits_all_the_time_is_on_it(self):
+        """What has begun before the trace, and goes on after it."""
+        self.start("--nodes", 2, "--workers", 2, "--balance", "off", OBSERVED, 60000)
+        path = self.path / "t.json"
+        self.jvmcluster("trace", "--seconds", 1, "-o", path)
+        events = json.loads(path.read_text())["traceEvents"]
+        names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name" and e["pid"] == 1}
+        seconds = {}
+        for event in events:
+            if event["ph"] == "X" and event["pid"] == 1:
+                key = names[event["tid"]], event["cat"]
+                seconds[key] = seconds.get(key, 0) + event["dur"] / 1e6
+        self.assertGreater(seconds["hot", "run"], 0.5)
+        self.assertGreater(seconds["main", "wait"], 0.5)
+
+    def test_monitors_on_loan_are_on_it(self):
+        """They are on loan before the trace begins and after it ends."""
+        home, away, found = self.start_deadlock_on_loan()
+        path = self.path / "t.json"
+        self.jvmcluster("trace", "--seconds", 1, "-o", path)
+        loans = [e for e in json.loads(path.read_text())["traceEvents"] if e.get("cat") == "loan"]
+        forks = {monitor["object"] for monitor in found["monitors"] if monitor["class"] == "Fork"}
+        self.assertEqual({(e["ph"], e["pid"], e["args"]["home"], e["args"]["object"])
+                          for e in loans if e["ph"] == "b" and e["args"]["object"] in forks},
+                         {("b", 1000 + away, home, fork) for fork in forks})
+
     def test_nodes_that_come_and_go_are_on_it(self):
         self.start("--nodes", 2, "--workers", 2, OBSERVED, 60000)
         path = self.path / "t.json"
@@ -360,6 +418,44 @@ class Timelines(ObserveTest):
                 seen.setdefault(event["pid"], []).append(event["name"])
         for process in (1000, 1001):  # each node says when it has learned of it
             self.assertEqual(seen[process], [f"node {node} joined", f"node {node} is to leave", f"node {node} left"])
+
+    def test_a_node_that_leaves_hands_over_what_nobody_has_asked_it_yet(self):
+        self.start("--nodes", 2, "--workers", 2, "--balance", "off", OBSERVED, 60000)
+        path = self.path / "t.json"
+        tracing = subprocess.Popen([JVMCLUSTER, "trace", "--seconds", str(PATIENCE), "-o", path], env=self.env)
+        self.addCleanup(tracing.kill)
+        time.sleep(1)  # it has begun
+        node = json.loads(self.jvmcluster("grow", "--json"))["node"]
+        hot = next(t["id"] for t in json.loads(self.jvmcluster("threads", "--json"))["threads"] if t["name"] == "hot")
+        time.sleep(1)  # the newcomer is traced, too
+        self.jvmcluster("migrate", hot, node)
+        self.jvmcluster("drain", node)
+        tracing.send_signal(signal.SIGINT)
+        self.assertEqual(tracing.wait(timeout=PATIENCE), 0)
+        events = json.loads(path.read_text())["traceEvents"]
+        moves = [event["name"] for event in events if event["tid"] == hot and event["name"].startswith("move from")]
+        self.assertEqual(len(moves), 2, moves)
+        self.assertTrue(moves[1].startswith(f"move from {node} to "), moves)
+        # The last that it does is to learn that it may go.
+        last = [event["name"] for event in events if event["pid"] == 1000 + node and event.get("cat") == "member"]
+        self.assertIn(f"node {node} is to leave", last)
+
+    def test_a_program_that_ends_leaves_its_last_moments(self):
+        program = self.start("--nodes", 2, "--workers", 2, "--balance", "off", OBSERVED, 4000)
+        path, profile = self.path / "t.json", self.path / "p.json"
+        profiling = subprocess.Popen([JVMCLUSTER, "prof", "--mode", "wait", "--seconds", str(PATIENCE), "-o", profile],
+                                     env=self.env)
+        self.addCleanup(profiling.kill)
+        self.jvmcluster("trace", "--seconds", PATIENCE, "-o", path)
+        self.assertEqual(program.wait(timeout=PATIENCE), 0)
+        self.assertEqual(profiling.wait(timeout=PATIENCE), 0)
+        # Main sleeps until it ends the program: that is known only when the sleep is over.
+        events = json.loads(path.read_text())["traceEvents"]
+        main = next(event["tid"] for event in events if event["name"] == "thread_name" and event["args"]["name"] == "main")
+        done = [event["name"] for event in events if (event["pid"], event["tid"]) == (1, main) and event["ph"] == "X"]
+        self.assertIn("wait: sleep", done)
+        rows = json.loads(self.jvmcluster("prof", "--load", profile, "--mode", "wait", "--json"))
+        self.assertIn("main", [thread["name"] for thread in rows["threads"]])
 
 
 class Top(ObserveTest):

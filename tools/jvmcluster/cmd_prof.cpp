@@ -47,17 +47,19 @@ int fail(const CommonOptions& common, const Error& error) {
   return error.code == ErrorCode::kInvalidInput ? int(kFailed) : exitCodeOf(error);
 }
 
-/// Adds the answers of all nodes. Gives their number.
+/// Adds the answers of all nodes, and what those have left that have ended. Gives the number of the others.
 Result<size_t> take(ClusterProfile& profile, const Clusters::Program& program, const Json& request) {
   auto reports = program.client->observe(program.view.id, Json{{"profile", request}}.dump());
   if (!reports.ok()) return reports.error();
+  size_t present = 0;
   for (const std::string& text : *reports) {
     const Json report = Json::parse(text, nullptr, false);
+    present += report.contains("now") ? 1 : 0;
     if (!report.is_object() || !report.contains("profile"))
       return Error{ErrorCode::kCorrupt, "a node's answer makes no sense"};
     if (auto added = profile.add(report.value("node", 0u), report["profile"]); !added.ok()) return added.error();
   }
-  return reports->size();
+  return present;
 }
 
 /// Samples until the time is over, the program ends or the user has seen enough.

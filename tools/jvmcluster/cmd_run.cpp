@@ -32,7 +32,8 @@ struct RunOptions {
   std::string mode = "auto";
   std::string balance = "threshold";
   bool balanceDryRun = false;
-  std::string rounds = "off";
+  std::string placement = "spread";
+  std::string rounds = "on";
   std::string zeal;
   std::string statsFile;
   std::string profFile;
@@ -96,6 +97,7 @@ int run(const CommonOptions& common, const RunOptions& options, const std::vecto
   launch.plan.elastic = options.elastic;
   launch.plan.heapBytes = options.heap.empty() ? 0 : *rt::parseSize(options.heap);
   launch.plan.collects = options.rounds == "on";
+  launch.plan.startsHere = options.placement == "starter";
   launch.plan.zeal = *rt::parseZeal(options.zeal);
   launch.plan.passSeed = options.passSeed;
   if (!options.profFile.empty())
@@ -193,6 +195,14 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->capture_default_str();
   command->add_flag("--balance-dry-run", options->balanceDryRun, "The balancer only says what it would do (see why)")
       ->envname("JVMC_BALANCE_DRY_RUN");
+  command
+      ->add_option(
+          "--placement", options->placement,
+          "Where new threads begin: spread (where there is most room, or near what they are given), starter (on "
+          "the node of the thread that starts them; the balancer may move them later)")
+      ->envname("JVMC_PLACEMENT")
+      ->check(CLI::IsMember({"spread", "starter"}))
+      ->capture_default_str();
   command
       ->add_option("--rounds", options->rounds, "Whether the nodes find garbage together that several of them knew of")
       ->envname("JVMC_ROUNDS")

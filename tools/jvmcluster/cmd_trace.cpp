@@ -2,6 +2,7 @@
 // did meanwhile.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -37,7 +38,8 @@ int64_t nowNanos() {
       .count();
 }
 
-/// Asks all nodes; what they say about their clocks counts too.
+/// Asks all nodes; what they say about their clocks counts too. Nodes that have ended say nothing about theirs any
+/// more.
 Result<std::vector<Json>> ask(Clusters::Program& program, Timeline& timeline, const Json& request) {
   const int64_t asked = nowNanos();
   auto reports = program.client->observe(program.view.id, request.dump());
@@ -47,9 +49,9 @@ Result<std::vector<Json>> ask(Clusters::Program& program, Timeline& timeline, co
   for (const std::string& text : *reports) {
     answers.push_back(Json::parse(text, nullptr, false));
     const Json& answer = answers.back();
-    if (!answer.is_object() || !answer.contains("node") || !answer.contains("now"))
+    if (!answer.is_object() || !answer.contains("node"))
       return Error{ErrorCode::kCorrupt, "a node's answer makes no sense"};
-    timeline.alignClock(answer["node"], answer["now"], asked, answered);
+    if (answer.contains("now")) timeline.alignClock(answer["node"], answer["now"], asked, answered);
   }
   return answers;
 }
@@ -77,7 +79,8 @@ Status record(const CommonOptions& common, Clusters::Program& program, Timeline&
     }
     for (const Json& answer : *answers)
       if (auto added = timeline.add(answer); !added.ok()) return added;
-    if (isLast) return warnOfSilentNodes(common, program.silentNodes(answers->size())), Unit{};
+    const auto present = std::ranges::count_if(*answers, [](const Json& answer) { return answer.contains("now"); });
+    if (isLast) return warnOfSilentNodes(common, program.silentNodes(size_t(present))), Unit{};
     std::this_thread::sleep_until(std::min(end, now + kCollectPeriod));
   }
 }

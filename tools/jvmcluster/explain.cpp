@@ -48,7 +48,7 @@ Graph graphOf(const std::vector<Json>& nodes) {
   };
   for (const Json& node : nodes) {
     for (const Json& monitor : node.at("monitors"))
-      if (!monitor.at("owner").is_null())
+      if (!monitor.contains("lentTo") && !monitor.at("owner").is_null())
         add(monitor.at("entering"), monitor.at("owner"), "to enter the monitor of " + objectText(monitor));
     for (const Json& join : node.at("joins")) add(join.at("waiting"), join.at("thread"), "for its end");
     for (const Json& init : node.at("classInits"))
@@ -85,6 +85,43 @@ Result<std::vector<Json>> parsed(const std::vector<std::string>& texts) {
   return nodes;
 }
 
+/// A node knows the classes of its own objects and of those it has copies of. What one knows is told to all.
+void shareClasses(std::vector<Json>& nodes) {
+  std::map<std::string, std::string> classes;
+  const auto forEachObject = [&](const auto& visit) {
+    for (Json& node : nodes) {
+      for (const char* list : {"monitors", "joins", "classInits"})
+        for (Json& about : node.at(list)) visit(about);
+      for (Json& thread : node.at("threads"))
+        if (Json& wait = thread.at("wait"); wait.contains("object")) visit(wait);
+    }
+  };
+  forEachObject([&](Json& about) {
+    if (const Json& cls = about.at("class"); cls.is_string()) classes[about.at("object")] = cls;
+  });
+  forEachObject([&](Json& about) {
+    if (const auto known = classes.find(about.at("object")); known != classes.end()) about["class"] = known->second;
+  });
+}
+
+/// Each monitor once: what is known of one that is lent is with the borrower.
+Json monitorsOf(const std::vector<Json>& nodes) {
+  std::map<std::string, Json> byObject;
+  for (const Json& node : nodes) {
+    for (const Json& each : node.at("monitors")) {
+      Json& monitor = byObject[each.at("object")];
+      monitor.update(each);
+      if (monitor.erase("borrowed") > 0)
+        monitor["lentTo"] = node.at("node");
+      else
+        monitor["home"] = node.at("node");
+    }
+  }
+  Json monitors = Json::array();
+  for (auto& [object, monitor] : byObject) monitors.push_back(std::move(monitor));
+  return monitors;
+}
+
 std::string nameOf(const Json& thread) {
   const std::string name = thread.at("name");
   return name.empty() ? fmt::format("thread {}", thread.at("id").get<uint64_t>()) : name;
@@ -96,18 +133,16 @@ std::string frameText(const Json& frame) {
   return fmt::format("{} ({}:{})", frame.at("function").get<std::string>(), frame.at("file").get<std::string>(), line);
 }
 
-Explanation explained(const std::vector<Json>& before, const std::vector<Json>& now) {
+Explanation explained(const std::vector<Json>& before, std::vector<Json> now) {
   Explanation out;
+  shareClasses(now);
+  out.monitors = monitorsOf(now);
   const Graph graph = graphOf(now), earlier = graphOf(before);
   std::map<uint64_t, Json> byId;
   for (const Json& node : now) {
     for (Json thread : node.at("threads")) {
       thread["node"] = node.at("node");
       byId[thread.at("id")] = thread;
-    }
-    for (Json monitor : node.at("monitors")) {
-      monitor["home"] = node.at("node");
-      out.monitors.push_back(std::move(monitor));
     }
     Json about = {{"node", node.at("node")}, {"state", node.value("state", "")}};
     for (const char* part : {"objectSpace", "migration"})
@@ -153,7 +188,7 @@ Result<Explanation> explain(const std::vector<std::string>& first, const std::ve
   if (!before.ok()) return before.error();
   if (!now.ok()) return now.error();
   try {
-    return explained(*before, *now);
+    return explained(*before, std::move(*now));
   } catch (const Json::exception& error) {
     return Error{ErrorCode::kCorrupt, std::string("a node's answer makes no sense: ") + error.what()};
   }

@@ -12,7 +12,7 @@ namespace jvmc::tool {
 /// What nodes say about threads (cluster/launch/observer.h), put together.
 struct Explanation {
   nlohmann::ordered_json threads = nlohmann::ordered_json::array();   ///< with "node" and, if known, "waitsFor"
-  nlohmann::ordered_json monitors = nlohmann::ordered_json::array();  ///< with "home"
+  nlohmann::ordered_json monitors = nlohmann::ordered_json::array();  ///< "home", and "lentTo" if it is elsewhere
   nlohmann::ordered_json deadlocks = nlohmann::ordered_json::array();
   /// "state" (text), "objectSpace" and "migration": where object space and moves stand; nothing of that in a program on
   /// one node.

@@ -38,6 +38,20 @@ std::string compressed(const std::string& bytes) {
   return out;
 }
 
+/// One of speedscope's lists of stacks, outermost frame first.
+struct WeightedStacks {
+  explicit WeightedStacks(std::string listName) : name(std::move(listName)) {}
+  void add(const ClusterProfile::Sample& sample) {
+    samples.push_back(std::vector<uint32_t>(sample.stack.rbegin(), sample.stack.rend()));
+    weights.push_back(sample.value);
+    sum += sample.value;
+  }
+
+  std::string name;
+  Json samples = Json::array(), weights = Json::array();
+  uint64_t sum = 0;
+};
+
 /// pprof's string table: [0] is "".
 class Strings {
  public:
@@ -103,24 +117,26 @@ std::string speedscopeOf(const ClusterProfile& profile, const ModeInfo& mode) {
     if (frame.line != 0) json["line"] = frame.line;
     frames.push_back(std::move(json));
   }
-  std::map<uint64_t, std::pair<Json, Json>> threads;  // samples, weights
-  std::map<uint64_t, uint64_t> sums;
+  // The viewer shows the first list when it opens the file: all threads, then each, those that took most before others.
+  std::map<uint64_t, WeightedStacks> threads;
+  WeightedStacks all{"all threads"};
   for (const auto* sample : profile.samplesOf(mode)) {
-    auto& [samples, weights] = threads[sample->thread];
-    if (samples.is_null()) samples = weights = Json::array();
-    samples.push_back(std::vector<uint32_t>(sample->stack.rbegin(), sample->stack.rend()));
-    weights.push_back(sample->value);
-    sums[sample->thread] += sample->value;
+    WeightedStacks& own = threads.try_emplace(sample->thread, profile.threadName(sample->thread)).first->second;
+    for (WeightedStacks* list : {&all, &own}) list->add(*sample);
   }
+  std::vector<const WeightedStacks*> ordered;
+  for (const auto& [id, list] : threads) ordered.push_back(&list);
+  std::ranges::stable_sort(ordered, std::greater{}, [](const WeightedStacks* list) { return list->sum; });
+  ordered.insert(ordered.begin(), &all);
   Json profiles = Json::array();
-  for (auto& [id, lists] : threads)
+  for (const WeightedStacks* list : ordered)
     profiles.push_back({{"type", "sampled"},
-                        {"name", profile.threadName(id)},
+                        {"name", list->name},
                         {"unit", mode.unit},
                         {"startValue", 0},
-                        {"endValue", sums[id]},
-                        {"samples", std::move(lists.first)},
-                        {"weights", std::move(lists.second)}});
+                        {"endValue", list->sum},
+                        {"samples", list->samples},
+                        {"weights", list->weights}});
   const Json file = {{"$schema", "https://www.speedscope.app/file-format-schema.json"},
                      {"name", fmt::format("{} {}", profile.program, mode.name)},
                      {"exporter", "jvmcluster"},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <tuple>
 
 namespace jvmc::tool {
 
@@ -16,8 +17,9 @@ constexpr int kThreads = 1;       // the process whose tracks are the program's 
 constexpr int kFirstNode = 1000;  // node n is process kFirstNode + n
 
 /// Tracks of a node: what belongs to no thread.
-enum NodeTrack { kCollector = 1, kCompiler, kBalancer, kMembers };
-constexpr const char* kTrackNames[] = {"", "collector", "compiler", "balancer", "members"};
+enum NodeTrack { kCollector = 1, kRounds, kCompiler, kBalancer, kMembers, kMonitors };
+constexpr const char* kTrackNames[] = {"",        "collector", "cluster-wide collections", "compiler", "balancer",
+                                       "members", "monitors"};
 
 double micros(int64_t nanos) {
   return double(nanos) / 1e3;
@@ -40,7 +42,8 @@ Status Timeline::add(const Json& answer) {
     for (const Json& each : answer.at("trace")) {
       Event event{node,          each.at("kind"), "", each.at("thread"), each.at("b"), each.at("a"), each.at("begin"),
                   each.at("end")};
-      event.label = each.value("wait", each.value("function", each.value("change", "")));
+      for (const char* label : {"wait", "function", "change", "phase", "class"})
+        if (const auto text = each.find(label); text != each.end() && text->is_string()) event.label = *text;
       events_.push_back(std::move(event));
     }
     for (const Json& each : answer.at("decisions")) {
@@ -154,6 +157,20 @@ std::string Timeline::nameOf(uint64_t thread) const {
   return name == names_.end() || name->second.empty() ? fmt::format("thread {}", thread) : name->second;
 }
 
+/// Each once: its begin is told at once, and again when it is over.
+std::vector<Timeline::Event> Timeline::loansOf(const std::vector<Event>& all) {
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Event> loans;  // by node, object and begin
+  for (const Event& event : all) {
+    if (event.kind != "loan") continue;
+    Event& loan = loans.try_emplace({event.node, event.b, event.begin}, event).first->second;
+    loan.end = std::max(loan.end, event.end);
+    if (loan.label.empty()) loan.label = event.label;
+  }
+  std::vector<Event> list;
+  for (auto& [key, loan] : loans) list.push_back(std::move(loan));
+  return list;
+}
+
 namespace {
 
 Json metaOf(const char* what, int process, uint64_t track, const std::string& name) {
@@ -193,11 +210,14 @@ void Timeline::write(const Event& event, int64_t start, std::vector<Json>& out) 
     json["name"] = fmt::format("move from {} to {}", event.node, event.a);
   } else if (event.kind == "leave" || event.kind == "arrive") {
     return writeArrow(event, begin, out);
-  } else if (event.kind == "pause") {
-    const char* const kinds[] = {"young", "begin of a cycle", "end of a cycle", "full"};
+  } else if (event.kind == "collect") {
     json["pid"] = node;
     json["tid"] = int(kCollector);
-    json["name"] = fmt::format("pause: {}", event.a < 4 ? kinds[event.a] : "?");
+    json["name"] = event.label;
+  } else if (event.kind == "round") {
+    json["pid"] = node;
+    json["tid"] = int(kRounds);
+    json["name"] = fmt::format("round {}{}", event.b, event.a ? "" : " (broken off)");
   } else if (event.kind == "compile") {
     json["pid"] = node;
     json["tid"] = int(kCompiler);
@@ -205,6 +225,24 @@ void Timeline::write(const Event& event, int64_t start, std::vector<Json>& out) 
   } else if (event.kind == "member") {
     json = instantOf(fmt::format("node {} {}", event.a, event.label), "member", begin, node, kMembers);
   }
+  out.push_back(std::move(json));
+}
+
+/// Several are on a node at once, so each is a line of its own; some go on when the trace ends.
+void Timeline::writeLoan(const Event& event, int64_t start, std::vector<Json>& out) const {
+  Json json = {{"name", fmt::format("monitor of {}", event.label.empty() ? "an object" : event.label)},
+               {"cat", "loan"},
+               {"ph", "b"},
+               {"id", fmt::format("{}.{:#x}", event.node, event.b)},
+               {"ts", micros(event.begin - start)},
+               {"pid", kFirstNode + int(event.node)},
+               {"tid", int(kMonitors)},
+               {"args", {{"home", event.a}, {"object", fmt::format("{:#x}", event.b)}}}};
+  out.push_back(json);
+  if (event.end == event.begin) return;
+  json["ph"] = "e";
+  json["ts"] = micros(event.end - start);
+  json.erase("args");
   out.push_back(std::move(json));
 }
 
@@ -255,14 +293,16 @@ Json Timeline::toChrome(const std::string& program, const TimelineOptions& optio
   for (uint64_t id : threads) out.push_back(metaOf("thread_name", kThreads, id, nameOf(id)));
   for (uint32_t node : nodes) {
     out.push_back(metaOf("process_name", kFirstNode + int(node), 0, fmt::format("node {}", node)));
-    for (int track : {kCollector, kCompiler, kBalancer, kMembers})
+    for (int track : {kCollector, kRounds, kCompiler, kBalancer, kMembers, kMonitors})
       out.push_back(metaOf("thread_name", kFirstNode + int(node), uint64_t(track), kTrackNames[track]));
   }
   std::vector<Json> events;
   for (const Event& event : all) {
+    if (event.kind == "loan") continue;
     const bool mayBeShort = event.kind == "wait" || event.kind == "fetch" || event.kind == "flush";
     if (!mayBeShort || micros(event.end - event.begin) >= options.minMicros) write(event, start, events);
   }
+  for (const Event& loan : loansOf(all)) writeLoan(loan, start, events);
   for (const auto& [key, decision] : decisions_) writeDecision(key.first, decision, start, events);
   // Readers take what comes first as what is outside.
   std::stable_sort(events.begin(), events.end(), [](const Json& a, const Json& b) {

@@ -45,6 +45,7 @@ class Timeline {
   };
   int64_t offsetOf(uint32_t node) const;
   std::string nameOf(uint64_t thread) const;
+  static std::vector<Event> loansOf(const std::vector<Event>& all);
   static std::vector<Event> movesOf(const std::vector<Event>& inOrder);
   /// What is on the track of a thread so far.
   struct Track {
@@ -54,6 +55,7 @@ class Timeline {
   static void nest(Event& event, Track& track);
   std::vector<Event> aligned() const;
   void write(const Event& event, int64_t start, std::vector<nlohmann::ordered_json>& out) const;
+  void writeLoan(const Event& event, int64_t start, std::vector<nlohmann::ordered_json>& out) const;
   void writeArrow(const Event& event, int64_t begin, std::vector<nlohmann::ordered_json>& out) const;
   void writeDecision(uint32_t node, const nlohmann::ordered_json& decision, int64_t start,
                      std::vector<nlohmann::ordered_json>& out) const;

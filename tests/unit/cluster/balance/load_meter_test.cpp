@@ -22,6 +22,9 @@ class ShownScheduler final : public rt::Scheduler {
   uint32_t queuedThreads() const override { return 0; }
   std::vector<uint64_t> workerCpuNanos() const override { return workerNanos; }
 
+  void beginWaits() override { unexpected<int>(); }
+  void noteWaits() override { unexpected<int>(); }
+  void noteRuns() override { unexpected<int>(); }
   bool adopt(std::unique_ptr<rt::GuestThread>) override { return unexpected<bool>(); }
   bool isHere(rt::ThreadId) const override { return unexpected<bool>(); }
   bool deliver(const rt::ThreadRef&, const rt::ThreadMail&) override { return unexpected<bool>(); }

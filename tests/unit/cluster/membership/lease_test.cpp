@@ -20,10 +20,19 @@ TEST(LeaseTest, ANodeStandsStillLongBeforeItCountsAsLost) {
 TEST(LeaseTest, AnAnswerLetsItGoOnAndSilenceWithoutEndEndsIt) {
   Lease lease;
   lease.renewed(kBegin);
-  EXPECT_EQ(lease.at(kBegin + 59 * kSecond), Lease::State::StandsStill);
-  EXPECT_EQ(lease.at(kBegin + 61 * kSecond), Lease::State::Over);
+  EXPECT_EQ(lease.at(kBegin + 89 * kSecond), Lease::State::StandsStill);
+  EXPECT_EQ(lease.at(kBegin + 91 * kSecond), Lease::State::Over);
   lease.renewed(kBegin + 30 * kSecond);
   EXPECT_EQ(lease.at(kBegin + 31 * kSecond), Lease::State::Held);
+}
+
+TEST(LeaseTest, AnAnswerIsAsOldAsTheQuestion) {
+  Lease lease;
+  lease.renewed(kBegin);
+  lease.renewed(kBegin + kSecond);  // answered 20 s later: by then the launcher may be about to give the node up
+  EXPECT_EQ(lease.at(kBegin + 21 * kSecond), Lease::State::StandsStill);
+  lease.renewed(kBegin);
+  EXPECT_EQ(lease.silence(kBegin + 21 * kSecond), 20 * kSecond) << "answers come in any order";
 }
 
 }  // namespace

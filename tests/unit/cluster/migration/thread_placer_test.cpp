@@ -16,6 +16,14 @@ std::vector<uint32_t> places(ThreadPlacer& placer, int count, std::vector<NodeId
   return nodes;
 }
 
+TEST(ThreadPlacerTest, ThreadsBeginWhereTheirStarterIsIfThatIsWanted) {
+  ThreadPlacer placer(NodeId(1));
+  placer.alwaysHere();
+  const NodeId all[] = {NodeId(0), NodeId(1), NodeId(2)}, others[] = {NodeId(0), NodeId(2)};
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(placer.place(all, {}), NodeId(1));
+  EXPECT_NE(placer.place(others, {}), NodeId(1)) << "it is about to leave";
+}
+
 TEST(ThreadPlacerTest, WithoutKnowledgeNodesTakeTurnsBeginningWithTheStartersOwn) {
   ThreadPlacer placer(NodeId(1));
   EXPECT_EQ(places(placer, 6), (std::vector<uint32_t>{1, 2, 0, 1, 2, 0}));

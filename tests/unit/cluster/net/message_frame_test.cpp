@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include <cstring>
+#include <deque>
 
 #include "cluster/net/limits.h"
 #include "cluster/net/send_queue.h"
@@ -37,11 +38,17 @@ Sent randomFrame(Prng& random) {
 TEST(MessageFrame, AnyCutOfTheStreamGivesTheSameFrames) {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     Prng random(seed);
-    std::vector<Sent> frames;
+    std::deque<Sent> frames;
     SendQueue queue;
     for (size_t i = 0; i < 20; ++i) {
       frames.push_back(randomFrame(random));
-      queue.append(frames.back().header, frames.back().payload);
+      // Part of it may lie elsewhere, in pieces.
+      const Bytes& whole = frames.back().payload;
+      const size_t own = random.below(2) == 0 ? whole.size() : random.below(whole.size() + 1);
+      const size_t middle = own + random.below(whole.size() - own + 1);
+      const std::span<const uint8_t> all(whole);
+      queue.append(frames.back().header, {Bytes(whole.begin(), whole.begin() + ptrdiff_t(own)),
+                                          {all.subspan(own, middle - own), all.subspan(middle)}});
     }
     FrameReader reader(kPayloadBytesMax);
     size_t read = 0;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include "cluster/objects/block_arrivals.h"
 #include "cluster/objects/cluster_object_space.h"
 #include "cluster/objects/home_side.h"
 #include "cluster/objects/messages.h"
@@ -27,7 +28,8 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
         core(*this, *this, homes, clock, {}),
         flusher(core),
         loans(core, flusher),
-        home(core, flusher, loans) {
+        home(core, flusher, loans),
+        arrivals(core, *this) {
     memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     JVMC_CHECK(memory == reinterpret_cast<void*>(kPlan.base));
@@ -84,9 +86,9 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
   std::set<uint64_t> heldBlocks() override { return {}; }
   std::vector<rt::BlockGroup> withdraw(uint64_t, const std::set<uint64_t>&) override { return {}; }
   void restore(const rt::BlockGroup&) override {}
-  void forEachObject(const rt::BlockGroup&, const std::function<void(ObjectRef)>&) override {}
+  rt::ObjectStarts objectsOf(const rt::BlockGroup&) override { return {}; }
   void giveAway(const rt::BlockGroup&) override {}
-  void adopt(const rt::BlockGroup&, const std::vector<ObjectRef>&) override { ++adopted; }
+  void adopt(const rt::BlockGroup&, const rt::ObjectStarts&, const std::vector<ObjectRef>&) override { ++adopted; }
   bool hasRoomFor(uint64_t bytes) override { return bytes <= rt::kBlockBytes; }
   Bytes takeHomeState(ObjectRef) override { return {}; }
   bool putHomeState(ObjectRef, std::span<const uint8_t> state) override { return state.empty(); }
@@ -119,6 +121,7 @@ class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
   Flusher flusher;
   MonitorLoans loans;
   HomeSide home;
+  BlockArrivals arrivals;
   void* memory;
 };
 

@@ -28,7 +28,7 @@ bool caught(Setup setup, const std::function<void(TestCluster&)>& program) {
                          .seed = uint64_t(run),
                          .moving = setup.moving,
                          .evicting = setup.evicting,
-                         .space = {.fault = setup.fault, .lendMonitors = setup.fault == Fault::LoanDoesNotTick}});
+                         .space = {.fault = setup.fault}});
     program(cluster);
     if (cluster.errors() > 0) return true;
   }

@@ -267,5 +267,89 @@ TEST(UntrustedMessagesTest, MutatedRefreshesAreInstalledWholeOrNotAtAll) {
   EXPECT_GT(installed, 100) << "the mutations never reach the inside";
 }
 
+/// The block of the foreign objects, as node 1 gives it away.
+const rt::BlockGroup kForeignBlock{kPlan.regionBase(1), 1, false};
+
+bool prepared(LoneNode& node) {
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Prepare));
+  out.put(uint32_t(1));
+  putGroupHeader(out, {kForeignBlock, 0});
+  const auto responder = std::make_shared<CountingResponder>();
+  node.arrivals.handlePrepare(NodeId(1), out.take(), responder);
+  return responder->done;
+}
+
+bool arrived(LoneNode& node, const Bytes& message) {
+  CountingResponder responder;
+  node.arrivals.handleBlocks(NodeId(1), message, responder);
+  EXPECT_EQ(responder.answers, 1) << "a request must be answered once";
+  return responder.done;
+}
+
+/// One object of each class, full of `fill`; no references.
+Bytes blocksMessage(uint8_t fill) {
+  rt::ObjectStarts objects;
+  ByteWriter data;
+  for (uint32_t cls = kInstance; cls < kClasses; ++cls) {
+    objects.add(LoneNode::foreign(cls) - kForeignBlock.address);
+    data.put(uint64_t(0));
+    data.put(cls);
+    data.put(uint32_t(0));
+    if (cls != kInstance) data.put(uint64_t(kArrayLength));
+    const size_t fields = cls == kInstance ? 32 : cls == kByteArray ? 24 : 8 * kArrayLength;
+    const size_t references = cls == kInstance ? 8 : cls == kByteArray ? 0 : fields;
+    std::fill_n(data.grow(references), references, uint8_t(0));
+    std::fill_n(data.grow(fields - references), fields - references, fill);
+  }
+  ByteWriter out;
+  out.put(uint8_t(ObjectMessage::Blocks));
+  out.put(uint32_t(1));
+  putGroupHeader(out, {kForeignBlock, 0});
+  out.append({reinterpret_cast<const uint8_t*>(objects.words.data()), sizeof objects.words});
+  out.put(uint32_t(0));
+  out.put(uint64_t(data.size()));
+  out.append(data.take());
+  return out.take();
+}
+
+TEST(UntrustedMessagesTest, BlocksThatAreAwaitedArrive) {
+  LoneNode node;
+  EXPECT_FALSE(arrived(node, blocksMessage(7))) << "nobody awaits them";
+  ASSERT_TRUE(prepared(node));
+  EXPECT_FALSE(prepared(node)) << "twice";
+  EXPECT_TRUE(arrived(node, blocksMessage(7)));
+  EXPECT_EQ(node.adopted, 1);
+  EXPECT_EQ(node.arrivals.awaitedBytes(), 0u);
+  for (uint32_t cls = kInstance; cls < kClasses; ++cls) {
+    const ObjectRef object = LoneNode::foreign(cls);
+    EXPECT_EQ(rt::header(object)->epochWord, rt::kEpochHome);
+    EXPECT_EQ(rt::classIndexOf(object), cls);
+    EXPECT_EQ(node.homes.homeOf(object), NodeId(0));
+  }
+  EXPECT_EQ(rt::loadGuest<uint8_t>(LoneNode::foreign(kInstance) + 24), 7);
+  EXPECT_EQ(rt::arrayLength(LoneNode::foreign(kByteArray)), int32_t(kArrayLength));
+}
+
+TEST(UntrustedMessagesTest, MutatedBlocksComeWholeOrNotAtAll) {
+  Prng random(9);
+  int came = 0;
+  for (int i = 0; i < 2000; ++i) {
+    LoneNode node;
+    ASSERT_TRUE(prepared(node));
+    const bool whole = arrived(node, mutated(blocksMessage(uint8_t(i)), random));
+    came += whole;
+    for (uint64_t at = kForeignBlock.end(); at < kForeignBlock.end() + 4096; at += 8)
+      ASSERT_EQ(rt::loadGuest<uint64_t>(at), 0u) << "beyond the block";
+    for (uint32_t cls = kInstance; cls < kClasses; ++cls) {
+      const rt::ObjectHeader& header = *rt::header(LoneNode::foreign(cls));
+      const bool isHere = header.epochWord == rt::kEpochHome;
+      EXPECT_TRUE(whole || !isHere) << "a part";
+      EXPECT_TRUE(!isHere || node.classInfo(header.classWord & rt::kClassMask));
+    }
+  }
+  EXPECT_GT(came, 20) << "the mutations never reach the inside";
+}
+
 }  // namespace
 }  // namespace jvmc::cluster

@@ -163,14 +163,17 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     return {{*std::next(here.begin(), ptrdiff_t(moverRandom_.below(here.size()))), 1, false}};
   }
   void restore(const rt::BlockGroup&) override {}
-  void forEachObject(const rt::BlockGroup& group, const std::function<void(ObjectRef)>& visit) override {
+  rt::ObjectStarts objectsOf(const rt::BlockGroup& group) override {
+    rt::ObjectStarts objects;
     for (const auto& planned : cluster.planned_)
-      if (planned.address >= group.address && planned.address < group.end()) visit(planned.address);
+      if (planned.address >= group.address && planned.address < group.end())
+        objects.add(planned.address - group.address);
+    return objects;
   }
   void giveAway(const rt::BlockGroup& group) override {
     madvise(reinterpret_cast<void*>(group.address), group.bytes(), MADV_DONTNEED);
   }
-  void adopt(const rt::BlockGroup&, const std::vector<ObjectRef>&) override {}
+  void adopt(const rt::BlockGroup&, const rt::ObjectStarts&, const std::vector<ObjectRef>&) override {}
   bool hasRoomFor(uint64_t) override { return true; }
   Bytes takeHomeState(ObjectRef object) override {
     if (!(rt::header(object)->lockWord.load() & rt::kLockInflated)) return {};

@@ -23,6 +23,7 @@ class CycleTest : public HeapFixture {
     HeapOptions options;
     options.collectEvery = uint64_t(1) << 40;  // poison and checks, but collections only by hand
     options.background = false;
+    options.phaseOver = [this](HeapPhase phase, int64_t begin, int64_t end) { phases_.push_back({phase, begin, end}); };
     open(options);
     heap_->addRoots([this](const auto& visit) {
       for (ObjectRef ref : roots_) visit(ref);
@@ -44,9 +45,36 @@ class CycleTest : public HeapFixture {
     young();
   }
 
+  struct Phase {
+    HeapPhase phase;
+    int64_t begin, end;
+  };
+  std::vector<Phase> phases_;
   std::vector<ObjectRef> roots_;
   ObjectRef a_ = kNullRef, b_ = kNullRef, c_ = kNullRef;
 };
+
+TEST_F(CycleTest, EachPhaseIsToldWhenItIsOver) {
+  makeOldChain();
+  phases_.clear();
+  step(Step::Begin);
+  step(Step::Mark);
+  young();
+  step(Step::Mark);
+  finish();
+  std::vector<HeapPhase> told;
+  for (const Phase& each : phases_) {
+    told.push_back(each.phase);
+    EXPECT_LE(each.begin, each.end);
+  }
+  // What goes on beside pauses is told of after the pause that ends it.
+  ASSERT_EQ(told, (std::vector{HeapPhase::BeginCycle, HeapPhase::Young, HeapPhase::FinishCycle, HeapPhase::Marking,
+                               HeapPhase::Young, HeapPhase::Sweeping}));
+  EXPECT_GE(phases_[3].begin, phases_[0].end);
+  EXPECT_LE(phases_[3].end, phases_[2].begin);
+  EXPECT_GE(phases_[5].begin, phases_[2].end);
+  EXPECT_LE(phases_[5].end, phases_[4].begin);
+}
 
 TEST_F(CycleTest, OldGarbageIsFreedAndTheLivingStay) {
   makeOldChain();

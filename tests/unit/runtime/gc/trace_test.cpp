@@ -192,13 +192,20 @@ TEST_F(TraceTest, ACopyIsTracedWhereItIs) {
   EXPECT_TRUE(isAlive(a_));
 }
 
+/// One object, at the begin of its block.
+ObjectStarts beginsBlock() {
+  ObjectStarts objects;
+  objects.add(0);
+  return objects;
+}
+
 TEST_F(TraceTest, WhatGetsItsHomeHereIsNotBuriedInTheSameRound) {
   const ClassIndex index = classIndexOf(newNode());
   const ObjectRef arriving = plan_.regionBase(40) + 2 * kBlockBytes;
   begin();
   header(arriving)->classWord.store(index | kFlagExported);
   header(arriving)->epochWord.store(kEpochHome);
-  heap_->adopt({arriving, 1, false}, {arriving});
+  heap_->adopt({arriving, 1, false}, beginsBlock(), {});
   EXPECT_EQ(end().objects, 0u);
   EXPECT_TRUE(isAlive(arriving));
   begin();
@@ -212,7 +219,7 @@ TEST_F(TraceTest, AWordIntoABlockThatComesLaterIsNoObject) {
   begin();
   header(arriving)->classWord.store(index | kFlagExported);
   header(arriving)->epochWord.store(kEpochHome);
-  heap_->adopt({arriving, 1, false}, {arriving});
+  heap_->adopt({arriving, 1, false}, beginsBlock(), {});
   heap_->collectYoung(&ctx_);
   EXPECT_EQ(end().objects, 0u);
   heap_->collect(&ctx_);

@@ -182,7 +182,7 @@ TEST_F(HeapFixture, WithdrawingASmallHeapKeepsWhatOldObjectsReferTo) {
   std::set<ObjectRef> leaving;
   world_->stop(&ctx_, [&] {
     for (const BlockGroup& group : heap_->withdraw(1 << 20))
-      heap_->forEachObject(group, [&](ObjectRef ref) { leaving.insert(ref); });
+      heap_->objectsOf(group).forEach([&](uint64_t offset) { leaving.insert(group.address + offset); });
   });
   std::erase_if(leaving, [&](ObjectRef ref) { return ref < layout_->staticsEnd(); });
   EXPECT_EQ(leaving, (std::set<ObjectRef>{old, child}));

@@ -110,25 +110,26 @@ TEST_F(HeapFixture, StaticsLeaveAndComeBack) {
   open();
   const ObjectRef statics = (*layout_)[node_].staticsAddress;
   const uint32_t field = (*layout_)[node_].statics[0].offset;
-  std::vector<ObjectRef> objects;
+  ObjectStarts objects;
   BlockGroup group;
   world_->stop(&ctx_, [&] {
     for (const BlockGroup& each : heap_->withdraw(1 << 20))
       if (each.address <= statics && statics < each.end()) group = each;
     ASSERT_EQ(group.blocks, 1u);
-    heap_->forEachObject(group, [&](ObjectRef ref) { objects.push_back(ref); });
+    objects = heap_->objectsOf(group);
     heap_->giveAway(group);
   });
-  EXPECT_EQ(objects.size(), layout_->module().classes.size());
+  EXPECT_EQ(objects.count(), layout_->module().classes.size());
   EXPECT_FALSE(heap_->isLocal(statics));
   heap_->collect(&ctx_);  // does not touch what is another node's now
   EXPECT_EQ(header(statics)->classWord.load(), 0u);
-  for (ObjectRef ref : objects) {
-    header(ref)->classWord.store(layout_->indexCount() - 1, std::memory_order_relaxed);
-    header(ref)->epochWord.store(kEpochHome, std::memory_order_relaxed);
-  }
+  objects.forEach([&](uint64_t offset) {
+    ObjectHeader& arrived = *header(group.address + offset);
+    arrived.classWord.store(layout_->indexCount() - 1, std::memory_order_relaxed);
+    arrived.epochWord.store(kEpochHome, std::memory_order_relaxed);
+  });
   header(statics)->classWord.store(layout_->staticsIndex(node_), std::memory_order_relaxed);
-  heap_->adopt(group, objects);
+  heap_->adopt(group, objects, {});
   EXPECT_TRUE(heap_->isLocal(statics));
   const ObjectRef node = newNode();
   put(statics, field, node);

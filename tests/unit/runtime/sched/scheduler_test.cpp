@@ -446,6 +446,39 @@ TEST(Scheduler, cpu_time_is_seen_while_a_thread_runs_and_after) {
   vm.scheduler().waitIdle();
 }
 
+// Whoever traces sees threads that waited or ran all the time, too, and nothing from before.
+TEST(Scheduler, what_goes_on_when_a_trace_begins_or_ends_is_part_of_it) {
+  FakeVm vm;
+  std::atomic<bool> runs{false}, over{false};
+  const ThreadRef waiter = vm.spawn([&](Guest& g) { return g.pc == 0 ? g.park() : g.end(); });
+  const ThreadRef runner = vm.spawn([&](Guest& g) {
+    for (runs = true; !over;) std::this_thread::yield();
+    return g.end();
+  });
+  vm.awaitParked(waiter, WaitKind::Park);
+  while (!runs) std::this_thread::yield();
+  vm.tracer().start(1024);
+  vm.scheduler().beginWaits();
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  vm.scheduler().noteRuns();
+  vm.scheduler().noteWaits();
+  std::map<ThreadId, TraceEvent> seen;
+  for (const TraceEvent& event : vm.tracer().take().events) {
+    EXPECT_TRUE(seen.emplace(event.thread, event).second) << event.thread;
+    EXPECT_GE(event.begin + 2 * ThreadEntry::kParkedUnit, vm.tracer().since());
+    EXPECT_GE(event.end - event.begin, kMilli);
+  }
+  ASSERT_TRUE(seen.contains(waiter.id) && seen.contains(runner.id));
+  EXPECT_EQ(seen[waiter.id].kind, TraceKind::Wait);
+  EXPECT_EQ(seen[waiter.id].a, uint32_t(WaitKind::Park));
+  EXPECT_EQ(seen[runner.id].kind, TraceKind::Run);
+  // What ends later counts from here, or from the start of the trace.
+  over = true;
+  vm.unpark(waiter);
+  vm.scheduler().waitIdle();
+  for (const TraceEvent& event : vm.tracer().take().events) EXPECT_GE(event.begin, vm.tracer().since());
+}
+
 TEST(Scheduler, stop_ends_threads_in_every_state) {
   FakeVm vm({.workers = 2, .maxFibers = 8});
   for (int i = 0; i < 3; ++i)
