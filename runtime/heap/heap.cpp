@@ -18,6 +18,7 @@
 #include "runtime/gc/pause_log.h"
 #include "runtime/gc/policy.h"
 #include "runtime/heap/allocator.h"
+#include "runtime/heap/block_groups.h"
 #include "runtime/vm.h"
 
 namespace jvmc::rt {
@@ -67,6 +68,7 @@ class RegionHeap final : public Heap {
         allocator_(space_, ObjectModel(classes)),
         collector_(space_, allocator_, ObjectModel(classes), world, options.collectEvery != 0,
                    options.collectEvery != 0 || options.poison, [this] { background_.wake(); }),
+        groups_(layout, classes, space_, allocator_, collector_),
         policy_(options.limitBytes) {}
 
   ~RegionHeap() override { stopThread(); }
@@ -124,18 +126,7 @@ class RegionHeap final : public Heap {
 
   void stopThread() override { background_.stop(); }
 
-  void exportObject(ObjectRef ref) override {
-    Region* region = space_.homeRegionOf(ref);
-    if (!region) return;
-    if (collector_.trace().isActive()) collector_.trace().grey(ref);
-    std::atomic<uint32_t>& word = header(ref)->classWord;
-    if (word.load(std::memory_order_relaxed) & kFlagExported) return;
-    if (word.fetch_or(kFlagExported, std::memory_order_relaxed) & kFlagExported) return;
-    bytesExported_.fetch_add(ObjectModel::bytes(*classes_[classIndexOf(ref)], ref), std::memory_order_relaxed);
-    Region::set(region->exported, region->place(ref));
-    region->blockOf(ref).hasExported.store(true, std::memory_order_relaxed);
-    collector_.objectExported(ref);
-  }
+  void exportObject(ObjectRef ref) override { groups_.exportObject(ref); }
 
   void onBarrier(ThreadContext* ctx, ObjectRef object, uint64_t offset, ObjectRef value) override {
     uint32_t flags = barrierFlags_.load(std::memory_order_relaxed);
@@ -164,48 +155,25 @@ class RegionHeap final : public Heap {
       markingDone();
     }
     setBarriers();
-    std::vector<BlockGroup> groups = chooseGroups(bytes, only);
-    for (const BlockGroup& group : groups) {
-      allocator_.withdraw(group.address, group.end());
-      exportAll(group);
-    }
-    return groups;
+    return groups_.withdraw(bytes, only);
   }
 
   void restore(const BlockGroup& group) override {
     std::scoped_lock lock(mutex_);
-    space_.regionOf(group.address)->blockOf(group.address).leaving = false;
+    groups_.restore(group);
   }
 
-  ObjectStarts objectsOf(const BlockGroup& group) override {
-    Region& region = *space_.regionOf(group.address);
-    const MarkWords* words = region.blockMarks(region.blockIndex(group.address));
-    ObjectStarts objects;
-    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
-      objects.words[w] = words[w].side[space_.oldSide()].load(std::memory_order_relaxed);
-    return objects;
-  }
+  ObjectStarts objectsOf(const BlockGroup& group) override { return groups_.objectsOf(group); }
 
   void giveAway(const BlockGroup& group) override {
     std::scoped_lock lock(sliceMutex_, mutex_);
-    Region& region = *space_.regionOf(group.address);
-    collector_.blocksLeave(region, region.blockIndex(group.address));
-    space_.giveAway(region, region.blockIndex(group.address), group.blocks);
+    groups_.giveAway(group);
     stats_.liveBytesAfterLast -= std::min(stats_.liveBytesAfterLast, group.bytes());
   }
 
   void adopt(const BlockGroup& group, const ObjectStarts& objects, const std::vector<ObjectRef>& written) override {
     std::scoped_lock lock(sliceMutex_, mutex_);
-    const bool statics = layout_.isInStaticsBlock(group.address);
-    Region& region =
-        space_.adopt(group.address, group.blocks,
-                     statics ? BlockKind::Statics : (group.large ? BlockKind::LargeHead : BlockKind::Small));
-    const uint32_t block = region.blockIndex(group.address);
-    addExported(region, block, objects);
-    bytesExported_.fetch_add(group.bytes(), std::memory_order_relaxed);
-    collector_.adopt(region, block, objects, written);
-    if (statics) objects.forEach([&](uint64_t offset) { collector_.addStatics(group.address + offset); });
-    collector_.blocksHaveCome(region, block);
+    groups_.adopt(group, objects, written);
     stats_.liveBytesAfterLast += group.bytes();
   }
 
@@ -242,14 +210,14 @@ class RegionHeap final : public Heap {
         [&] {
           result = collector_.endTrace(isComplete);
           if (!isComplete) return;
-          bytesExported_.store(0, std::memory_order_relaxed);
+          groups_.forgetBytesExported();
           const bool beside = isGenerational() && options_.background && !zeal();
           if (result.bytes > 0) collectStopped(beside ? Pause::BeginCycle : Pause::Full);
         });
     return result;
   }
 
-  uint64_t bytesExported() const override { return bytesExported_.load(std::memory_order_relaxed); }
+  uint64_t bytesExported() const override { return groups_.bytesExported(); }
 
   MarkedLive lastMarking() const override {
     std::scoped_lock lock(mutex_);
@@ -306,32 +274,6 @@ class RegionHeap final : public Heap {
   }
 
  private:
-  /// exportObject() for all objects of the group, which are old. World stopped.
-  void exportAll(const BlockGroup& group) {
-    Region& region = *space_.regionOf(group.address);
-    const uint32_t block = region.blockIndex(group.address);
-    const auto* exported = &region.exported[size_t(block) * kBitmapWordsPerBlock];
-    const ObjectStarts objects = objectsOf(group);
-    ObjectStarts news = objects;
-    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w) news.words[w] &= ~exported[w].load(std::memory_order_relaxed);
-    uint64_t bytes = 0;
-    news.forEach([&](uint64_t offset) {
-      const ObjectRef ref = group.address + offset;
-      bytes += ObjectModel::bytes(*classes_[classIndexOf(ref)], ref);
-    });
-    bytesExported_.fetch_add(bytes, std::memory_order_relaxed);
-    if (Trace& trace = collector_.trace(); trace.isActive())
-      objects.forEach([&](uint64_t offset) { trace.grey(group.address + offset); });
-    addExported(region, block, objects);
-  }
-
-  static void addExported(Region& region, uint32_t block, const ObjectStarts& objects) {
-    auto* exported = &region.exported[size_t(block) * kBitmapWordsPerBlock];
-    for (uint32_t w = 0; w < kBitmapWordsPerBlock; ++w)
-      if (objects.words[w] != 0) exported[w].fetch_or(objects.words[w], std::memory_order_relaxed);
-    region.blocks[block].hasExported.store(true, std::memory_order_relaxed);
-  }
-
   void visitOld(Region& region, uint32_t block, const std::function<void(ClassIndex, uint64_t bytes)>& visit) {
     const BlockKind kind = region.blocks[block].kind;
     if (kind != BlockKind::Small && kind != BlockKind::LargeHead) return;
@@ -638,32 +580,6 @@ class RegionHeap final : public Heap {
     }
   }
 
-  /// Groups in use, in turn, and marks them as leaving: the search goes on behind the block at which the last one
-  /// ended.
-  std::vector<BlockGroup> chooseGroups(uint64_t bytes, const std::set<uint64_t>& only) {
-    std::vector<BlockGroup> groups;
-    uint64_t chosen = 0;
-    const auto& regions = space_.regions();
-    for (size_t n = 0; n <= regions.size() && chosen < bytes; ++n) {
-      if (nextLeaving_.region >= regions.size()) nextLeaving_ = {};
-      Region& region = *regions[nextLeaving_.region];
-      for (uint32_t& i = nextLeaving_.block; i < region.highWater && chosen < bytes; ++i) {
-        BlockInfo& info = region.blocks[i];
-        const bool isHead =
-            info.kind == BlockKind::LargeHead || info.kind == BlockKind::Small || info.kind == BlockKind::Statics;
-        if (info.leaving || !isHead) continue;
-        const BlockGroup group{region.blockAddress(i), info.run, info.kind == BlockKind::LargeHead || info.run > 1};
-        if (!only.empty() && !only.contains(group.address)) continue;
-        if (!groups.empty() && chosen + group.bytes() > bytes) return groups;
-        info.leaving = true;
-        groups.push_back(group);
-        chosen += group.bytes();
-      }
-      if (chosen < bytes) nextLeaving_ = {nextLeaving_.region + 1, 0};
-    }
-    return groups;
-  }
-
   bool looksLikeYoungObject(Region& region, ObjectRef ref) const {
     const BlockInfo& block = region.blockOf(ref);
     if (block.kind == BlockKind::LargeHead) return ref % kBlockBytes == 0;
@@ -680,19 +596,13 @@ class RegionHeap final : public Heap {
   RegionSource& regionSource_;
   const HeapOptions options_;
 
-  struct Place {
-    size_t region = 0;
-    uint32_t block = 0;
-  };
-
-  mutable std::mutex mutex_;  // guards space_, allocator_, policy_, stats_, pauses_, phaseBegan_, nextLeaving_
-                              // and sweeping
+  mutable std::mutex mutex_;  // guards space_, allocator_, groups_, policy_, stats_, pauses_, phaseBegan_ and sweeping
   /// Held while a slice is marked, and by who gives blocks away or adopts them. Before mutex_.
   std::mutex sliceMutex_;
-  Place nextLeaving_;
   BlockSpace space_;
   Allocator allocator_;
   Collector collector_;
+  BlockGroups groups_;
   CollectionPolicy policy_;
   HeapStats stats_;
   PauseLog pauses_, pausesCpu_;
@@ -703,7 +613,6 @@ class RegionHeap final : public Heap {
   std::atomic<uint64_t> collections_{0}, fullCollections_{0};
   std::atomic<uint64_t> slowAllocations_{0};
   std::atomic<uint64_t> barrierCalls_{0};
-  std::atomic<uint64_t> bytesExported_{0};
   MarkedLive marked_;                                          // guarded by mutex_
   std::atomic<bool> noneYoung_{false};                         // in a pause, after its collection
   Background background_{[this] { return continueCycle(); }};  // last: it uses all of the above
