@@ -29,6 +29,7 @@ struct ThreadLoad {
   double active = 0;
   bool runnable = false;  ///< running, or ready and waiting for a worker
   bool pinned = false;
+  bool travels = false;  ///< it has been asked to come, and no report says yet that it has; known to the leader only
   uint64_t frameBytes = 0;
   std::vector<HomeRate> uses{};  ///< the homes it asks most, first; at most kUsesMax
 

@@ -34,6 +34,7 @@ void PendingMoves::apply(LoadSnapshot& snapshot) {
     thread.thread = pending.move.thread;
     thread.wanted = pending.move.wanted;
     thread.runnable = true;
+    thread.travels = true;
     thread.uses.clear();  // of where it is going nothing is known
     target->threads.push_back(std::move(thread));
   }

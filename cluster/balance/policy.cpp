@@ -12,6 +12,8 @@ namespace {
 constexpr std::array kPolicies = {BalancePolicy::Off, BalancePolicy::Threshold, BalancePolicy::Greedy,
                                   BalancePolicy::Affinity, BalancePolicy::Rotate};
 
+/// Who is still on the way is not asked again: the wishes would pile up where threads arrive more slowly than rounds
+/// follow each other.
 BalanceDecision rotate(const BalanceOptions& options, const LoadSnapshot& snapshot, const BalanceHistory& history) {
   BalanceDecision decision;
   decision.history = history;
@@ -20,7 +22,8 @@ BalanceDecision rotate(const BalanceOptions& options, const LoadSnapshot& snapsh
   for (size_t i = 0; i < snapshot.nodes.size(); ++i) {
     const NodeId next = snapshot.nodes[(i + 1) % snapshot.nodes.size()].node;
     for (const ThreadLoad& thread : snapshot.nodes[i].threads)
-      if (!thread.pinned) decision.moves.push_back({thread.thread, snapshot.nodes[i].node, next, 0, "rotate"});
+      if (!thread.pinned && !thread.travels)
+        decision.moves.push_back({thread.thread, snapshot.nodes[i].node, next, 0, "rotate"});
   }
   return decision;
 }

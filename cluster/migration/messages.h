@@ -4,7 +4,8 @@
 //   |
 //                      image (the rest; runtime/frames/codec.h)
 //        ->            u8 outcome (MoveOutcome) | u32 credits granted | reason, text (the rest)
-//   MAIL      notify   u8 2 | hops u8 | thread id u64 | Thread object u64 | mail (putMail)
+//   MAIL      notify   u8 2 | hops u8 | 1 + incarnation of the last hint, or 0, u32 | thread id u64 |
+//                      Thread object u64 | mail (putMail)
 //   LOCATION  notify   u8 3 | thread id u64 | Thread object u64 | incarnation u32 | node u32
 //                      to the home of the Thread object, which sends it on if it is not any more
 #pragma once

@@ -39,23 +39,26 @@ void ThreadRouter::route(Letter letter) {
   forward(std::move(letter), *next);
 }
 
-std::optional<NodeId> ThreadRouter::nextStop(const Letter& letter) {
+std::optional<NodeId> ThreadRouter::nextStop(Letter& letter) {
   const bool hasHome = letter.to.object != rt::kNullRef && homes_.valid(letter.to.object);
   const NodeId home = hasHome ? homes_.homeOf(letter.to.object) : NodeId();
+  if (letter.attempts == kAttemptsMax) letter.known = 0;
   {
     std::lock_guard lock(mutex_);
-    // Whoever has left has sent its threads on; where they are now is known to their homes, or will be soon. What is
-    // known here of two kinds counts by its age: else a hint that is older than what the home knows leads to a node
-    // from which the way goes on over one that has left, and so back here for ever.
-    const auto usable = [&](const std::unordered_map<ThreadId, Place>& known) -> const Place* {
-      const auto found = known.find(letter.to.id);
-      const bool isUsable = found != known.end() && found->second.node != self_ && net_.isMember(found->second.node);
-      return isUsable ? &found->second : nullptr;
+    // Whoever has left has sent its threads on; where they are now is known to their homes, or will be soon.
+    const auto usable = [&](const std::unordered_map<ThreadId, Place>& places, uint32_t from) -> const Place* {
+      const auto found = places.find(letter.to.id);
+      const bool isUsable = found != places.end() && found->second.node != self_ && net_.isMember(found->second.node);
+      return isUsable && found->second.incarnation >= from ? &found->second : nullptr;
     };
-    const Place* place = usable(moved_);
-    const Place* seen = home == self_ ? usable(locations_) : nullptr;
+    const Place* place = usable(moved_, letter.known);
+    // The thread has arrived where its home says: if it is there no more, that node knows where it went.
+    const Place* seen = home == self_ ? usable(locations_, letter.known - std::min(letter.known, 1u)) : nullptr;
     if (seen && (!place || seen->incarnation >= place->incarnation)) place = seen;
-    if (place) return place->node;
+    if (place) {
+      letter.known = place->incarnation + 1;
+      return place->node;
+    }
   }
   if (!hasHome) return std::nullopt;
   if (home != self_) return home;
@@ -74,6 +77,7 @@ void ThreadRouter::forward(Letter letter, NodeId node) {
   ByteWriter out;
   out.put(uint8_t(ThreadMessage::Mail));
   out.put(uint8_t(std::min<int>(letter.hops + 1, UINT8_MAX)));
+  out.put(letter.known);
   putThreadRef(out, letter.to);
   putMail(out, letter.mail);
   const rt::Resumption& answer = letter.mail.answer;
@@ -105,7 +109,7 @@ void ThreadRouter::hold(Letter letter) {
   heldCount_++;
   const ThreadId thread = letter.to.id;
   // One that wanders between nodes because its thread is long on its way rests ever longer, too.
-  const int tired = letter.attempts + letter.hops / kHopsBeforeWaiting;
+  const int tired = letter.attempts + std::min<int>(letter.hops / kHopsBeforeWaiting, kHopDoublings);
   const int64_t wait = kRetryNanosMin << std::min<int>(tired, kRetryDoublings);
   letter.attempts = uint8_t(std::min<int>(letter.attempts + 1, UINT8_MAX));
   {
@@ -135,6 +139,10 @@ void ThreadRouter::onRetryTimer(ThreadId thread) {
 
 /// Takes what waits for the thread and routes it again.
 void ThreadRouter::retry(ThreadId thread) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!held_.contains(thread)) return;
+  }
   host_.accessGuest([&] {
     std::vector<Letter> letters;
     {
@@ -200,6 +208,7 @@ void ThreadRouter::starting(ThreadId thread, NodeId node) {
 void ThreadRouter::ended(ThreadId thread) {
   std::lock_guard lock(mutex_);
   locations_.erase(thread);
+  moved_.erase(thread);
 }
 
 std::optional<LastSeen> ThreadRouter::takeLocation(ThreadId thread) {
@@ -221,6 +230,7 @@ void ThreadRouter::noteLocation(ThreadId thread, Place place) {
 void ThreadRouter::handleMail(ByteReader& in) {
   Letter letter;
   letter.hops = in.get<uint8_t>();
+  letter.known = in.get<uint32_t>();
   letter.to = getThreadRef(in);
   letter.mail = getMail(in);
   if (!in.finished()) return;
@@ -239,10 +249,9 @@ void ThreadRouter::handleLocation(ByteReader& in) {
   // The object may have moved on, or be about to arrive: then what arrives with it is older than this.
   const BlockHome home = homes_.at(thread.object);
   if (home.node == self_ && host_.hasEnded(thread)) return;  // mail would look for it for ever
-  if (home.node == self_ || home.state == HomeState::Incoming)
-    noteLocation(thread.id, seen);
-  else
-    tellHome(thread, seen);
+  if (home.node != self_ && home.state != HomeState::Incoming) return tellHome(thread, seen);
+  noteLocation(thread.id, seen);
+  retry(thread.id);
 }
 
 std::vector<ThreadId> ThreadRouter::lastSeenAt(NodeId node) const {

@@ -4,9 +4,11 @@
 //     the scheduler here            exact
 //     `moved`: left for node X      a hint: it may have gone on from there
 //     the home of the Thread object where the thread last arrived; updated by a message, so a little late
-// Mail that finds nobody (its thread is on its way) waits here and tries again, at once when the thread arrives. Mail
-// for a thread that has ended is dropped, as its home says so. So mail reaches a living thread in the end, whatever
-// order messages arrive in, and each message hands it on exactly once.
+// What leads a letter on must be younger than what has led it so far, by the thread's incarnation; else old hints would
+// send it round while its thread is on its way. Then it goes to the home, waits there until the thread's arrival is
+// told, and tries again now and then in case that is never told. Mail for a thread that has ended is dropped, as its
+// home says so. So mail reaches a living thread in the end, whatever order messages arrive in, and each message hands
+// it on exactly once.
 #pragma once
 
 #include <atomic>
@@ -72,10 +74,14 @@ class ThreadRouter final : public rt::ThreadPost {
     rt::ThreadMail mail;
     uint8_t hops = 0;
     uint8_t attempts = 0;  ///< at this node, without finding anybody
+    uint32_t known = 0;    ///< 1 + the incarnation of what has led it furthest; 0: nothing has
   };
   static constexpr uint8_t kHopsBeforeWaiting = 6;
   static constexpr int64_t kRetryNanosMin = 50'000;
-  static constexpr uint8_t kRetryDoublings = 6;
+  static constexpr uint8_t kRetryDoublings = 10;
+  static constexpr uint8_t kHopDoublings = 6;
+  /// After so many a letter begins its search anew.
+  static constexpr uint8_t kAttemptsMax = 10;
   static constexpr size_t kMovedMax = 1 << 18;
 
   void tellHome(const rt::ThreadRef& thread, LastSeen seen);
@@ -83,7 +89,7 @@ class ThreadRouter final : public rt::ThreadPost {
   void route(Letter letter);
   void drop(const Letter& letter);
   /// Where to send it on; invalid: wait here; nullopt: drop it.
-  std::optional<NodeId> nextStop(const Letter& letter);
+  std::optional<NodeId> nextStop(Letter& letter);
   void forward(Letter letter, NodeId node);
   uint64_t keep(const rt::Resumption& answer);
   void letGo(uint64_t number);

@@ -117,6 +117,7 @@ TEST(PendingMovesTest, AThreadThatIsOnItsWayCountsWhereItGoes) {
   EXPECT_EQ(old.nodes[0].threads.size(), 1u);
   ASSERT_EQ(old.nodes[1].threads.size(), 1u);
   EXPECT_EQ(old.nodes[1].threads[0].wanted, 1);
+  EXPECT_TRUE(old.nodes[1].threads[0].travels);
 
   LoadSnapshot both = snapshot;  // it has arrived, and the report of the other node is older
   both.nodes[1].threads.push_back(both.nodes[0].threads[0]);
@@ -125,6 +126,7 @@ TEST(PendingMovesTest, AThreadThatIsOnItsWayCountsWhereItGoes) {
   EXPECT_EQ(both.nodes[0].threads.size(), 1u);
   ASSERT_EQ(both.nodes[1].threads.size(), 1u);
   EXPECT_EQ(both.nodes[1].threads[0].wanted, 1) << "not measured yet, but known";
+  EXPECT_FALSE(both.nodes[1].threads[0].travels);
 
   LoadSnapshot late = snapshot;
   late.nowNanos += 400'000'000;

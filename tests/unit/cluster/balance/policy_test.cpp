@@ -239,6 +239,18 @@ TEST(RotatePolicyTest, EveryThreadMovesToTheNextNodeEachRound) {
   EXPECT_TRUE(decide(options, loads.snapshot, decision.history).moves.empty()) << "the round is not over";
 }
 
+TEST(RotatePolicyTest, WhoIsStillOnTheWayIsNotAskedAgain) {
+  BalanceOptions options;
+  options.policy = BalancePolicy::Rotate;
+  Loads loads;
+  loads.node(1, 2).node(1, 0);
+  loads.snapshot.nowNanos = options.rotateNanos;
+  loads.snapshot.nodes[0].threads[0].travels = true;
+  const BalanceDecision decision = decide(options, loads.snapshot, {});
+  ASSERT_EQ(decision.moves.size(), 1u);
+  EXPECT_EQ(decision.moves[0].thread, loads.snapshot.nodes[0].threads[1].thread);
+}
+
 TEST(PolicyTest, OffAndASingleNodeMoveNothing) {
   BalanceOptions options;
   options.confirmations = 1;

@@ -110,6 +110,13 @@ class MigrationTest : public testing::Test {
     for (const auto& node : nodes) places += uint32_t(node->threads.count(id));
     return places;
   }
+  uint64_t forwarded() const {
+    uint64_t sum = 0;
+    for (const auto& node : nodes)
+      node->router.report(
+          [&](const std::string& name, uint64_t value) { sum += name == "mail.forwarded" ? value : 0; });
+    return sum;
+  }
   static ThreadMail answer(uint64_t ticket) {
     ThreadMail mail{};
     mail.kind = ThreadMail::Kind::Answer;
@@ -322,13 +329,6 @@ TEST_F(MigrationTest, LettersThatWanderRestLongerAndWishesToMoveDoNotPileUp) {
     wish.target = NodeId(2);
     nodes[2]->router.send(thread, wish);
   }
-  const auto forwarded = [&] {
-    uint64_t sum = 0;
-    for (auto& node : nodes)
-      node->router.report(
-          [&](const std::string& name, uint64_t value) { sum += name == "mail.forwarded" ? value : 0; });
-    return sum;
-  };
   constexpr int64_t kSecond = 1'000'000'000;
   while (clock->now() < kSecond) ASSERT_TRUE(clock->step());
   const uint64_t before = forwarded();
@@ -352,6 +352,43 @@ TEST_F(MigrationTest, MailForAThreadThatHasEndedIsDroppedAndQuestionsAreAnswered
   EXPECT_TRUE(clock->run(10'000)) << "dropped mail wanders for ever";
   ASSERT_EQ(nodes[1]->received.size(), 1u);
   EXPECT_EQ(nodes[1]->received[0], (std::pair<ThreadId, uint64_t>{2, 4}));
+}
+
+// Its home has sent it away, and it has ended at the place that the hint there names.
+TEST_F(MigrationTest, MailForAThreadThatHasEndedElsewhereIsDropped) {
+  makeNodes(3);
+  const ThreadRef thread = start(1, 0, 0);
+  nodes[0]->shipTo(1, 1);
+  EXPECT_TRUE(clock->run());
+  nodes[1]->threads.erase(1);
+  nodes[0]->router.ended(1);
+  nodes[0]->ended.insert(thread.object);
+  for (auto& node : nodes) node->router.send(thread, answer(3));
+  EXPECT_TRUE(clock->run(10'000)) << "mail for it wanders for ever";
+}
+
+// The thread is long on its way back to a node whose own hint is older.
+TEST_F(MigrationTest, OldHintsDoNotSendALetterRoundWhileItsThreadIsOnItsWay) {
+  makeNodes(4);
+  const ThreadRef thread = start(1, 0, 3);
+  for (const auto& [from, to] : {std::pair{0u, 1u}, {1u, 2u}, {2u, 0u}}) {
+    nodes[from]->shipTo(1, to);
+    EXPECT_TRUE(clock->run());
+  }
+  nodes[0]->threads.clear();
+  nodes[0]->router.departed(1, 4, NodeId(1));  // and does not arrive there
+  constexpr int64_t kSecond = 1'000'000'000;
+  nodes[2]->router.send(thread, answer(5));
+  while (clock->now() < kSecond) ASSERT_TRUE(clock->step());
+  EXPECT_LT(forwarded(), 100u) << "in a second";
+  auto arrived = std::make_unique<GuestThread>();
+  arrived->ref = thread;
+  nodes[1]->incarnations[1] = 0;
+  nodes[1]->adopt(std::move(arrived));
+  nodes[1]->router.arrived(thread, 4);
+  const int64_t then = clock->now();
+  while (nodes[1]->received.empty()) ASSERT_TRUE(clock->step());
+  EXPECT_LT(clock->now() - then, 10'000'000) << "it is told that the thread has arrived";
 }
 
 /// Threads move at random, nodes refuse at random, everybody writes to everybody from anywhere. At every moment a
