@@ -66,6 +66,8 @@ class ThreadRouter final : public rt::ThreadPost {
   /// Threads that last arrived at `node`, as far as homes here know: for telling what was lost with it.
   std::vector<rt::ThreadId> lastSeenAt(NodeId node) const;
   void report(const StatSink& sink) const;
+  /// Letters that went on from here to another node.
+  uint64_t forwarded() const { return forwarded_; }
 
  private:
   using Place = LastSeen;

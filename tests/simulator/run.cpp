@@ -13,6 +13,10 @@ constexpr size_t kEventsMax = 2'000'000;
 constexpr int64_t kNanosMax = 600 * kSeconds;
 /// Somebody runs at least so often, unless all wait for ever.
 constexpr int64_t kStandstillNanosMax = cluster::Lease::kSilenceNanos + 15 * kSeconds;
+/// Letters rest for less than that while they wander.
+constexpr int64_t kQuietNanos = 10 * kMillis;
+/// A slow node may have put much off.
+constexpr int64_t kMailNanosMax = 60 * kSeconds;
 constexpr size_t kTailLines = 60;
 /// Some nodes have little time to leave.
 constexpr int64_t kDeadlineNanosMax = 20 * kMillis;
@@ -69,10 +73,28 @@ class Run final : private Program {
     }
     if (!isOver()) history_.fail("nothing is left to happen");
     if (hasExited() && history_.threadsAlive() > 0) history_.fail("the program is over, and threads are not");
+    if (hasExited()) watchMail();
     return outcome();
   }
 
  private:
+  /// After the program's end: mail for threads that have ended is dropped, so there is none before long.
+  void watchMail() {
+    const int64_t end = events_.now();
+    int64_t last = end;
+    for (uint64_t seen = lettersForwarded(); history_.violation().empty() && events_.step();) {
+      if (events_.now() - last > kQuietNanos) return;
+      if (const uint64_t forwarded = lettersForwarded(); std::exchange(seen, forwarded) != forwarded)
+        last = events_.now();
+      if (last - end > kMailNanosMax) history_.fail("mail for threads that have ended wanders");
+    }
+  }
+  uint64_t lettersForwarded() const {
+    uint64_t sum = 0;
+    for (const auto& [id, node] : nodes_) sum += node->router.forwarded();
+    return sum;
+  }
+
   // -- Machines
   SimNode* node(NodeId id) override {
     const auto found = nodes_.find(id);
