@@ -304,6 +304,11 @@ Bytes VmHost::takeHomeState(ObjectRef object) {
   return out.take();
 }
 
+bool VmHost::mayHaveHomeState(const rt::BlockGroup& group, const rt::ClassInfo& info) {
+  return vm_.layout().isInStaticsBlock(group.address) ||
+         rt::isInstance(info, vm_.classes()[vm_.layout().classIndex(ir::builtin::kThread)]);
+}
+
 bool VmHost::putHomeState(ObjectRef object, std::span<const uint8_t> state) {
   ByteReader in(state);
   const bool seen = in.getBool();

@@ -1,6 +1,7 @@
 // The node's VM as object space and migration see it.
 #pragma once
 
+#include "cluster/memory_ahead.h"
 #include "cluster/migration/thread_host.h"
 #include "cluster/node_services.h"
 #include "cluster/objects/block_mover.h"
@@ -65,7 +66,10 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   void adopt(const rt::BlockGroup& group, const rt::ObjectStarts& objects,
              const std::vector<ObjectRef>& written) override;
   bool hasRoomFor(uint64_t bytes) override;
+  void expectObjects(uint64_t begin, uint64_t end) override { memoryAhead_.want({begin, end}); }
+  void populate(uint64_t begin, uint64_t end) override { memoryAhead_.need({begin, end}); }
   Bytes takeHomeState(ObjectRef object) override;
+  bool mayHaveHomeState(const rt::BlockGroup& group, const rt::ClassInfo& info) override;
   bool putHomeState(ObjectRef object, std::span<const uint8_t> state) override;
 
   // -- SpaceHost and ThreadHost
@@ -84,6 +88,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   const std::function<void(Error)> fatal_;
   const uint32_t threadIdOffset_, threadStateOffset_;
   std::unique_ptr<rt::SyncHome> syncHome_;
+  MemoryAhead memoryAhead_;
 };
 
 }  // namespace jvmc::cluster

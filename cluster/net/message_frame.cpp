@@ -64,7 +64,8 @@ std::optional<Error> decodeFail(std::span<const uint8_t> payload) {
 
 // ---------------------------------------------------------------- reading
 
-FrameReader::FrameReader(size_t payloadBytesMax) : payloadBytesMax_(payloadBytesMax), buffer_(kReadAheadBytes) {}
+FrameReader::FrameReader(size_t payloadBytesMax, SpareBytes* spare)
+    : payloadBytesMax_(payloadBytesMax), spare_(spare), buffer_(kReadAheadBytes) {}
 
 std::span<uint8_t> FrameReader::room() {
   if (direct_) {
@@ -112,10 +113,18 @@ std::optional<Frame> FrameReader::next() {
 void FrameReader::startDirect(const FrameHeader& header) {
   direct_ = true;
   large_.header = header;
-  large_.payload.clear();
-  large_.payload.reserve(header.payloadBytes);  // addresses only: the pages come as they are written
-  large_.payload.assign(buffer_.data() + from_ + kFrameHeaderBytes, buffer_.data() + to_);
-  largeArrived_ = large_.payload.size();
+  const size_t arrived = to_ - from_ - kFrameHeaderBytes;
+  Bytes& payload = large_.payload;
+  payload = spare_ ? spare_->take() : Bytes();
+  if (payload.capacity() < header.payloadBytes) {
+    payload.clear();
+    payload.reserve(header.payloadBytes);  // addresses only: the pages come as they are written
+  }
+  // What is there already of spare memory need not be zeroed.
+  if (payload.size() > header.payloadBytes || payload.size() < arrived)
+    payload.resize(std::max<size_t>(arrived, std::min<size_t>(payload.size(), header.payloadBytes)));
+  std::memcpy(payload.data(), buffer_.data() + from_ + kFrameHeaderBytes, arrived);
+  largeArrived_ = arrived;
   from_ = to_ = 0;
 }
 

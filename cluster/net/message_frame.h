@@ -16,6 +16,7 @@
 #include <string>
 
 #include "cluster/net/node_net.h"
+#include "cluster/net/spare_bytes.h"
 
 namespace jvmc::cluster {
 
@@ -82,7 +83,8 @@ class FrameReader {
   static constexpr size_t kDirectBytes = kReadAheadBytes / 2;  ///< larger payloads are read into their place
   static constexpr size_t kPieceBytes = 256 << 10;             ///< at most so much of them at a time
 
-  explicit FrameReader(size_t payloadBytesMax);
+  /// `spare`: where memory for large payloads comes from, if there is any. Must outlive the reader.
+  explicit FrameReader(size_t payloadBytesMax, SpareBytes* spare = nullptr);
 
   /// Never empty.
   std::span<uint8_t> room();
@@ -95,6 +97,7 @@ class FrameReader {
   void startDirect(const FrameHeader& header);
 
   size_t payloadBytesMax_;
+  SpareBytes* spare_;
   Bytes buffer_;
   size_t from_ = 0, to_ = 0;  // what has arrived of buffer_
   bool direct_ = false;       // large_ is on its way

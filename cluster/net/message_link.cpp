@@ -29,7 +29,7 @@ MessageLink::MessageLink(MessageLoop& loop, Transport transport, size_t payloadB
       fd_(transport.fd),
       tls_(std::move(transport.tls)),
       owner_(owner),
-      reader_(payloadBytesMax),
+      reader_(payloadBytesMax, &loop.spare()),
       alive_(std::make_shared<bool>(true)) {
   loop_.watch(fd_, kReading, *this);
 }

@@ -22,6 +22,8 @@
 #include <thread>
 #include <vector>
 
+#include "cluster/net/spare_bytes.h"
+
 struct epoll_event;
 
 namespace jvmc::cluster {
@@ -66,6 +68,8 @@ class MessageLoop {
   void unwatch(int fd, Watched& watched);
   /// On the loop: flush() is called once the present task or socket is done with.
   void flushSoon(Watched& watched) { dirty_.push_back(&watched); }
+  /// On the loop.
+  SpareBytes& spare() { return spare_; }
 
  private:
   void run();
@@ -97,6 +101,7 @@ class MessageLoop {
   std::multimap<int64_t, std::function<void()>> timers_;  // by time due
   std::vector<Watched*> dirty_;                           // null: unwatched since
   std::span<epoll_event> handled_;                        // the sockets of the present round
+  SpareBytes spare_;
 };
 
 }  // namespace jvmc::cluster

@@ -88,6 +88,8 @@ class NodeNet {
   /// Handlers run on the I/O thread, must not block or wait for guest code, and keep `responder` if they answer later.
   using Handler = std::function<void(NodeId from, Bytes payload, std::shared_ptr<Responder> responder)>;
   virtual void setHandler(Channel channel, Handler handler) = 0;
+  /// On the I/O thread: a large payload that has been handled; another one may come to lie in its memory.
+  virtual void reuse(Bytes) {}
 
   /// Runs `task` on the I/O thread soon; any thread may call it.
   virtual void post(std::function<void()> task) = 0;

@@ -44,6 +44,7 @@ class SocketNodeNet final : public NodeNet, private ExchangeOwner {
   std::vector<NodeId> nodes() const override;
   std::vector<NodeId> places() const override;
   void request(NodeId to, Channel channel, Bytes payload, std::function<void(Result<Bytes>)> done) override;
+  void reuse(Bytes payload) override { loop_.spare().give(std::move(payload)); }
   void requestInPieces(NodeId to, Channel channel, Payload payload, std::function<void(Result<Bytes>)> done) override;
   void notify(NodeId to, Channel channel, Bytes payload) override;
   void setHandler(Channel channel, Handler handler) override;

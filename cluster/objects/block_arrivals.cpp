@@ -1,7 +1,5 @@
 #include "cluster/objects/block_arrivals.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -17,10 +15,9 @@ namespace {
 constexpr uint64_t kHeadOffset = offsetof(rt::ObjectHeader, classWord);
 static_assert(offsetof(rt::ObjectHeader, lockWord) == kHeadOffset + sizeof(uint32_t));
 
-/// Has the system give [begin, end) memory at once: a fault for each page takes half as long again. Older systems
-/// refuse, and take the faults.
-void populate(uint64_t begin, uint64_t end) {
-  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
+/// Of a group with so many bytes of objects, all memory is needed.
+bool fillsMostOf(uint64_t bytes, const BlockGroup& group) {
+  return 2 * bytes >= group.bytes();
 }
 
 uint64_t wordAt(std::span<const uint8_t> data, uint64_t offset) {
@@ -41,14 +38,23 @@ struct BlockArrivals::Drain {
   }
 };
 
+struct BlockArrivals::Cursors {
+  ClassCursor classes;
+  ServedCursor servedHere;
+};
+
 void BlockArrivals::handlePrepare(NodeId from, std::span<const uint8_t> payload, std::shared_ptr<Responder> responder) {
   ByteReader in(payload);
   in.get<uint8_t>();
-  std::vector<GroupHeader> groups(in.getCount(kGroupHeaderBytes));
+  std::vector<GroupHeader> groups(in.getCount(kPreparedGroupBytes));
+  std::vector<uint64_t> ends;  // of what will need memory
   uint64_t bytes = 0;
   bool sensible = true;
   for (GroupHeader& header : groups) {
     header = getGroupHeader(in);
+    const auto filled = in.get<uint64_t>();
+    ends.push_back(header.group.address + (fillsMostOf(filled, header.group) ? filled : 0));
+    sensible = sensible && filled <= header.group.bytes();
     sensible = sensible && in.ok() && fitsPlan(core_.homes.plan(), header.group);
     const BlockHome known = sensible ? core_.homes.at(header.group.address) : BlockHome{};
     sensible = sensible && known.state == HomeState::Settled && known.moves <= header.moves && known.node != core_.self;
@@ -62,11 +68,17 @@ void BlockArrivals::handlePrepare(NodeId from, std::span<const uint8_t> payload,
     core_.gates.set(header.group.address, {from, HomeState::Incoming, header.moves});
     blocks.insert(header.group.address);
   }
-  // From now on no transaction begins in these blocks (it looks at the state under the lock of the shard).
+  for (size_t i = 0; i < groups.size(); ++i)
+    if (ends[i] > groups[i].group.address) host_.expectObjects(groups[i].group.address, ends[i]);
+  // From now on no transaction begins in these blocks, and nobody joins the writers of a copy there (who does looks at
+  // the state under the lock of the shard).
   const auto drain = std::make_shared<Drain>();
   drain->responder = std::move(responder);
   core_.table.forEach([&](ObjectRef object, Entry& entry) {
-    if (!entry.busy || !blocks.contains(object & ~uint64_t(rt::kBlockBytes - 1))) return;
+    const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
+    if (!blocks.contains(block)) return;
+    written_[block].push_back(object);
+    if (!entry.busy) return;
     ++drain->left;
     entry.waiters.push_back([drain] { drain->step(); });
   });
@@ -75,54 +87,53 @@ void BlockArrivals::handlePrepare(NodeId from, std::span<const uint8_t> payload,
 
 void BlockArrivals::handleBlocks(NodeId from, std::span<const uint8_t> payload, Responder& responder) {
   const char* problem = nullptr;
-  core_.host.accessGuest([&] { problem = install(from, payload); });
+  bool waitedFor = false;
+  core_.host.accessGuest([&] {
+    BlockGates::Ready ready;
+    problem = install(from, payload, ready);
+    waitedFor = ready.any();
+    ready.go();
+  });
   ByteWriter out;
   out.put(uint8_t(problem ? ReplyStatus::Refused : ReplyStatus::Done));
-  if (problem) out.append({reinterpret_cast<const uint8_t*>(problem), std::strlen(problem)});
+  if (problem)
+    out.append({reinterpret_cast<const uint8_t*>(problem), std::strlen(problem)});
+  else
+    out.put(waitedFor);
   responder.reply(out.take());
 }
 
 /// Null, or what is wrong with the message. All of it is looked at before any of it is brought in.
-const char* BlockArrivals::install(NodeId from, std::span<const uint8_t> payload) {
+const char* BlockArrivals::install(NodeId from, std::span<const uint8_t> payload, BlockGates::Ready& ready) {
   ByteReader in(payload);
   in.get<uint8_t>();
   std::vector<GroupContents> groups(in.getCount(kGroupContentsBytes));
   for (GroupContents& group : groups) group = getGroupContents(in);
   std::set<uint64_t> seen;
+  Cursors cursors{ClassCursor(core_.host), ServedCursor(core_)};
   for (GroupContents& group : groups) {
     group.data = in.take(group.bytes);
     if (!in.ok()) return "the message is too short";
     if (!seen.insert(group.header.group.address).second) return "a group that comes twice";
-    if (const char* problem = check(from, group)) return problem;
+    if (const char* problem = check(from, group, cursors)) return problem;
   }
   if (!in.finished()) return "the message is too long";
-  const std::vector<ObjectRef> written = writtenIn(groups);
   for (const GroupContents& group : groups)
-    if (!install(group, written)) return "waiters that cannot be";
+    if (!install(group, ready)) return "waiters that cannot be";
   return nullptr;
 }
 
-/// The copies here that threads have written to. There will be no more of them: none is joined in a block on its way
-/// here, and those who were about to when it was announced have done so (handlePrepare looks at all entries).
-std::vector<ObjectRef> BlockArrivals::writtenIn(const std::vector<GroupContents>& groups) {
-  std::vector<ObjectRef> written;
-  core_.table.forEach([&](ObjectRef object, const Entry&) {
-    for (const GroupContents& contents : groups) {
-      const BlockGroup& group = contents.header.group;
-      if (object >= group.address && object < group.end()) written.push_back(object);
-    }
-  });
-  std::sort(written.begin(), written.end());
-  return written;
-}
-
-bool BlockArrivals::install(const GroupContents& contents, const std::vector<ObjectRef>& allWritten) {
+bool BlockArrivals::install(const GroupContents& contents, BlockGates::Ready& ready) {
   const auto& [group, moves] = contents.header;
-  core_.copyMap.forget(group.address, group.end());
-  const std::vector<ObjectRef> written(std::lower_bound(allWritten.begin(), allWritten.end(), group.address),
-                                       std::lower_bound(allWritten.begin(), allWritten.end(), group.end()));
-  if (2 * contents.bytes >= group.bytes()) populate(group.address, group.address + contents.bytes);
-  copyObjects(contents, written);
+  const bool copies = core_.copyMap.forget(group.address, group.end());
+  const std::vector<ObjectRef> written = takeWritten(group.address);
+  if (fillsMostOf(contents.bytes, group)) host_.populate(group.address, group.address + contents.bytes);
+  if (copies || !written.empty()) {
+    copyObjects(contents, written);
+  } else {
+    for (const GroupContents::Piece& piece : contents.pieces)
+      rt::fillGuest(group.address + piece.offset, piece.data.data(), piece.data.size());
+  }
   host_.adopt(group, contents.objects, written);
   for (const GroupContents::HomeState& each : contents.homeStates)
     if (!host_.putHomeState(group.address + each.offset, each.state)) return false;
@@ -134,14 +145,25 @@ bool BlockArrivals::install(const GroupContents& contents, const std::vector<Obj
   // I6: whoever acquires here after a release that the old home has seen must find older copies stale.
   if (core_.options.fault != Fault::ArrivalDoesNotTick) core_.tick();
   core_.stats.adoptedGroups++;
-  BlockGates::Ready ready;
   core_.gates.settle(group.address, core_.self, moves + 1, ready);
-  ready.go();
   return true;
 }
 
+/// Copies here that threads may have written to, ascending.
+std::vector<ObjectRef> BlockArrivals::takeWritten(uint64_t block) {
+  if (core_.options.fault == Fault::MoveWithoutPrepare)  // it was not announced
+    core_.table.forEach([&](ObjectRef object, const Entry&) {
+      if ((object & ~uint64_t(rt::kBlockBytes - 1)) == block) written_[block].push_back(object);
+    });
+  auto found = written_.extract(block);
+  if (found.empty()) return {};
+  std::vector<ObjectRef> written = std::move(found.mapped());
+  std::sort(written.begin(), written.end());
+  return written;
+}
+
 /// Null, or why the group cannot be brought in.
-const char* BlockArrivals::check(NodeId from, const GroupContents& contents) {
+const char* BlockArrivals::check(NodeId from, GroupContents& contents, Cursors& cursors) {
   const auto& [group, moves] = contents.header;
   if (!fitsPlan(core_.homes.plan(), group)) return "a group of blocks that cannot be";
   const BlockHome known = core_.homes.at(group.address);
@@ -153,11 +175,14 @@ const char* BlockArrivals::check(NodeId from, const GroupContents& contents) {
   contents.objects.forEach([&](uint64_t offset) {
     if (problem) return;
     const ObjectRef object = group.address + offset;
-    const uint64_t bytes = object < end ? 0 : checkObject(data);
+    const uint64_t bytes = object < end ? 0 : checkObject(data, cursors);
     if (bytes == 0 || object + bytes > group.end()) {
       problem = "an object of no class, that does not fit, or that refers to none";
       return;
     }
+    if (object != end || contents.pieces.empty()) contents.pieces.push_back({offset, data.first(0)});
+    std::span<const uint8_t>& piece = contents.pieces.back().data;
+    piece = {piece.data(), piece.size() + bytes};
     end = object + bytes;
     data = data.subspan(bytes);
   });
@@ -167,19 +192,20 @@ const char* BlockArrivals::check(NodeId from, const GroupContents& contents) {
 }
 
 /// Bytes of the object that `data` begins with; 0: there is none.
-uint64_t BlockArrivals::checkObject(std::span<const uint8_t> data) {
+uint64_t BlockArrivals::checkObject(std::span<const uint8_t> data, Cursors& cursors) {
   ByteReader in(data);
-  in.get<uint64_t>();
+  const uint64_t epoch = in.get<uint64_t>();
   const uint32_t classWord = in.get<uint32_t>();
   in.get<uint32_t>();
-  const rt::ClassInfo* info = in.ok() ? core_.host.classInfo(classWord & rt::kClassMask) : nullptr;
+  const rt::ClassInfo* info = in.ok() && epoch == rt::kEpochInvalid ? cursors.classes.of(classWord) : nullptr;
   if (!info) return 0;
   const bool array = info->shape != rt::ObjectShape::Instance;
   const uint32_t length = array ? in.get<uint32_t>() : 0;
   const ObjectShape shape(*info, length, core_.forcedGranularity());
   if (!in.ok() || length > uint32_t(INT32_MAX) || shape.end() > data.size()) return 0;
   bool acceptable = true;
-  shape.forEachReference([&](uint64_t offset) { acceptable = acceptable && core_.acceptable(wordAt(data, offset)); });
+  shape.forEachReference(
+      [&](uint64_t offset) { acceptable = acceptable && core_.acceptable(wordAt(data, offset), cursors.servedHere); });
   return acceptable ? shape.end() : 0;
 }
 
@@ -188,13 +214,14 @@ uint64_t BlockArrivals::checkObject(std::span<const uint8_t> data) {
 void BlockArrivals::copyObjects(const GroupContents& contents, const std::vector<ObjectRef>& written) {
   std::span<const uint8_t> data = contents.data;
   auto nextWritten = written.begin();
+  ClassCursor classes(core_.host);
   contents.objects.forEach([&](uint64_t offset) {
     const ObjectRef object = contents.header.group.address + offset;
     if (rt::header(object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid)
       core_.contentChanges(object);
     const auto head = wordAt(data, kHeadOffset);
-    rt::storeGuest<uint64_t>(object + kHeadOffset, head | rt::kFlagExported);
-    const rt::ClassInfo& info = *core_.host.classInfo(uint32_t(head) & rt::kClassMask);
+    rt::storeGuest<uint64_t>(object + kHeadOffset, head);
+    const rt::ClassInfo& info = *classes.of(uint32_t(head));
     const bool array = info.shape != rt::ObjectShape::Instance;
     if (array) rt::storeGuest<uint64_t>(object + rt::kArrayLengthOffset, wordAt(data, rt::kArrayLengthOffset));
     const ObjectShape shape(info, array ? uint32_t(rt::arrayLength(object)) : 0, core_.forcedGranularity());

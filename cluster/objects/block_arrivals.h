@@ -5,10 +5,12 @@
 #include <atomic>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "cluster/objects/block_host.h"
 #include "cluster/objects/block_messages.h"
+#include "cluster/objects/neighbours.h"
 #include "cluster/objects/space_core.h"
 
 namespace jvmc::cluster {
@@ -27,11 +29,13 @@ class BlockArrivals {
  private:
   struct Drain;
 
-  const char* install(NodeId from, std::span<const uint8_t> payload);
-  std::vector<ObjectRef> writtenIn(const std::vector<GroupContents>& groups);
-  bool install(const GroupContents& contents, const std::vector<ObjectRef>& allWritten);
-  const char* check(NodeId from, const GroupContents& contents);
-  uint64_t checkObject(std::span<const uint8_t> data);
+  const char* install(NodeId from, std::span<const uint8_t> payload, BlockGates::Ready& ready);
+  bool install(const GroupContents& contents, BlockGates::Ready& ready);
+  std::vector<ObjectRef> takeWritten(uint64_t block);
+  struct Cursors;
+
+  const char* check(NodeId from, GroupContents& contents, Cursors& cursors);
+  uint64_t checkObject(std::span<const uint8_t> data, Cursors& cursors);
   void copyObjects(const GroupContents& contents, const std::vector<ObjectRef>& written);
   void mergeWritten(ObjectRef object, const ObjectShape& shape, std::span<const uint8_t> fields);
   void forgetWrites(ObjectRef object);
@@ -39,6 +43,9 @@ class BlockArrivals {
   SpaceCore& core_;
   BlockHost& host_;
   std::atomic<uint64_t> awaitedBytes_{0};  ///< changed on the I/O thread
+  /// By block that is awaited: copies here that had entries when it was announced. There will be no more. Of the I/O
+  /// thread.
+  std::unordered_map<uint64_t, std::vector<ObjectRef>> written_;
 };
 
 }  // namespace jvmc::cluster

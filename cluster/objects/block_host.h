@@ -36,10 +36,16 @@ class BlockHost {
   virtual void adopt(const rt::BlockGroup& group, const rt::ObjectStarts& objects,
                      const std::vector<ObjectRef>& written) = 0;
   virtual bool hasRoomFor(uint64_t bytes) = 0;
+  /// Objects are about to come to [begin, end), which may have memory by then. Any thread; never blocks.
+  virtual void expectObjects(uint64_t /*begin*/, uint64_t /*end*/) {}
+  /// They have come. All of what was expected is about to be written.
+  virtual void populate(uint64_t /*begin*/, uint64_t /*end*/) {}
 
   /// What the home knows about an object besides its bytes (inflated monitors, waiters, whereabouts of a thread), taken
   /// away from here; empty if there is nothing.
   virtual Bytes takeHomeState(ObjectRef object) = 0;
+  /// False: there is nothing for objects of this class in the group, unless their monitors are inflated.
+  virtual bool mayHaveHomeState(const rt::BlockGroup&, const rt::ClassInfo&) { return true; }
   virtual bool putHomeState(ObjectRef object, std::span<const uint8_t> state) = 0;
 
   /// What the mover runs on.

@@ -43,54 +43,68 @@ GroupContents getGroupContents(ByteReader& in) {
   return contents;
 }
 
-BlocksWriter::BlocksWriter(SpaceCore& core, BlockHost& host, uint32_t groups) : core_(core), host_(host) {
+BlocksWriter::BlocksWriter(SpaceCore& core, BlockHost& host, uint32_t groups)
+    : core_(core), host_(host), classes_(core.host) {
   heads_.put(uint8_t(ObjectMessage::Blocks));
   heads_.put(groups);
 }
 
+/// Of one group.
+struct BlocksWriter::Tally {
+  uint32_t homeStates = 0;
+  uint64_t bytes = 0;
+  uint64_t begin = 0, end = 0;  ///< of the last piece
+  ServedCursor servedHere;
+};
+
 void BlocksWriter::add(const GroupHeader& header) {
-  const rt::ObjectStarts objects = host_.objectsOf(header.group);
+  const rt::BlockGroup& group = header.group;
+  const rt::ObjectStarts objects = host_.objectsOf(group);
   putGroupHeader(heads_, header);
-  if (!header.group.large)
-    heads_.append({reinterpret_cast<const uint8_t*>(objects.words.data()), sizeof objects.words});
-  // First: no timer of a waiter grants a monitor after this.
-  putHomeStates(header.group, objects);
-  heads_.put(gather(header.group, objects));
-}
-
-void BlocksWriter::putHomeStates(const rt::BlockGroup& group, const rt::ObjectStarts& objects) {
+  if (!group.large) heads_.append({reinterpret_cast<const uint8_t*>(objects.words.data()), sizeof objects.words});
   const size_t countAt = heads_.size();
-  uint32_t count = 0;
-  heads_.put(count);
-  objects.forEach([&](uint64_t offset) {
-    const Bytes state = host_.takeHomeState(group.address + offset);
-    if (state.empty()) return;
-    heads_.put(uint32_t(offset));
-    heads_.putBytes(state);
-    ++count;
-  });
-  heads_.patch(countAt, count);
-}
-
-/// The objects' bytes, neighbours as one piece. How many there are.
-uint64_t BlocksWriter::gather(const rt::BlockGroup& group, const rt::ObjectStarts& objects) {
-  uint64_t bytes = 0, begin = 0, end = 0;
-  const auto addPiece = [&] {
-    if (begin < end) objects_.push_back({reinterpret_cast<const uint8_t*>(begin), end - begin});
-  };
+  heads_.put(uint32_t(0));
+  Tally tally{.servedHere = ServedCursor(core_)};
+  const rt::ClassInfo* last = nullptr;
+  bool mayHaveState = false;
   objects.forEach([&](uint64_t offset) {
     const ObjectRef object = group.address + offset;
-    const ObjectShape shape = core_.shapeOf(object);
-    shape.forEachReference([&](uint64_t at) { core_.exportOut(rt::loadGuest<uint64_t>(object + at)); });
-    if (object != end) {
-      addPiece();
-      begin = object;
-    }
-    end = object + shape.end();
-    bytes += shape.end();
+    const rt::ClassInfo& info = *classes_.of(rt::classIndexOf(object));
+    if (&info != last) mayHaveState = host_.mayHaveHomeState(group, info);
+    last = &info;
+    const uint32_t lock = rt::header(object)->lockWord.load(std::memory_order_acquire);
+    if (mayHaveState || (lock & rt::kLockInflated)) putHomeState(object, offset, tally);
+    gather(object, info, tally);
   });
-  addPiece();
-  return bytes;
+  addPiece(tally);
+  heads_.patch(countAt, tally.homeStates);
+  heads_.put(tally.bytes);
+}
+
+/// No timer of a waiter grants a monitor after this; the object is sent later.
+void BlocksWriter::putHomeState(ObjectRef object, uint64_t offset, Tally& tally) {
+  const Bytes state = host_.takeHomeState(object);
+  if (state.empty()) return;
+  heads_.put(uint32_t(offset));
+  heads_.putBytes(state);
+  ++tally.homeStates;
+}
+
+/// The object's bytes: neighbours are one piece.
+void BlocksWriter::gather(ObjectRef object, const rt::ClassInfo& info, Tally& tally) {
+  const ObjectShape shape = ObjectShape::of(info, object, core_.forcedGranularity());
+  shape.forEachReference([&](uint64_t at) { core_.exportOut(rt::loadGuest<uint64_t>(object + at), tally.servedHere); });
+  if (object != tally.end) {
+    addPiece(tally);
+    tally.begin = object;
+  }
+  tally.end = object + shape.end();
+  tally.bytes += shape.end();
+}
+
+void BlocksWriter::addPiece(const Tally& tally) {
+  if (tally.begin < tally.end)
+    objects_.push_back({reinterpret_cast<const uint8_t*>(tally.begin), tally.end - tally.begin});
 }
 
 Payload BlocksWriter::take() {

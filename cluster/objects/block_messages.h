@@ -1,22 +1,24 @@
 // The messages that move blocks (Channel::Objects), requests from the old home to the new one:
 //
-//   PREPARE  u8 4 | u32 groups | each: group
+//   PREPARE  u8 4 | u32 groups | each: group, u64 bytes of its objects
 //       ->   u8 status (refused: no room)
 //   BLOCKS   u8 5 | u32 groups | each: group, but of a large object: where objects begin (a bit for every 8 bytes, 1
 //   KiB)
 //            | u32 objects with home state | each: u32 offset in the group, u32 bytes, state (takeHomeState)
 //            | u64 bytes of its objects
 //            | the objects of all groups, one after the other, as they lie in memory
-//       ->   u8 status | text (the rest), if refused
+//       ->   u8 0 | u8 whether somebody waits for one of the blocks there; or u8 1 | text (the rest), if refused
 //   group    address u64, u32 blocks, u8 large, u32 moves
 //
-// `moves` is the number that the block has had before this one. Of an object's header the epoch means nothing.
+// `moves` is the number that the block has had before this one. The epoch in an object's header is 0: so that nobody
+// takes the object for valid while it is brought in.
 #pragma once
 
 #include <vector>
 
 #include "cluster/objects/block_host.h"
 #include "cluster/objects/messages.h"
+#include "cluster/objects/neighbours.h"
 #include "cluster/objects/space_core.h"
 
 namespace jvmc::cluster {
@@ -27,6 +29,7 @@ struct GroupHeader {
   uint32_t moves = 0;
 };
 inline constexpr size_t kGroupHeaderBytes = 17;
+inline constexpr size_t kPreparedGroupBytes = kGroupHeaderBytes + 8;
 
 void putGroupHeader(ByteWriter& out, const GroupHeader& header);
 GroupHeader getGroupHeader(ByteReader& in);
@@ -45,6 +48,12 @@ struct GroupContents {
   std::vector<HomeState> homeStates;
   uint64_t bytes = 0;
   std::span<const uint8_t> data;  ///< all of them
+  /// Neighbours as one piece.
+  struct Piece {
+    uint64_t offset = 0;
+    std::span<const uint8_t> data;
+  };
+  std::vector<Piece> pieces;  ///< of the data, once it is known where objects end
 };
 /// As many bytes long at least.
 inline constexpr size_t kGroupContentsBytes = kGroupHeaderBytes + 12;
@@ -62,13 +71,16 @@ class BlocksWriter {
   Payload take();
 
  private:
-  void putHomeStates(const rt::BlockGroup& group, const rt::ObjectStarts& objects);
-  uint64_t gather(const rt::BlockGroup& group, const rt::ObjectStarts& objects);
+  struct Tally;
+  void putHomeState(ObjectRef object, uint64_t offset, Tally& tally);
+  void gather(ObjectRef object, const rt::ClassInfo& info, Tally& tally);
+  void addPiece(const Tally& tally);
 
   SpaceCore& core_;
   BlockHost& host_;
   ByteWriter heads_;
   std::vector<std::span<const uint8_t>> objects_;
+  ClassCursor classes_;
 };
 
 }  // namespace jvmc::cluster

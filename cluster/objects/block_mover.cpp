@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cluster/objects/block_messages.h"
+#include "cluster/objects/neighbours.h"
 
 namespace jvmc::cluster {
 
@@ -11,12 +12,15 @@ using rt::BlockGroup;
 
 namespace {
 
-/// A window is as large as a short stop of the world allows.
+/// A window is as large as a short stop of the world allows. Counted is what the blocks add to it.
 constexpr int64_t kStopNanos = 300'000;
 constexpr uint64_t kWindowBytesMin = 256 << 10, kWindowBytesMax = 8 << 20;
 constexpr int kIdleWindows = 3;
-/// Who needs a block of a chunk waits for it and those ahead of it; fewer or smaller ones leave the wires idle.
-constexpr uint64_t kChunkBytes = 128 << 10;
+/// Who needs a block of a chunk waits for it and those ahead of it; fewer or smaller ones leave the wires idle. While
+/// nobody waits, chunks grow by a step each.
+constexpr uint64_t kChunkBytesMin = 128 << 10, kChunkBytesMax = 256 << 10, kChunkBytesStep = 32 << 10;
+/// Of a node that is about to leave: what its threads need is where they go.
+constexpr uint64_t kChunkBytesLeaving = 1 << 20;
 constexpr size_t kChunksOnTheirWay = 4;
 
 bool isHeld(const BlockGroup& group, const std::set<uint64_t>& held) {
@@ -86,7 +90,12 @@ void BlockMover::run() {
 }
 
 MoveResult BlockMover::carryOut(const Request& request) {
-  windowBytes_ = kWindowBytesMin;
+  windowBytes_ = std::max(windowBytes_, kWindowBytesMin);
+  shortestStopNanos_ = INT64_MAX;
+  {
+    std::lock_guard lock(mutex_);
+    chunkBytes_ = kChunkBytesMin;
+  }
   // Each window holds other groups than the last, so a group that was taken back is not tried again at once; as many
   // windows of which nothing goes end the request.
   int idle = 0;
@@ -131,16 +140,18 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
         continue;
       }
       const BlockHome home = core_.homes.at(group.address);
-      window_.push_back({group, home.moves});
       core_.gates.set(group.address, {core_.self, HomeState::Leaving, home.moves});
-      setEpochs(group, rt::kEpochInvalid);
+      window_.push_back({group, home.moves, invalidate(group)});
     }
     // Who needs them this time waits: they go first.
     std::partition(window_.begin(), window_.end(),
                    [&](const Leaving& leaving) { return !takenBack_.contains(leaving.group.address); });
     nanos = core_.net.now() - begin;
   });
-  // Many small objects take longer than a few large ones.
+  // What a stop takes without blocks (the roots of many threads) smaller windows would only repeat. Many small objects
+  // take longer than a few large ones.
+  shortestStopNanos_ = std::min(shortestStopNanos_, nanos);
+  nanos -= shortestStopNanos_;
   if (nanos < kStopNanos / 2) windowBytes_ = std::min(windowBytes_ * 2, kWindowBytesMax);
   if (nanos > kStopNanos) windowBytes_ = std::max(windowBytes_ / 2, kWindowBytesMin);
   return any;
@@ -161,16 +172,29 @@ bool BlockMover::takeBack(ObjectRef object) {
   return true;
 }
 
-void BlockMover::setEpochs(const BlockGroup& group, uint64_t epoch) {
-  host_.objectsOf(group).forEach(
-      [&](uint64_t offset) { rt::header(group.address + offset)->epochWord.store(epoch, std::memory_order_release); });
+/// No check of the objects passes here any more. How many bytes they have.
+uint64_t BlockMover::invalidate(const BlockGroup& group) {
+  ClassCursor classes(core_.host);
+  uint64_t bytes = 0;
+  host_.objectsOf(group).forEach([&](uint64_t offset) {
+    const ObjectRef object = group.address + offset;
+    std::atomic<uint32_t>& classWord = rt::header(object)->classWord;
+    // The heap has noted it by block. With the flag, who exports the object again need not look any further.
+    classWord.store(classWord.load(std::memory_order_relaxed) | rt::kFlagExported, std::memory_order_relaxed);
+    rt::header(object)->epochWord.store(rt::kEpochInvalid, std::memory_order_release);
+    bytes += ObjectShape::of(*classes.of(rt::classIndexOf(object)), object).end();
+  });
+  return bytes;
 }
 
 /// The group stays. Epochs first: whoever finds it settled may use it.
 void BlockMover::restore(const Leaving& leaving, BlockGates::Ready& ready) {
-  setEpochs(leaving.group, rt::kEpochHome);
+  const uint64_t address = leaving.group.address;
+  host_.objectsOf(leaving.group).forEach([&](uint64_t offset) {
+    rt::header(address + offset)->epochWord.store(rt::kEpochHome, std::memory_order_release);
+  });
   host_.restore(leaving.group);
-  core_.gates.settle(leaving.group.address, core_.self, leaving.moves, ready);
+  core_.gates.settle(address, core_.self, leaving.moves, ready);
 }
 
 /// What is left of the window stays.
@@ -215,6 +239,7 @@ bool BlockMover::sendWindow(const Request& request) {
 
 /// When not too many are on their way. Nobody takes back what is in a chunk. Null if there is nothing more to send.
 std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(const Request& request) {
+  const bool leaving = !core_.net.isPlace(core_.self);
   std::unique_lock lock(mutex_);
   thread_->wait(lock, [&] { return stopping_ || held_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
   if (stopping_ || held_ || window_.empty() || !result_.refusal.message.empty()) return nullptr;
@@ -222,11 +247,12 @@ std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(const Request& request) 
   chunk->target = request.target;
   chunk->onItsWay = request.onItsWay;
   chunk->since = core_.net.now();
+  const uint64_t bytes = leaving ? kChunkBytesLeaving : chunkBytes_;
   do {
     chunk->groups.push_back(window_.back());
     chunk->bytes += window_.back().group.bytes();
     window_.pop_back();
-  } while (!window_.empty() && chunk->bytes + window_.back().group.bytes() <= kChunkBytes);
+  } while (!window_.empty() && chunk->bytes + window_.back().group.bytes() <= bytes);
   ++chunksOnTheirWay_;
   bytesOnTheirWay_ += chunk->bytes;
   return chunk;
@@ -239,7 +265,10 @@ void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Prepare));
   out.put(uint32_t(chunk->groups.size()));
-  for (const Leaving& leaving : chunk->groups) putGroupHeader(out, {leaving.group, leaving.moves});
+  for (const Leaving& leaving : chunk->groups) {
+    putGroupHeader(out, {leaving.group, leaving.moves});
+    out.put(leaving.bytes);
+  }
   core_.net.request(chunk->target, Channel::Objects, out.take(), [this, chunk](Result<Bytes> reply) {
     if (!reply.ok()) return refuse(*chunk, std::move(reply).error());
     if (reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return ship(chunk);
@@ -260,7 +289,8 @@ void BlockMover::ship(const std::shared_ptr<Chunk>& chunk) {
   Payload payload = message.take();
   core_.stats.movedBytes += payload.size();
   core_.net.requestInPieces(chunk->target, Channel::Objects, std::move(payload), [this, chunk](Result<Bytes> reply) {
-    if (reply.ok() && reply->size() == 1 && (*reply)[0] == uint8_t(ReplyStatus::Done)) return finish(*chunk);
+    if (reply.ok() && reply->size() == 2 && (*reply)[0] == uint8_t(ReplyStatus::Done))
+      return finish(*chunk, (*reply)[1] != 0);
     // The target may or may not be their home now: nobody can tell any more.
     Error why = !reply.ok() ? std::move(reply).error()
                             : Error{ErrorCode::kCorrupt,
@@ -284,14 +314,16 @@ void BlockMover::refuse(Chunk& chunk, Error why) {
   thread_->notify();
 }
 
-void BlockMover::finish(Chunk& chunk) {
+void BlockMover::finish(Chunk& chunk, bool waitedFor) {
   core_.host.accessGuest([&] {
     BlockGates::Ready ready;
     for (const Leaving& leaving : chunk.groups) {
       host_.giveAway(leaving.group);
+      core_.copyMap.forget(leaving.group.address, leaving.group.end());  // all of it is zero now, whatever was noted
       core_.blockUsers.forget(leaving.group.address);
       core_.gates.settle(leaving.group.address, chunk.target, leaving.moves + 1, ready);
     }
+    waitedFor = waitedFor || ready.any();
     ready.go();
   });
   core_.stats.movedGroups += chunk.groups.size();
@@ -299,6 +331,7 @@ void BlockMover::finish(Chunk& chunk) {
   std::lock_guard lock(mutex_);
   result_.bytes += chunk.bytes;
   result_.groups += chunk.groups.size();
+  chunkBytes_ = waitedFor ? kChunkBytesMin : std::min(chunkBytes_ + kChunkBytesStep, kChunkBytesMax);
   --chunksOnTheirWay_;
   bytesOnTheirWay_ -= chunk.bytes;
   thread_->notify();

@@ -83,6 +83,7 @@ class BlockMover {
   struct Leaving {
     rt::BlockGroup group;
     uint32_t moves;  ///< of the block before this one
+    uint64_t bytes;  ///< of its objects
   };
   /// Groups that travel together. Of the I/O thread alone once it is under way.
   struct Chunk {
@@ -107,8 +108,8 @@ class BlockMover {
   // -- I/O thread
   void ship(const std::shared_ptr<Chunk>& chunk);
   void refuse(Chunk& chunk, Error why);
-  void finish(Chunk& chunk);
-  void setEpochs(const rt::BlockGroup& group, uint64_t epoch);
+  void finish(Chunk& chunk, bool waitedFor);
+  uint64_t invalidate(const rt::BlockGroup& group);
   void restore(const Leaving& leaving, BlockGates::Ready& ready);
 
   SpaceCore& core_;
@@ -127,7 +128,10 @@ class BlockMover {
   std::set<uint64_t> takenBack_;  ///< blocks that somebody preferred not to wait for; once each
   size_t chunksOnTheirWay_ = 0;
   uint64_t bytesOnTheirWay_ = 0;
-  uint64_t windowBytes_ = 0;  ///< mover thread: how much to withdraw at a time
+  uint64_t chunkBytes_ = 0;  ///< of the next chunk, unless this node is about to leave
+  // Of the mover thread.
+  uint64_t windowBytes_ = 0;       ///< how much to withdraw at a time
+  int64_t shortestStopNanos_ = 0;  ///< of the request under way
 };
 
 }  // namespace jvmc::cluster

@@ -32,7 +32,10 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
     if (kind == ObjectMessage::Prepare) return arrivals_.handlePrepare(from, payload, std::move(responder));
-    if (kind == ObjectMessage::Blocks) return arrivals_.handleBlocks(from, payload, *responder);
+    if (kind == ObjectMessage::Blocks) {
+      arrivals_.handleBlocks(from, payload, *responder);
+      return core_.net.reuse(std::move(payload));
+    }
     if (kind >= ObjectMessage::Lend) {
       ByteReader in(payload);
       in.get<uint8_t>();

@@ -87,13 +87,16 @@ void CopyMap::setBudget(uint64_t bytes, std::function<void()> exceeded) {
   budgetPages_ = bytes / kPageBytes;
 }
 
-void CopyMap::forget(uint64_t begin, uint64_t end) {
+bool CopyMap::forget(uint64_t begin, uint64_t end) {
+  uint64_t gone = 0;
   for (uint64_t address = begin; address < end; address += rt::kBlockBytes) {
     Block* block = find(address);
     if (!block) continue;
     for (auto& word : block->starts) word.store(0, std::memory_order_relaxed);
-    pages_ -= uint64_t(std::popcount(block->pages.exchange(0, std::memory_order_relaxed)));
+    gone += uint64_t(std::popcount(block->pages.exchange(0, std::memory_order_relaxed)));
   }
+  pages_ -= gone;
+  return gone != 0;
 }
 
 std::vector<uint64_t> CopyMap::nextBlocks(size_t count) {

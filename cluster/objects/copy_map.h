@@ -29,8 +29,9 @@ class CopyMap {
 
   /// A copy of so many bytes is at `object` now. Cheap if that was known.
   void note(ObjectRef object, uint64_t bytes);
-  /// What is in [begin, end) is no copy any more: whole blocks, of which this node has become home.
-  void forget(uint64_t begin, uint64_t end);
+  /// What is in [begin, end) is no copy any more: whole blocks, of which this node becomes home. False if there was
+  /// none: then all of it is zero.
+  bool forget(uint64_t begin, uint64_t end);
   /// A copy begins there; class and length can be read.
   bool isNoted(ObjectRef object) const {
     const Block* block = find(object);

@@ -72,8 +72,13 @@ struct SpaceCore {
   bool isTracing() const { return trace && trace->isActive(); }
   /// A reference is about to leave in a message.
   void exportOut(ObjectRef object) {
+    exportOut(object, [this](ObjectRef each) { return servedHere(each); });
+  }
+  /// Likewise; `isServedHere` knows servedHere().
+  template <class IsServedHere>
+  void exportOut(ObjectRef object, IsServedHere&& isServedHere) {
     if (object == rt::kNullRef || !homes.valid(object)) return;
-    if (servedHere(object)) return host.exportObject(object);
+    if (isServedHere(object)) return host.exportObject(object);
     if (isTracing()) trace->grey(object);
   }
   /// References in a request that leaves.
@@ -91,11 +96,19 @@ struct SpaceCore {
   /// There can be such an object. Of a block that has left, even if its new home has not confirmed it yet, nothing is
   /// known here.
   bool isConceivable(ObjectRef object) {
-    return object == rt::kNullRef || (homes.valid(object) && (!servedHere(object) || host.plausible(object)));
+    return isConceivable(object, [this](ObjectRef each) { return servedHere(each); });
+  }
+  template <class IsServedHere>
+  bool isConceivable(ObjectRef object, IsServedHere&& isServedHere) {
+    return object == rt::kNullRef || (homes.valid(object) && (!isServedHere(object) || host.plausible(object)));
   }
   /// A reference that came in a message may be stored.
   bool acceptable(ObjectRef object) {
-    if (!isConceivable(object)) return false;
+    return acceptable(object, [this](ObjectRef each) { return servedHere(each); });
+  }
+  template <class IsServedHere>
+  bool acceptable(ObjectRef object, IsServedHere&& isServedHere) {
+    if (!isConceivable(object, isServedHere)) return false;
     if (isTracing()) trace->arrived(object);
     return true;
   }

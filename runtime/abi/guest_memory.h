@@ -4,7 +4,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "ir/types.h"
 #include "runtime/abi/object.h"
@@ -19,6 +21,20 @@ T loadGuest(uint64_t address, std::memory_order order = std::memory_order_relaxe
 template <class T>
 void storeGuest(uint64_t address, T value, std::memory_order order = std::memory_order_relaxed) {
   reinterpret_cast<std::atomic<T>*>(address)->store(value, order);
+}
+
+/// Fills memory of which nobody reads more than words that stay as they are meanwhile (epochs of objects that are not
+/// there yet). `address` and `bytes` are multiples of 8.
+inline void fillGuest(uint64_t address, const void* from, size_t bytes) {
+#ifdef __SANITIZE_THREAD__
+  for (size_t at = 0; at < bytes; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, static_cast<const uint8_t*>(from) + at, sizeof word);
+    storeGuest(address + at, word);
+  }
+#else
+  std::memcpy(reinterpret_cast<void*>(address), from, bytes);
+#endif
 }
 
 /// Loads a field or element of `kind` as a slot.

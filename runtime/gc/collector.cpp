@@ -92,21 +92,28 @@ void Collector::adopt(Region& region, uint32_t block, const ObjectStarts& object
     marks[w].side[space_.oldSide()].store(objects.words[w], std::memory_order_relaxed);
     if (isMarking) marks[w].side[space_.newSide()].store(objects.words[w], std::memory_order_relaxed);
   }
+  const auto markLines = [&](uint64_t begin, uint64_t end) {
+    if (info.kind != BlockKind::Small || begin == end) return;
+    info.lines.mark(uint32_t(begin >> kLineShift), uint32_t((end - 1) >> kLineShift));
+    if (isMarking) info.marked.mark(uint32_t(begin >> kLineShift), uint32_t((end - 1) >> kLineShift));
+  };
+  const bool isTracing = trace_.isActive() && !JVMC_FAULT("adopted-objects-are-white");
   auto nextWritten = written.begin();
+  uint64_t begin = 0, end = 0;  // of neighbours
   objects.forEach([&](uint64_t offset) {
     const ObjectRef ref = region.blockAddress(block) + offset;
     const ClassInfo& cls = model_.classOf(ref);
-    if (trace_.isActive() && !JVMC_FAULT("adopted-objects-are-white")) trace_.blacken(ref);
-    ObjectModel::flagOld(ref);
-    if (info.kind == BlockKind::Small) {
-      const uint32_t first = uint32_t(offset >> kLineShift);
-      const uint32_t last = uint32_t((offset + ObjectModel::bytes(cls, ref) - 1) >> kLineShift);
-      info.lines.mark(first, last);
-      if (isMarking) info.marked.mark(first, last);
+    if (isTracing) trace_.blacken(ref);
+    ObjectModel::flag(ref, kFlagOld | kFlagExported);
+    if (offset != end) {
+      markLines(begin, end);
+      begin = offset;
     }
-    nextWritten = std::find_if(nextWritten, written.end(), [&](ObjectRef each) { return each >= ref; });
+    end = offset + ObjectModel::bytes(cls, ref);
+    while (nextWritten != written.end() && *nextWritten < ref) ++nextWritten;
     logAdopted(region, cls, ref, nextWritten != written.end() && *nextWritten == ref);
   });
+  markLines(begin, end);
 }
 
 void Collector::logAdopted(Region& region, const ClassInfo& info, ObjectRef ref, bool all) {

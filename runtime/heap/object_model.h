@@ -17,9 +17,10 @@ class ObjectModel {
     return (header(ref)->classWord.load(std::memory_order_relaxed) & kFlagOld) != 0;
   }
   /// World stopped, or the object is not in use yet.
-  static void flagOld(ObjectRef ref) {
+  static void flagOld(ObjectRef ref) { flag(ref, kFlagOld); }
+  static void flag(ObjectRef ref, uint32_t flags) {
     std::atomic<uint32_t>& word = header(ref)->classWord;
-    word.store(word.load(std::memory_order_relaxed) | kFlagOld, std::memory_order_relaxed);
+    word.store(word.load(std::memory_order_relaxed) | flags, std::memory_order_relaxed);
   }
 
   /// Bytes of an object that is already initialised, a multiple of 8.

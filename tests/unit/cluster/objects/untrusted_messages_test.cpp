@@ -275,6 +275,7 @@ bool prepared(LoneNode& node) {
   out.put(uint8_t(ObjectMessage::Prepare));
   out.put(uint32_t(1));
   putGroupHeader(out, {kForeignBlock, 0});
+  out.put(uint64_t(0));
   const auto responder = std::make_shared<CountingResponder>();
   node.arrivals.handlePrepare(NodeId(1), out.take(), responder);
   return responder->done;
