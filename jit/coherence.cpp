@@ -11,18 +11,44 @@ namespace {
 
 using llvm::IRBuilder;
 
+constexpr std::string_view kWholeMarker = "jvmc.check.whole";
+
 std::string_view markerName(CheckKind kind) {
   return kind == CheckKind::Read ? "jvmc.check.read" : "jvmc.check.write";
 }
+std::string_view elementsMarkerName(CheckKind kind) {
+  return kind == CheckKind::Read ? "jvmc.check.elements.read" : "jvmc.check.elements.write";
+}
 
-llvm::FunctionCallee declareStub(llvm::Module& module, CheckKind kind) {
-  llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(module.getContext()), {pointer, pointer}, false);
-  llvm::FunctionCallee stub = module.getOrInsertFunction(checkStub(kind), type);
+llvm::FunctionCallee declareStub(llvm::Module& module, std::string_view name, llvm::ArrayRef<llvm::Type*> parameters) {
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(module.getContext()), parameters, false);
+  llvm::FunctionCallee stub = module.getOrInsertFunction(name, type);
   auto* function = llvm::cast<llvm::Function>(stub.getCallee());
   function->setCallingConv(llvm::CallingConv::PreserveAll);
   function->setDoesNotThrow();
   return stub;
+}
+
+llvm::FunctionCallee declareCheckStub(llvm::Module& module, CheckKind kind) {
+  llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
+  return declareStub(module, checkStub(kind), {pointer, pointer});
+}
+
+llvm::FunctionCallee declareElementsStub(llvm::Module& module, CheckKind kind) {
+  llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
+  llvm::Type* index = llvm::Type::getInt32Ty(module.getContext());
+  return declareStub(module, elementsStub(kind), {pointer, pointer, index, index});
+}
+
+llvm::FunctionCallee declareMarker(llvm::Module& module, std::string_view name, llvm::FunctionType* type) {
+  llvm::FunctionCallee marker = module.getOrInsertFunction(name, type);
+  auto* function = llvm::cast<llvm::Function>(marker.getCallee());
+  function->setDoesNotThrow();
+  function->setDoesNotAccessMemory();
+  function->setWillReturn();
+  function->addFnAttr(llvm::Attribute::NoSync);
+  function->addFnAttr(llvm::Attribute::NoFree);
+  return marker;  // not `speculatable`: above its null check the object may be null
 }
 
 llvm::Value* headerWord(IRBuilder<>& b, llvm::Value* object) {
@@ -41,28 +67,81 @@ llvm::Value* isWritersCopy(IRBuilder<>& b, llvm::Value* word, llvm::Value* token
   return b.CreateAnd(b.CreateICmpUGE(word, token), isWriter);
 }
 
-void expand(llvm::CallInst* marker, CheckKind kind) {
+constexpr uint32_t kNearlyAlways = 1 << 20, kMostly = 4;
+
+// Instructions that follow run if `condition` holds, seldom, and end before `before`.
+void onlyIf(IRBuilder<>& b, llvm::Value* condition, llvm::Instruction* before, uint32_t often) {
+  llvm::MDNode* weights = llvm::MDBuilder(b.getContext()).createBranchWeights(1, often);
+  b.SetInsertPoint(llvm::SplitBlockAndInsertIfThen(condition, before->getIterator(), /*Unreachable=*/false, weights));
+}
+
+void callStub(IRBuilder<>& b, llvm::FunctionCallee stub, llvm::ArrayRef<llvm::Value*> arguments) {
+  llvm::CallInst* call = b.CreateCall(stub, arguments);
+  call->setCallingConv(llvm::CallingConv::PreserveAll);
+  call->addFnAttr(llvm::Attribute::Cold);
+}
+
+void expandCheck(llvm::CallInst* marker, CheckKind kind) {
   llvm::Value *object = marker->getArgOperand(0), *token = marker->getArgOperand(1), *ctx = marker->getArgOperand(2);
   IRBuilder<> b(marker);
-  const auto isRare = [&b](llvm::Value* condition, llvm::Instruction* before, uint32_t often) {
-    llvm::MDNode* weights = llvm::MDBuilder(b.getContext()).createBranchWeights(1, often);
-    b.SetInsertPoint(llvm::SplitBlockAndInsertIfThen(condition, before->getIterator(), /*Unreachable=*/false, weights));
-  };
-  constexpr uint32_t kNearlyAlways = 1 << 20, kMostly = 4;
   llvm::Value* word = headerWord(b, object);
   if (kind == CheckKind::Read || JVMC_FAULT("write-check-asks-for-freshness-only")) {
-    isRare(b.CreateICmpULT(word, token), marker, kNearlyAlways);
+    onlyIf(b, b.CreateICmpULT(word, token), marker, kNearlyAlways);
   } else {
-    // Nothing about writers is looked at before it is known that the object is not at home.
-    isRare(b.CreateICmpULT(word, b.getInt64(rt::kEpochHome)), marker, kMostly);
+    // Nothing about writers is looked at before it is known that the object is not at home. (CHUNKED is above HOME's
+    // other neighbours: the writers of such a copy stand with its chunks.)
+    onlyIf(b, b.CreateICmpULT(word, b.getInt64(rt::kEpochChunked)), marker, kMostly);
     llvm::Instruction* end = b.GetInsertBlock()->getTerminator();
-    isRare(b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);
+    onlyIf(b, b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);
   }
-  llvm::CallInst* slow = b.CreateCall(declareStub(*marker->getModule(), kind), {ctx, object});
-  slow->setCallingConv(llvm::CallingConv::PreserveAll);
-  slow->addFnAttr(llvm::Attribute::Cold);
+  callStub(b, declareCheckStub(*marker->getModule(), kind), {ctx, object});
   marker->replaceAllUsesWith(object);
-  marker->eraseFromParent();
+}
+
+void expandWhole(llvm::CallInst* marker) {
+  IRBuilder<> b(marker);
+  llvm::Value* epoch = b.CreateLShr(headerWord(b, marker->getArgOperand(0)), uint64_t(rt::kEpochShift));
+  marker->replaceAllUsesWith(b.CreateICmpNE(epoch, b.getInt64(rt::kEpochChunked >> rt::kEpochShift)));
+}
+
+void expandElements(llvm::CallInst* marker, CheckKind kind) {
+  llvm::Value *array = marker->getArgOperand(0), *low = marker->getArgOperand(1), *high = marker->getArgOperand(2);
+  llvm::Value *whole = marker->getArgOperand(3), *ctx = marker->getArgOperand(5);
+  IRBuilder<> b(marker);
+  onlyIf(b, b.CreateNot(whole), marker, kNearlyAlways);
+  callStub(b, declareElementsStub(*marker->getModule(), kind), {ctx, array, low, high});
+  marker->replaceAllUsesWith(array);
+}
+
+// How a marker of that name is expanded; null if it is none.
+using Expansion = void (*)(llvm::CallInst*);
+Expansion expansionOf(llvm::StringRef name) {
+  if (name == llvm::StringRef(kWholeMarker)) return expandWhole;
+  if (name == llvm::StringRef(markerName(CheckKind::Read)))
+    return [](llvm::CallInst* marker) { expandCheck(marker, CheckKind::Read); };
+  if (name == llvm::StringRef(markerName(CheckKind::Write)))
+    return [](llvm::CallInst* marker) { expandCheck(marker, CheckKind::Write); };
+  if (name == llvm::StringRef(elementsMarkerName(CheckKind::Read)))
+    return [](llvm::CallInst* marker) { expandElements(marker, CheckKind::Read); };
+  if (name == llvm::StringRef(elementsMarkerName(CheckKind::Write)))
+    return [](llvm::CallInst* marker) { expandElements(marker, CheckKind::Write); };
+  return nullptr;
+}
+
+void defineStub(Unit& unit, const llvm::TargetMachine& machine, llvm::FunctionCallee callee, Helper helper) {
+  // The code generator clears the upper halves of vector registers before a return, also in a function that promises to
+  // keep them: without this, code that holds a vector across a check loses half of it.
+  std::string features = (machine.getTargetFeatureString() + ",-vzeroupper").str();
+  auto* stub = llvm::cast<llvm::Function>(callee.getCallee());
+  stub->setUWTableKind(llvm::UWTableKind::Async);
+  stub->addFnAttr("frame-pointer", "all");
+  stub->addFnAttr("target-cpu", machine.getTargetCPU());
+  if (machine.getTargetTriple().isX86()) stub->addFnAttr("target-features", features);
+  IRBuilder<> b(llvm::BasicBlock::Create(unit.context(), "", stub));
+  std::vector<llvm::Value*> arguments;
+  for (llvm::Argument& argument : stub->args()) arguments.push_back(&argument);
+  b.CreateCall(unit.helper(helper), arguments);
+  b.CreateRetVoid();
 }
 
 }  // namespace
@@ -71,51 +150,54 @@ std::string_view checkStub(CheckKind kind) {
   return kind == CheckKind::Read ? "stub.checkRead" : "stub.checkWrite";
 }
 
+std::string_view elementsStub(CheckKind kind) {
+  return kind == CheckKind::Read ? "stub.checkElementsRead" : "stub.checkElementsWrite";
+}
+
 llvm::FunctionCallee checkMarker(llvm::Module& module, CheckKind kind) {
   llvm::LLVMContext& context = module.getContext();
-  llvm::Type* pointer = llvm::PointerType::getUnqual(context);
-  auto* type = llvm::FunctionType::get(pointer, {pointer, llvm::Type::getInt64Ty(context), pointer}, false);
-  llvm::FunctionCallee marker = module.getOrInsertFunction(markerName(kind), type);
-  auto* function = llvm::cast<llvm::Function>(marker.getCallee());
-  function->setDoesNotThrow();
-  function->setDoesNotAccessMemory();
-  function->setWillReturn();
-  function->addFnAttr(llvm::Attribute::NoSync);
-  function->addFnAttr(llvm::Attribute::NoFree);
-  return marker;  // not `speculatable`: above its null check the object may be null
+  llvm::Type *pointer = llvm::PointerType::getUnqual(context), *token = llvm::Type::getInt64Ty(context);
+  return declareMarker(module, markerName(kind), llvm::FunctionType::get(pointer, {pointer, token, pointer}, false));
+}
+
+llvm::FunctionCallee wholeMarker(llvm::Module& module) {
+  llvm::LLVMContext& context = module.getContext();
+  llvm::Type *pointer = llvm::PointerType::getUnqual(context), *token = llvm::Type::getInt64Ty(context);
+  llvm::Type* flag = llvm::Type::getInt1Ty(context);
+  return declareMarker(module, kWholeMarker, llvm::FunctionType::get(flag, {pointer, token, pointer}, false));
+}
+
+llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind) {
+  llvm::LLVMContext& context = module.getContext();
+  llvm::Type *pointer = llvm::PointerType::getUnqual(context), *token = llvm::Type::getInt64Ty(context);
+  llvm::Type *index = llvm::Type::getInt32Ty(context), *flag = llvm::Type::getInt1Ty(context);
+  return declareMarker(module, elementsMarkerName(kind),
+                       llvm::FunctionType::get(pointer, {pointer, index, index, flag, token, pointer}, false));
 }
 
 llvm::PreservedAnalyses ExpandChecks::run(llvm::Function& function, llvm::FunctionAnalysisManager&) {
-  std::vector<std::pair<llvm::CallInst*, CheckKind>> markers;
+  std::vector<std::pair<llvm::CallInst*, Expansion>> markers;
   for (llvm::Instruction& instruction : llvm::instructions(function)) {
     auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
     llvm::Function* callee = call ? call->getCalledFunction() : nullptr;
     if (!callee) continue;
-    for (CheckKind kind : {CheckKind::Read, CheckKind::Write})
-      if (callee->getName() == llvm::StringRef(markerName(kind))) markers.emplace_back(call, kind);
+    if (const Expansion expansion = expansionOf(callee->getName())) markers.emplace_back(call, expansion);
   }
   if (markers.empty()) return llvm::PreservedAnalyses::all();
-  for (auto [call, kind] : markers) expand(call, kind);
+  for (auto [marker, expand] : markers) {
+    expand(marker);
+    marker->eraseFromParent();
+  }
   function.removeFnAttr(llvm::Attribute::Memory);
   function.removeFnAttr(llvm::Attribute::NoSync);
   return llvm::PreservedAnalyses::none();
 }
 
 void defineCheckStubs(Unit& unit, const llvm::TargetMachine& machine) {
-  // The code generator clears the upper halves of vector registers before a return, also in a function that promises to
-  // keep them: without this, code that holds a vector across a check loses half of it.
-  std::string features = (machine.getTargetFeatureString() + ",-vzeroupper").str();
-  for (CheckKind kind : {CheckKind::Read, CheckKind::Write}) {
-    auto* stub = llvm::cast<llvm::Function>(declareStub(unit.module(), kind).getCallee());
-    stub->setUWTableKind(llvm::UWTableKind::Async);
-    stub->addFnAttr("frame-pointer", "all");
-    stub->addFnAttr("target-cpu", machine.getTargetCPU());
-    if (machine.getTargetTriple().isX86()) stub->addFnAttr("target-features", features);
-    IRBuilder<> b(llvm::BasicBlock::Create(unit.context(), "", stub));
-    b.CreateCall(unit.helper(kind == CheckKind::Read ? Helper::checkRead : Helper::checkWrite),
-                 {stub->getArg(0), stub->getArg(1)});
-    b.CreateRetVoid();
-  }
+  defineStub(unit, machine, declareCheckStub(unit.module(), CheckKind::Read), Helper::checkRead);
+  defineStub(unit, machine, declareCheckStub(unit.module(), CheckKind::Write), Helper::checkWrite);
+  defineStub(unit, machine, declareElementsStub(unit.module(), CheckKind::Read), Helper::checkRangeRead);
+  defineStub(unit, machine, declareElementsStub(unit.module(), CheckKind::Write), Helper::checkRangeWrite);
 }
 
 }  // namespace jvmc::jit

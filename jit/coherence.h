@@ -10,8 +10,18 @@
 //     read     header.epoch >= token                                            else cold call
 //     write    header is HOME, or epoch >= token and its writer is this thread  else cold call
 //
+// Elements of an array have two markers more. The header of a copy that is kept in chunks speaks for class and length
+// only, which is seldom so, and the same for a whole loop:
+//
+//     %copy  = call ptr @jvmc.check.read(ptr %array, ...)
+//     %whole = call i1 @jvmc.check.whole(ptr %copy, ...)                          header.epoch is not CHUNKED
+//     %part  = call ptr @jvmc.check.elements.read(ptr %copy, i32 %low, i32 %high, i1 %whole, ...)
+//                                                                                 not whole: cold call
+//
+// So for an element whose index is not known ahead there stays, in a loop, a branch that is never taken.
+//
 // The cold call goes to a stub that preserves all registers (calling convention preserve_all; g++ ignores such
-// conventions, so the stubs are LLVM IR). An array is one unit: its header speaks for every element.
+// conventions, so the stubs are LLVM IR).
 #pragma once
 
 #include <llvm/IR/PassManager.h>
@@ -22,8 +32,13 @@ namespace jvmc::jit {
 
 enum class CheckKind : uint8_t { Read, Write };
 
-/// The marker for `kind`, declared in the unit's module.
+/// The marker for `kind`, declared in the unit's module: (object, token, ctx) -> the object.
 llvm::FunctionCallee checkMarker(llvm::Module& module, CheckKind kind);
+/// (array, token, ctx) -> i1: its header, which was checked, speaks for all elements.
+llvm::FunctionCallee wholeMarker(llvm::Module& module);
+/// (array, low, high, whole, token, ctx) -> the array, of which elements [low, high) are good enough; of those beyond
+/// the array nothing is said.
+llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind);
 
 /// Expands every marker of a function. Afterwards LLVM's inferred `memory` and `nosync` attributes are dropped, since
 /// they were true of the markers only.
@@ -33,8 +48,9 @@ class ExpandChecks : public llvm::PassInfoMixin<ExpandChecks> {
   static bool isRequired() { return true; }
 };
 
-/// Name of the stub for `kind`.
+/// Names of the stubs for `kind`.
 std::string_view checkStub(CheckKind kind);
+std::string_view elementsStub(CheckKind kind);
 /// Defines the stubs in `unit`.
 void defineCheckStubs(Unit& unit, const llvm::TargetMachine& machine);
 

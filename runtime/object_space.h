@@ -80,6 +80,10 @@ class ObjectSpace {
   // -- slow paths of coherence markers: may suspend the fiber, never unwind, never collect, hold no lock meanwhile.
   virtual void checkRead(ThreadContext&, ObjectRef) = 0;
   virtual void checkWrite(ThreadContext&, ObjectRef) = 0;
+  /// The same of elements [low, high) of an array, 0 <= low < high <= length. Of one that is kept in chunks the two
+  /// above make class and length valid only.
+  virtual void checkElementsRead(ThreadContext&, ObjectRef array, uint32_t low, uint32_t high) = 0;
+  virtual void checkElementsWrite(ThreadContext&, ObjectRef array, uint32_t low, uint32_t high) = 0;
   /// Returns when all that the thread has written is home (freeze). It stays a writer of what it has joined, so checks
   /// made before still hold.
   virtual void publish(ThreadContext&) = 0;

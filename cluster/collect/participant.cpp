@@ -50,12 +50,14 @@ bool Participant::isElsewhere(ObjectRef address) const {
 }
 
 bool Participant::isCopy(ObjectRef address) const {
-  return core_.copyMap.isNoted(address);
+  return core_.isCopied(address);
 }
 
 ObjectRef Participant::copyAround(uint64_t address) const {
-  const ObjectRef copy = core_.copyMap.lastBefore(address);
-  return copy != rt::kNullRef && address < copy + core_.shapeOf(copy).end() ? copy : rt::kNullRef;
+  const uint64_t begin = core_.copyMap.lastBefore(address);
+  if (begin == rt::kNullRef) return rt::kNullRef;
+  const ObjectRef copy = core_.chunks.unitAt(begin).object;
+  return address < copy + core_.shapeOf(copy).end() ? copy : rt::kNullRef;
 }
 
 // ---------------------------------------------------------------- I/O thread

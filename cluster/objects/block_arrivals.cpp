@@ -74,10 +74,10 @@ void BlockArrivals::handlePrepare(NodeId from, std::span<const uint8_t> payload,
   // the state under the lock of the shard).
   const auto drain = std::make_shared<Drain>();
   drain->responder = std::move(responder);
-  core_.table.forEach([&](ObjectRef object, Entry& entry) {
-    const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
+  core_.table.forEach([&](const CopyUnit& unit, Entry& entry) {
+    const uint64_t block = unit.object & ~uint64_t(rt::kBlockBytes - 1);
     if (!blocks.contains(block)) return;
-    written_[block].push_back(object);
+    written_[block].push_back(unit);
     if (!entry.busy) return;
     ++drain->left;
     entry.waiters.push_back([drain] { drain->step(); });
@@ -125,8 +125,8 @@ const char* BlockArrivals::install(NodeId from, std::span<const uint8_t> payload
 
 bool BlockArrivals::install(const GroupContents& contents, BlockGates::Ready& ready) {
   const auto& [group, moves] = contents.header;
-  const bool copies = core_.copyMap.forget(group.address, group.end());
-  const std::vector<ObjectRef> written = takeWritten(group.address);
+  const bool copies = core_.forgetCopies(group.address, group.end());
+  const std::vector<CopyUnit> written = takeWritten(group.address);
   if (fillsMostOf(contents.bytes, group)) host_.populate(group.address, group.address + contents.bytes);
   if (copies || !written.empty()) {
     copyObjects(contents, written);
@@ -134,11 +134,14 @@ bool BlockArrivals::install(const GroupContents& contents, BlockGates::Ready& re
     for (const GroupContents::Piece& piece : contents.pieces)
       rt::fillGuest(group.address + piece.offset, piece.data.data(), piece.data.size());
   }
-  host_.adopt(group, contents.objects, written);
+  std::vector<ObjectRef> writtenObjects;
+  for (const CopyUnit& unit : written)
+    if (writtenObjects.empty() || writtenObjects.back() != unit.object) writtenObjects.push_back(unit.object);
+  host_.adopt(group, contents.objects, writtenObjects);
   for (const GroupContents::HomeState& each : contents.homeStates)
     if (!host_.putHomeState(group.address + each.offset, each.state)) return false;
   if (core_.homes.at(group.address).state == HomeState::Incoming) awaitedBytes_ -= group.bytes();
-  for (ObjectRef object : written) forgetWrites(object);
+  for (const CopyUnit& unit : written) forgetWrites(unit);
   contents.objects.forEach([&](uint64_t offset) {
     rt::header(group.address + offset)->epochWord.store(rt::kEpochHome, std::memory_order_release);
   });
@@ -150,14 +153,14 @@ bool BlockArrivals::install(const GroupContents& contents, BlockGates::Ready& re
 }
 
 /// Copies here that threads may have written to, ascending.
-std::vector<ObjectRef> BlockArrivals::takeWritten(uint64_t block) {
+std::vector<CopyUnit> BlockArrivals::takeWritten(uint64_t block) {
   if (core_.options.fault == Fault::MoveWithoutPrepare)  // it was not announced
-    core_.table.forEach([&](ObjectRef object, const Entry&) {
-      if ((object & ~uint64_t(rt::kBlockBytes - 1)) == block) written_[block].push_back(object);
+    core_.table.forEach([&](const CopyUnit& unit, const Entry&) {
+      if ((unit.object & ~uint64_t(rt::kBlockBytes - 1)) == block) written_[block].push_back(unit);
     });
   auto found = written_.extract(block);
   if (found.empty()) return {};
-  std::vector<ObjectRef> written = std::move(found.mapped());
+  std::vector<CopyUnit> written = std::move(found.mapped());
   std::sort(written.begin(), written.end());
   return written;
 }
@@ -211,7 +214,7 @@ uint64_t BlockArrivals::checkObject(std::span<const uint8_t> data, Cursors& curs
 
 /// Brings checked objects into memory, merged with what threads here have written to their copies. Copies that are
 /// valid stay so meanwhile: who has checked one reads older values or newer ones.
-void BlockArrivals::copyObjects(const GroupContents& contents, const std::vector<ObjectRef>& written) {
+void BlockArrivals::copyObjects(const GroupContents& contents, const std::vector<CopyUnit>& written) {
   std::span<const uint8_t> data = contents.data;
   auto nextWritten = written.begin();
   ClassCursor classes(core_.host);
@@ -225,35 +228,38 @@ void BlockArrivals::copyObjects(const GroupContents& contents, const std::vector
     const bool array = info.shape != rt::ObjectShape::Instance;
     if (array) rt::storeGuest<uint64_t>(object + rt::kArrayLengthOffset, wordAt(data, rt::kArrayLengthOffset));
     const ObjectShape shape(info, array ? uint32_t(rt::arrayLength(object)) : 0, core_.forcedGranularity());
-    const std::span<const uint8_t> fields = data.subspan(shape.begin(), shape.dataBytes());
-    while (nextWritten != written.end() && *nextWritten < object) ++nextWritten;
-    if (nextWritten != written.end() && *nextWritten == object)
-      mergeWritten(object, shape, fields);
-    else
-      mergeFresh(object, shape, fields, nullptr);
+    shape.forEachDataUnit(object, [&](const CopyUnit& unit) {
+      const ObjectShape part = shape.forUnit(unit);
+      const auto fields = data.subspan(unit.base() - object + part.begin(), part.dataBytes());
+      while (nextWritten != written.end() && *nextWritten < unit) ++nextWritten;
+      if (nextWritten != written.end() && *nextWritten == unit)
+        mergeWritten(unit, part, fields);
+      else
+        mergeFresh(unit.base(), part, fields, nullptr);
+    });
     data = data.subspan(shape.end());
   });
 }
 
-void BlockArrivals::mergeWritten(ObjectRef object, const ObjectShape& shape, std::span<const uint8_t> fields) {
-  EntryTable::Shard& shard = core_.table.shard(object);
+void BlockArrivals::mergeWritten(const CopyUnit& unit, const ObjectShape& shape, std::span<const uint8_t> fields) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
   std::lock_guard lock(shard.mutex);
-  const auto entry = shard.entries.find(object);
+  const auto entry = shard.entries.find(unit);
   const bool written = entry != shard.entries.end() && entry->second.hasTwin;
-  mergeFresh(object, shape, fields, written ? &entry->second.twin : nullptr);
+  mergeFresh(unit.base(), shape, fields, written ? &entry->second.twin : nullptr);
 }
 
 /// What threads here have written, and did not flush yet, is part of the truth now.
-void BlockArrivals::forgetWrites(ObjectRef object) {
-  EntryTable::Shard& shard = core_.table.shard(object);
+void BlockArrivals::forgetWrites(const CopyUnit& unit) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
   std::lock_guard lock(shard.mutex);
-  const auto entry = shard.entries.find(object);
+  const auto entry = shard.entries.find(unit);
   if (entry == shard.entries.end()) return;
   entry->second.writers.clear();
   entry->second.hasTwin = false;
   entry->second.twin = {};
-  shard.dropIfIdle(object);
-  rt::header(object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
+  shard.dropIfIdle(unit);
+  rt::header(unit.object)->epochWord.store(rt::kEpochHome, std::memory_order_release);
 }
 
 }  // namespace jvmc::cluster

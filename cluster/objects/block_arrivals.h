@@ -31,21 +31,21 @@ class BlockArrivals {
 
   const char* install(NodeId from, std::span<const uint8_t> payload, BlockGates::Ready& ready);
   bool install(const GroupContents& contents, BlockGates::Ready& ready);
-  std::vector<ObjectRef> takeWritten(uint64_t block);
+  std::vector<CopyUnit> takeWritten(uint64_t block);
   struct Cursors;
 
   const char* check(NodeId from, GroupContents& contents, Cursors& cursors);
   uint64_t checkObject(std::span<const uint8_t> data, Cursors& cursors);
-  void copyObjects(const GroupContents& contents, const std::vector<ObjectRef>& written);
-  void mergeWritten(ObjectRef object, const ObjectShape& shape, std::span<const uint8_t> fields);
-  void forgetWrites(ObjectRef object);
+  void copyObjects(const GroupContents& contents, const std::vector<CopyUnit>& written);
+  void mergeWritten(const CopyUnit& unit, const ObjectShape& shape, std::span<const uint8_t> fields);
+  void forgetWrites(const CopyUnit& unit);
 
   SpaceCore& core_;
   BlockHost& host_;
   std::atomic<uint64_t> awaitedBytes_{0};  ///< changed on the I/O thread
   /// By block that is awaited: copies here that had entries when it was announced. There will be no more. Of the I/O
   /// thread.
-  std::unordered_map<uint64_t, std::vector<ObjectRef>> written_;
+  std::unordered_map<uint64_t, std::vector<CopyUnit>> written_;
 };
 
 }  // namespace jvmc::cluster

@@ -319,7 +319,7 @@ void BlockMover::finish(Chunk& chunk, bool waitedFor) {
     BlockGates::Ready ready;
     for (const Leaving& leaving : chunk.groups) {
       host_.giveAway(leaving.group);
-      core_.copyMap.forget(leaving.group.address, leaving.group.end());  // all of it is zero now, whatever was noted
+      core_.forgetCopies(leaving.group.address, leaving.group.end());  // all of it is zero now, whatever was noted
       core_.blockUsers.forget(leaving.group.address);
       core_.gates.settle(leaving.group.address, chunk.target, leaving.moves + 1, ready);
     }

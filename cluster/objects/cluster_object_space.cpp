@@ -15,6 +15,8 @@ namespace {
 
 /// After that a monitor that is on its way here is asked for again.
 constexpr int64_t kLentRetryNanos = 20'000;
+/// What a thread that goes through an array is ahead of at most, and what is asked for at a time.
+constexpr uint32_t kChunksAhead = 4, kChunksAtOnce = 64;
 
 }  // namespace
 
@@ -54,56 +56,85 @@ void ClusterObjectSpace::checkRead(ThreadContext& ctx, ObjectRef object) {
 
 void ClusterObjectSpace::checkWrite(ThreadContext& ctx, ObjectRef object) {
   core_.stats.slowWrites++;
+  makeWritable(ctx, object);
+}
+
+void ClusterObjectSpace::checkElementsRead(ThreadContext& ctx, ObjectRef array, uint32_t low, uint32_t high) {
+  const ObjectShape shape = core_.shapeOf(array);
+  if (shape.chunksOf(array) == 0) return;  // it is a unit, and has been checked
+  core_.stats.slowReads++;
+  const uint32_t last = shape.chunkOfElement(high - 1);
+  for (uint32_t chunk = shape.chunkOfElement(low); chunk <= last; ++chunk) validate(ctx, CopyUnit(array, chunk), last);
+}
+
+void ClusterObjectSpace::checkElementsWrite(ThreadContext& ctx, ObjectRef array, uint32_t low, uint32_t high) {
+  const ObjectShape shape = core_.shapeOf(array);
+  if (shape.chunksOf(array) == 0) return checkWrite(ctx, array);
+  core_.stats.slowWrites++;
+  const uint32_t last = shape.chunkOfElement(high - 1);
+  for (uint32_t chunk = shape.chunkOfElement(low); chunk <= last; ++chunk)
+    makeWritable(ctx, CopyUnit(array, chunk), last);
+}
+
+/// Makes the thread a writer of the unit. Nobody is one of a head.
+void ClusterObjectSpace::makeWritable(ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
   for (;;) {
-    validate(ctx, object);
-    if (join(ctx, object)) return;
+    validate(ctx, unit, lastChunk);
+    if (join(ctx, unit)) return;
     // Nobody becomes a writer of a copy whose home is on its way here.
-    if (core_.homes.at(object).state != HomeState::Settled) awaitBlock(ctx, object, core_.host.prepareWait(ctx));
+    if (core_.homes.at(unit.object).state != HomeState::Settled)
+      awaitBlock(ctx, unit.object, core_.host.prepareWait(ctx));
   }
 }
 
-/// Returns when the copy may be used by the thread (or is no copy: the object is homed here).
-void ClusterObjectSpace::validate(ThreadContext& ctx, ObjectRef object) {
-  if (rt::header(object)->epochWord.load(std::memory_order_acquire) >= ctx.epoch) {
+bool ClusterObjectSpace::isReadable(const ThreadContext& ctx, const CopyUnit& unit) {
+  if (core_.epochWord(unit).load(std::memory_order_acquire) >= ctx.epoch) return true;
+  // At home chunks have no states.
+  return unit.chunk != 0 && rt::isHomeEpoch(rt::header(unit.object)->epochWord.load(std::memory_order_acquire));
+}
+
+/// Returns when the copy may be used by the thread (or is no copy: the object is homed here). Of a chunk's array the
+/// head has been checked; chunks up to `lastChunk` are about to be validated as well.
+void ClusterObjectSpace::validate(ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
+  if (isReadable(ctx, unit)) {
     core_.stats.slowHits++;
     return;
   }
   if (core_.options.noCache) {
     // A fetch leaves an invalid stamp behind: every check comes here, and one's own fetch is enough.
-    while (!fetch(ctx, object)) {
+    while (!fetch(ctx, unit, 0)) {
     }
     return;
   }
-  while (!copies_.use(ctx, object)) fetch(ctx, object);
+  while (!copies_.use(ctx, unit) && !isReadable(ctx, unit)) fetch(ctx, unit, lastChunk);
 }
 
-/// Asks the home for the object, or waits for what is going on with it. Either way the copy may be too old again
+/// Asks the home for the unit, or waits for what is going on with it. Either way the copy may be too old again
 /// afterwards. True unless it only waited.
-bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
-  EntryTable::Shard& shard = core_.table.shard(object);
+bool ClusterObjectSpace::fetch(ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
   WaitToken token = core_.host.prepareWait(ctx);
   const bool overlap = core_.options.fault == Fault::FetchOverlapsFlush;
   uint64_t stamp = 0;
-  ReadGroups::Number group = 0;
+  Refresher::Others others;
   enum class Found { Free, Busy, Moving, Here } found = Found::Free;
   {
     std::lock_guard lock(shard.mutex);
-    const BlockHome home = core_.homes.at(object);
+    const BlockHome home = core_.homes.at(unit.object);
     if (home.state != HomeState::Settled) {
       found = Found::Moving;
     } else if (home.node == core_.self) {
       found = Found::Here;  // since a moment ago
     } else {
-      Entry& entry = shard.entries[object];
+      Entry& entry = shard.entries[unit];
       if (entry.busy && !(overlap && entry.flushing)) {
         found = Found::Busy;
         entry.waiters.push_back([this, token] { core_.host.wake(token); });
       } else {
         entry.busy = true;
         stamp = core_.clock.load();  // I2: before the request leaves
-        const rt::ObjectHeader& header = *rt::header(object);
-        if (rt::stampOf(header.epochWord.load(std::memory_order_relaxed)) != rt::kEpochInvalid)
-          group = header.lockWord.load(std::memory_order_relaxed);
+        if (rt::stampOf(core_.epochWord(unit).load(std::memory_order_relaxed)) != rt::kEpochInvalid)
+          others.group = core_.groupWord(unit).load(std::memory_order_relaxed);
       }
     }
   }
@@ -111,7 +142,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
     case Found::Here:
       break;
     case Found::Moving:
-      awaitBlock(ctx, object, std::move(token));
+      awaitBlock(ctx, unit.object, std::move(token));
       return false;
     case Found::Busy:
       core_.stats.busyWaits++;
@@ -119,24 +150,36 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, ObjectRef object) {
       return false;
     case Found::Free: {
       const bool isWatched = ctx.vm && (ctx.vm->profiler().wants(rt::SampleKind::Fetch) || ctx.vm->tracer().isOn());
-      const NodeId home = isWatched ? core_.homes.homeOf(object) : core_.self;
+      const NodeId home = isWatched ? core_.homes.homeOf(unit.object) : core_.self;
       const int64_t asked = isWatched ? core_.net.now() : 0;
-      ask(ctx, object, stamp, group, token);
+      others.together = copies_.usedWith(others.group);
+      others.lastChunk = readAhead(ctx, unit, lastChunk);
+      ask(ctx, unit, stamp, others, token);
       core_.host.wait(ctx, std::move(token));
-      if (isWatched) noteFetch(ctx, object, home, asked);
+      if (isWatched) noteFetch(ctx, unit, home, asked);
       break;
     }
   }
   return true;
 }
 
-/// For profile and timeline: the thread asked for the object then, and has got it.
-void ClusterObjectSpace::noteFetch(ThreadContext& ctx, ObjectRef object, NodeId home, int64_t asked) {
+/// Up to which chunk of the array to ask for with this one: all that the thread is about to use, or some more if it
+/// seems to go through the array from chunk to chunk.
+uint32_t ClusterObjectSpace::readAhead(const ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
+  if (unit.chunk == 0 || core_.options.noCache) return 0;
+  const uint32_t chunks = core_.shapeOf(unit.object).chunksOf(unit.object);
+  const bool follows = unit.chunk > 1 && isReadable(ctx, CopyUnit(unit.object, unit.chunk - 1));
+  const uint32_t wanted = std::max(lastChunk, follows ? unit.chunk + kChunksAhead : unit.chunk);
+  return std::min({wanted, unit.chunk + kChunksAtOnce - 1, chunks});
+}
+
+/// For profile and timeline: the thread asked for the unit then, and has got it.
+void ClusterObjectSpace::noteFetch(ThreadContext& ctx, const CopyUnit& unit, NodeId home, int64_t asked) {
   const int64_t now = core_.net.now();
   if (ctx.vm->profiler().wants(rt::SampleKind::Fetch))
-    ctx.vm->profiler().noteFetch(ctx, object, home.value, core_.shapeOf(object).dataBytes(), uint64_t(now - asked));
+    ctx.vm->profiler().noteFetch(ctx, unit.object, home.value, core_.shapeOf(unit).dataBytes(), uint64_t(now - asked));
   if (ctx.vm->tracer().isOn())
-    ctx.vm->tracer().add({rt::TraceKind::Fetch, home.value, ctx.thread->ref.id, asked, now, object});
+    ctx.vm->tracer().add({rt::TraceKind::Fetch, home.value, ctx.thread->ref.id, asked, now, unit.object});
 }
 
 /// The object's block is changing its home.
@@ -146,28 +189,27 @@ void ClusterObjectSpace::awaitBlock(ThreadContext& ctx, ObjectRef object, WaitTo
   if (core_.gates.wait(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
 }
 
-void ClusterObjectSpace::ask(const ThreadContext& ctx, ObjectRef object, uint64_t stamp, ReadGroups::Number group,
-                             const WaitToken& token) {
-  const std::vector<ObjectRef> together = copies_.usedWith(group);
+void ClusterObjectSpace::ask(const ThreadContext& ctx, const CopyUnit& unit, uint64_t stamp,
+                             const Refresher::Others& others, const WaitToken& token) {
   core_.stats.fetches++;
-  if (together.empty()) {
+  if (others.together.empty() && others.lastChunk <= unit.chunk) {
     // The thread may not leave before the neighbours are here, which it does not wait for.
     core_.traffic.begin(ctx.thread->ref.id);
-    return sendFetch({ctx.thread->ref.id, object, stamp, token});
+    return sendFetch({ctx.thread->ref.id, unit, stamp, token});
   }
   {
-    EntryTable::Shard& shard = core_.table.shard(object);
+    EntryTable::Shard& shard = core_.table.shard(unit);
     std::lock_guard lock(shard.mutex);
-    shard.entries[object].waiters.push_back([this, token] { core_.host.wake(token); });
+    shard.entries[unit].waiters.push_back([this, token] { core_.host.wake(token); });
   }
-  refresher_.refresh({ctx.thread->ref.id, object, stamp}, ctx.epoch, group, together);
+  refresher_.refresh({ctx.thread->ref.id, unit, stamp}, ctx.epoch, others);
 }
 
 void ClusterObjectSpace::sendFetch(const Fetch& fetch) {
-  const BlockHome home = core_.homes.at(fetch.object);
+  const BlockHome home = core_.homes.at(fetch.unit.object);
   const Moment now{core_.recentFlushes.now(), core_.stats.adoptedGroups.load()};
   const int64_t sent = core_.net.now();
-  core_.net.request(home.node, Channel::Objects, encodeFetch(fetch.object, !core_.options.noCache),
+  core_.net.request(home.node, Channel::Objects, encodeFetch(fetch.unit, !core_.options.noCache),
                     [this, fetch, home, now, sent](Result<Bytes> reply) {
                       const int64_t waited = core_.net.now() - sent;
                       core_.stats.fetchNanos.add(waited);
@@ -184,13 +226,13 @@ void ClusterObjectSpace::onFetched(const Fetch& fetch, BlockHome home, const Mom
   const ReplyStatus status = in.getEnum(ReplyStatus::Moved);
   if (status == ReplyStatus::Moved) {
     const BlockHome whereabouts = getWhereabouts(in);
-    if (in.finished() && core_.homes.learn(fetch.object, whereabouts, home)) return sendFetch(fetch);
+    if (in.finished() && core_.homes.learn(fetch.unit.object, whereabouts, home)) return sendFetch(fetch);
   }
   bool installed = false;
   core_.host.accessGuest([&] {
     installed = status == ReplyStatus::Done && in.ok() && installImage(fetch, in);
     if (!installed) return;
-    copies_.endTransaction(fetch.object);
+    copies_.endTransaction(fetch.unit);
     core_.host.wake(fetch.token);  // the neighbours need not hold it up
     installed = installNeighbours(fetch, asked, in) && in.finished();
     core_.traffic.end(fetch.thread);
@@ -200,7 +242,7 @@ void ClusterObjectSpace::onFetched(const Fetch& fetch, BlockHome home, const Mom
 
 bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
   const ObjectImage image = getImage(in);
-  if (!in.ok() || !copies_.isSound(fetch.object, image)) return false;
+  if (!in.ok() || !copies_.isSound(fetch.unit, image)) return false;
   uint64_t stamp = core_.options.fault == Fault::StampAtReply ? core_.clock.load() : fetch.stamp;
   if (core_.options.noCache) stamp = rt::kEpochInvalid;
   if (image.frozen && !core_.options.noCache) stamp = rt::kEpochImmutable;
@@ -208,11 +250,11 @@ bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
 
   bool isNew = false;
   {
-    EntryTable::Shard& shard = core_.table.shard(fetch.object);
+    EntryTable::Shard& shard = core_.table.shard(fetch.unit);
     std::lock_guard lock(shard.mutex);
-    isNew = copies_.store(fetch.object, image, stamp, &shard.entries[fetch.object]);
+    isNew = copies_.store(fetch.unit, image, stamp, &shard.entries[fetch.unit]);
   }
-  if (isNew && !image.frozen && !core_.options.noCache) core_.fetched.note(fetch.thread, {&fetch.object, 1});
+  if (isNew && !image.frozen && !core_.options.noCache) core_.fetched.note(fetch.thread, {&fetch.unit, 1});
   return true;
 }
 
@@ -220,7 +262,7 @@ bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
 /// not know of: it is no younger copy, nobody writes it, no flush of it has ended meanwhile, and it was not at home
 /// here in between. False if the message makes no sense.
 bool ClusterObjectSpace::installNeighbours(const Fetch& fetch, const Moment& asked, ByteReader& in) {
-  std::vector<ObjectRef> fresh;
+  std::vector<CopyUnit> fresh;
   for (uint32_t left = in.getCount(25); left > 0; --left) {
     const ObjectRef object = in.get<uint64_t>();
     const ObjectImage image = getImage(in);
@@ -244,29 +286,31 @@ bool ClusterObjectSpace::installNeighbours(const Fetch& fetch, const Moment& ask
 
 /// Makes the thread one of the copy's writers (I3). False if the copy has become too old meanwhile, or its block is
 /// moving.
-bool ClusterObjectSpace::join(ThreadContext& ctx, ObjectRef object) {
-  EntryTable::Shard& shard = core_.table.shard(object);
+bool ClusterObjectSpace::join(ThreadContext& ctx, const CopyUnit& unit) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
   std::lock_guard lock(shard.mutex);
-  std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
+  const uint64_t head = rt::header(unit.object)->epochWord.load(std::memory_order_acquire);
+  if (rt::isHomeEpoch(head) || (unit.chunk == 0 && rt::isChunkedEpoch(head))) return true;
+  std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
   const uint64_t word = epochWord.load(std::memory_order_acquire);
-  if (rt::isHomeEpoch(word)) return true;
   // Without caching every copy looks stale.
   if (word < ctx.epoch && !core_.options.noCache) return false;
-  const BlockHome home = core_.homes.at(object);
+  const BlockHome home = core_.homes.at(unit.object);
   if (home.state != HomeState::Settled || home.node == core_.self) return false;
 
-  core_.contentChanges(object);
-  Entry& entry = shard.entries[object];
+  core_.contentChanges(unit.object);
+  Entry& entry = shard.entries[unit];
   WriteSet& set = writeSetOf(ctx);
+  const ObjectShape shape = core_.shapeOf(unit);
   if (!entry.hasTwin) {
-    entry.twin = makeTwin(object, core_.shapeOf(object));
+    entry.twin = makeTwin(unit.base(), shape);
     entry.hasTwin = true;
     core_.stats.twinBytes += entry.twin.size() * 8;
   }
   if (!entry.hasWriter(&set)) {
     entry.writers.push_back(&set);
-    set.objects.push_back(object);
-    const uint64_t bytes = core_.writtenBytesOf(core_.shapeOf(object));
+    set.units.push_back(unit);
+    const uint64_t bytes = core_.writtenBytesOf(shape);
     set.bytes += bytes;
     core_.writtenBytes += bytes;
     core_.stats.joins++;
@@ -311,7 +355,7 @@ bool ClusterObjectSpace::release(ThreadContext& ctx, uint64_t ticket) {
 std::function<void()> ClusterObjectSpace::noted(ThreadContext& ctx, std::function<void()> done) {
   if (!ctx.vm || !ctx.vm->tracer().isOn()) return done;
   const auto* writes = static_cast<const WriteSet*>(ctx.thread->writeSet);
-  rt::TraceEvent flush{rt::TraceKind::Flush, writes ? uint32_t(writes->objects.size()) : 0, ctx.thread->ref.id,
+  rt::TraceEvent flush{rt::TraceKind::Flush, writes ? uint32_t(writes->units.size()) : 0, ctx.thread->ref.id,
                        steadyNanos()};
   return [vm = ctx.vm, flush, done = std::move(done)]() mutable {
     flush.end = steadyNanos();
@@ -489,11 +533,11 @@ void ClusterObjectSpace::answerByMail(const SyncRequest& request, const Resumpti
 
 void ClusterObjectSpace::leave(rt::ThreadId thread, std::function<void()> action) {
   core_.traffic.whenQuiet(thread, [this, thread, action = std::move(action)] {
-    const std::vector<ObjectRef> fetched = core_.fetched.take(thread);
+    const std::vector<CopyUnit> fetched = core_.fetched.take(thread);
     core_.remoteUse.forget(thread);
     if (!fetched.empty() && core_.options.fault != Fault::CopiesStayBehind)
       core_.host.accessGuest([&] {
-        for (ObjectRef object : fetched) copies_.giveUp(object);
+        for (const CopyUnit& unit : fetched) copies_.giveUp(unit);
       });
     // What it knows it knows by what others have released here.
     afterDeferred(action);
@@ -517,17 +561,17 @@ void ClusterObjectSpace::exportReference(ObjectRef object) {
 void ClusterObjectSpace::visitRoots(const std::function<void(ObjectRef)>& visit) {
   core_.host.visitHomeRoots(visit);
   if (core_.options.fault != Fault::SentIsForgotten) core_.held.visit(visit);
-  core_.table.forEach([&](ObjectRef object, Entry& entry) {
+  core_.table.forEach([&](const CopyUnit& unit, Entry& entry) {
     if (!entry.hasTwin) return;
-    core_.shapeOf(object).forEachReference([&](uint64_t offset) {
-      if (const ObjectRef reference = rt::loadGuest<uint64_t>(object + offset)) visit(reference);
+    core_.shapeOf(unit).forEachReference([&](uint64_t offset) {
+      if (const ObjectRef reference = rt::loadGuest<uint64_t>(unit.base() + offset)) visit(reference);
     });
   });
 }
 
 void ClusterObjectSpace::visitUnderWay(const std::function<void(ObjectRef)>& visit) {
-  core_.table.forEach([&](ObjectRef object, const Entry& entry) {
-    if (entry.hasTwin || entry.busy) visit(object);
+  core_.table.forEach([&](const CopyUnit& unit, const Entry& entry) {
+    if (entry.hasTwin || entry.busy) visit(unit.object);
   });
 }
 
@@ -538,7 +582,7 @@ bool ClusterObjectSpace::checked() const {
 SpaceState ClusterObjectSpace::state() {
   SpaceState state;
   state.clock = (core_.clock.load() - rt::kEpochUsed) >> rt::kEpochShift;
-  core_.table.forEach([&](ObjectRef, const Entry& entry) {
+  core_.table.forEach([&](const CopyUnit&, const Entry& entry) {
     state.busy += entry.busy;
     state.written += !entry.writers.empty();
   });

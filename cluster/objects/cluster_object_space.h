@@ -32,6 +32,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
 
   void checkRead(rt::ThreadContext& ctx, ObjectRef object) override;
   void checkWrite(rt::ThreadContext& ctx, ObjectRef object) override;
+  void checkElementsRead(rt::ThreadContext& ctx, ObjectRef array, uint32_t low, uint32_t high) override;
+  void checkElementsWrite(rt::ThreadContext& ctx, ObjectRef array, uint32_t low, uint32_t high) override;
   void publish(rt::ThreadContext& ctx) override;
   bool owesWrites() const override { return flusher_.owes(); }
   std::optional<rt::Resumption> submit(rt::ThreadContext& ctx, const rt::SyncRequest& request) override;
@@ -90,27 +92,30 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
     uint64_t adoptions = 0;
   };
 
-  /// An object that is asked for.
+  /// A unit that is asked for.
   struct Fetch {
     rt::ThreadId thread;  ///< which asks
-    ObjectRef object;
+    CopyUnit unit;
     uint64_t stamp;
     WaitToken token;
   };
 
-  void validate(rt::ThreadContext& ctx, ObjectRef object);
-  bool fetch(rt::ThreadContext& ctx, ObjectRef object);
+  void validate(rt::ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk = 0);
+  void makeWritable(rt::ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk = 0);
+  bool isReadable(const rt::ThreadContext& ctx, const CopyUnit& unit);
+  bool fetch(rt::ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk);
   std::function<void()> noted(rt::ThreadContext& ctx, std::function<void()> done);
-  void noteFetch(rt::ThreadContext& ctx, ObjectRef object, NodeId home, int64_t asked);
+  void noteFetch(rt::ThreadContext& ctx, const CopyUnit& unit, NodeId home, int64_t asked);
   void awaitBlock(rt::ThreadContext& ctx, ObjectRef object, WaitToken token);
-  /// Asks for an object that is busy now, and for more that may be wanted with it.
-  void ask(const rt::ThreadContext& ctx, ObjectRef object, uint64_t stamp, ReadGroups::Number group,
+  uint32_t readAhead(const rt::ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk);
+  /// Asks for a unit that is busy now, and for more that may be wanted with it.
+  void ask(const rt::ThreadContext& ctx, const CopyUnit& unit, uint64_t stamp, const Refresher::Others& others,
            const WaitToken& token);
   void sendFetch(const Fetch& fetch);
   void onFetched(const Fetch& fetch, BlockHome home, const Moment& asked, Result<Bytes> reply);
   bool installImage(const Fetch& fetch, ByteReader& reply);
   bool installNeighbours(const Fetch& fetch, const Moment& asked, ByteReader& reply);
-  bool join(rt::ThreadContext& ctx, ObjectRef object);
+  bool join(rt::ThreadContext& ctx, const CopyUnit& unit);
   WriteSet& writeSetOf(rt::ThreadContext& ctx);
 
   /// At the home, which is here. The answer, if there is one at once.

@@ -4,32 +4,34 @@
 
 namespace jvmc::cluster {
 
-bool Copies::use(rt::ThreadContext& ctx, ObjectRef object) {
-  EntryTable::Shard& shard = core_.table.shard(object);
+bool Copies::use(rt::ThreadContext& ctx, const CopyUnit& unit) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
   std::lock_guard lock(shard.mutex);
-  rt::ObjectHeader& header = *rt::header(object);
-  const uint64_t word = header.epochWord.load(std::memory_order_relaxed);
+  std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
+  const uint64_t word = epochWord.load(std::memory_order_relaxed);
   const bool neverAges =
       core_.options.fault == Fault::UnusedNeverAges && !(word & rt::kEpochUsed) && word > rt::kWriterMask;
   if (rt::stampOf(word) < ctx.epoch && !neverAges) return false;
-  if (word >= rt::kEpochLease) return true;
+  if (rt::stampOf(word) > rt::kEpochMaxStamp) return true;
   // A block that comes here brings the headers of its objects. Its state changes, and each lock of the table is taken
   // once after that, before anything of it is brought in.
-  const BlockHome home = core_.homes.at(object);
+  const BlockHome home = core_.homes.at(unit.object);
   if (home.state != HomeState::Settled || home.node == core_.self) return true;
-  header.epochWord.store(word | rt::kEpochUsed, std::memory_order_release);
+  epochWord.store(word | rt::kEpochUsed, std::memory_order_release);
   rt::ReadInterval& reads = ctx.thread->reads;
-  const bool known = reads.epoch == ctx.epoch && header.lockWord.load(std::memory_order_relaxed) == reads.group;
-  if (!known) header.lockWord.store(groups_.add(reads, ctx.epoch, object), std::memory_order_relaxed);
+  std::atomic<uint32_t>& group = core_.groupWord(unit);
+  const bool known = reads.epoch == ctx.epoch && group.load(std::memory_order_relaxed) == reads.group;
+  if (!known) group.store(groups_.add(reads, ctx.epoch, unit), std::memory_order_relaxed);
   return true;
 }
 
-bool Copies::isSound(ObjectRef object, const ObjectImage& image) {
+bool Copies::isSound(const CopyUnit& unit, const ObjectImage& image) {
   const rt::ClassInfo* info = core_.host.classInfo(image.classIndex);
-  if (!info || !agreesWithCopy(object, image)) return false;
-  const ObjectShape shape(*info, image.length, core_.forcedGranularity());
-  if (image.data.size() != shape.dataBytes() || !core_.homes.valid(object + shape.end() - 8)) return false;
-  return referencesAcceptable(shape, image.data);
+  if (!info || !agreesWithCopy(unit.object, image)) return false;
+  const ObjectShape whole(*info, image.length, core_.forcedGranularity());
+  if (!core_.homes.valid(unit.object + whole.end() - 8) || unit.chunk > whole.chunksOf(unit.object)) return false;
+  const ObjectShape shape = whole.forUnit(unit);
+  return image.data.size() == shape.dataBytes() && referencesAcceptable(shape, image.data);
 }
 
 /// Class and length of an object never change; a copy that is here already must agree.
@@ -52,61 +54,86 @@ bool Copies::referencesAcceptable(const ObjectShape& shape, std::span<const uint
   return acceptable;
 }
 
-bool Copies::store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry) {
-  const ObjectShape shape(*core_.host.classInfo(image.classIndex), image.length, core_.forcedGranularity());
-  rt::ObjectHeader& header = *rt::header(object);
-  const uint64_t before = header.epochWord.load(std::memory_order_relaxed);
+bool Copies::store(const CopyUnit& unit, const ObjectImage& image, uint64_t stamp, Entry* entry) {
+  const ObjectRef object = unit.object;
+  const ObjectShape whole(*core_.host.classInfo(image.classIndex), image.length, core_.forcedGranularity());
+  const ObjectShape shape = whole.forUnit(unit);
+  if (unit.chunk != 0 && !hasHead(unit)) return false;
+  const uint64_t before = core_.epochWord(unit).load(std::memory_order_relaxed);
   const bool isNew = before <= (rt::kEpochGivenUp | rt::kWriterMask);
   if (before != rt::kEpochInvalid) core_.contentChanges(object);
-  header.classWord.store(image.classIndex | (image.frozen ? uint32_t(rt::kFlagFrozen) : 0), std::memory_order_relaxed);
-  if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, image.length);
+  if (unit.chunk == 0) {
+    rt::header(object)->classWord.store(image.classIndex | (image.frozen ? uint32_t(rt::kFlagFrozen) : 0),
+                                        std::memory_order_relaxed);
+    if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, image.length);
+    if (whole.chunksOf(object) != 0) stamp = rt::kEpochChunked;
+  }
   const bool written = entry && entry->hasTwin;
   const bool merge = written && core_.options.fault != Fault::RefreshOverwrites;
-  mergeFresh(object, shape, image.data, merge ? &entry->twin : nullptr);
-  if (written && !merge) entry->twin = makeTwin(object, shape);
-  core_.copyMap.note(object, shape.end());
-  freshen(object, stamp, entry);
-  return isNew;
+  mergeFresh(unit.base(), shape, image.data, merge ? &entry->twin : nullptr);
+  if (written && !merge) entry->twin = makeTwin(unit.base(), shape);
+  note(unit, shape);
+  freshen(unit, stamp, entry);
+  return isNew && stamp <= rt::kEpochMaxStamp;
 }
 
-void Copies::freshen(ObjectRef object, uint64_t stamp, const Entry* entry) {
-  if (entry && entry->givenUp && stamp != rt::kEpochImmutable) stamp = rt::kEpochGivenUp;
-  std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
+bool Copies::confirm(const CopyUnit& chunk, uint64_t stamp, const Entry* entry) {
+  if (!hasHead(chunk)) return false;
+  note(chunk, core_.shapeOf(chunk));
+  freshen(chunk, stamp, entry);
+  return true;
+}
+
+/// A chunk is nothing without it. Only of arrays of which nobody here has hold any more it may be gone.
+bool Copies::hasHead(const CopyUnit& chunk) {
+  return rt::header(chunk.object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid;
+}
+
+/// There is a copy of the unit now.
+void Copies::note(const CopyUnit& unit, const ObjectShape& shape) {
+  if (unit.chunk != 0) core_.chunks.of(unit).number.store(unit.chunk, std::memory_order_relaxed);
+  const uint64_t address = SpaceCore::copyAddress(unit);
+  core_.copyMap.note(address, unit.base() + shape.end() - address);
+}
+
+void Copies::freshen(const CopyUnit& unit, uint64_t stamp, const Entry* entry) {
+  if (entry && entry->givenUp && stamp <= rt::kEpochMaxStamp) stamp = rt::kEpochGivenUp;
+  std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
   const uint64_t old = epochWord.load(std::memory_order_relaxed);
   const uint64_t writer = old == rt::kEpochInvalid ? kNoWriter : old & rt::kWriterMask;
   const uint64_t freshest = rt::stampOf(old) >= rt::stampOf(stamp) ? old & ~rt::kWriterMask : stamp;
   epochWord.store(freshest | writer, std::memory_order_release);
 }
 
-void Copies::giveUp(ObjectRef object) {
-  EntryTable::Shard& shard = core_.table.shard(object);
+void Copies::giveUp(const CopyUnit& unit) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
   std::lock_guard lock(shard.mutex);
-  const BlockHome home = core_.homes.at(object);
+  const BlockHome home = core_.homes.at(unit.object);
   if (home.state != HomeState::Settled || home.node == core_.self) return;
-  if (!core_.copyMap.isNoted(object)) return;  // it may have died, and another object lie across its place
-  rt::ObjectHeader& header = *rt::header(object);
-  const uint64_t word = header.epochWord.load(std::memory_order_relaxed);
-  if (word <= (rt::kEpochGivenUp | rt::kWriterMask) || word >= rt::kEpochLease) return;
-  const auto entry = shard.entries.find(object);
+  if (!core_.isCopied(unit)) return;  // it may have died, and another object lie across its place
+  std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
+  const uint64_t word = epochWord.load(std::memory_order_relaxed);
+  if (word <= (rt::kEpochGivenUp | rt::kWriterMask) || rt::stampOf(word) > rt::kEpochMaxStamp) return;
+  const auto entry = shard.entries.find(unit);
   if (entry != shard.entries.end()) {
     if (!entry->second.writers.empty()) return;
     entry->second.givenUp = entry->second.busy;
   }
   // No group: nobody who asks for others asks for this one as well.
-  header.lockWord.store(0, std::memory_order_relaxed);
-  header.epochWord.store(rt::kEpochGivenUp | kNoWriter, std::memory_order_release);
+  core_.groupWord(unit).store(0, std::memory_order_relaxed);
+  epochWord.store(rt::kEpochGivenUp | kNoWriter, std::memory_order_release);
   core_.stats.givenUp++;
 }
 
-void Copies::endTransaction(ObjectRef object) {
+void Copies::endTransaction(const CopyUnit& unit) {
   std::vector<std::function<void()>> waiters;
-  EntryTable::Shard& shard = core_.table.shard(object);
+  EntryTable::Shard& shard = core_.table.shard(unit);
   {
     std::lock_guard lock(shard.mutex);
-    const auto found = shard.entries.find(object);
+    const auto found = shard.entries.find(unit);
     if (found == shard.entries.end()) return;  // only with a fault, see Flusher::acknowledged
     found->second.endTransaction(waiters);
-    shard.dropIfIdle(object);
+    shard.dropIfIdle(unit);
   }
   for (const auto& waiter : waiters) waiter();
 }

@@ -4,6 +4,7 @@
 //     epoch word      stamp without kEpochUsed        nobody has used this content yet: every check takes the slow path
 //                     stamp                           threads whose epoch is not younger use it without asking
 //                     IMMUTABLE                       all do, for ever
+//                     CHUNKED                         class and length of an array: its chunks have words of their own
 #pragma once
 
 #include "cluster/objects/messages.h"
@@ -19,28 +20,33 @@ class Copies {
 
   /// True if the copy is fresh enough for the thread, which uses it from now on (or if it is no copy but at home).
   /// Remembers that, and with what else.
-  bool use(rt::ThreadContext& ctx, ObjectRef object);
+  bool use(rt::ThreadContext& ctx, const CopyUnit& unit);
   /// What was used together with it.
-  std::vector<ObjectRef> usedWith(ReadGroups::Number group) { return groups_.ask(group); }
+  std::vector<CopyUnit> usedWith(ReadGroups::Number group) { return groups_.ask(group); }
 
-  /// The image can be that of `object`, and what it refers to is acceptable. Nothing is changed before this is known.
-  bool isSound(ObjectRef object, const ObjectImage& image);
+  /// The image can be that of `unit`, and what it refers to is acceptable. Nothing is changed before this is known.
+  bool isSound(const CopyUnit& unit, const ObjectImage& image);
 
-  // -- under the lock of the object's shard
-  /// Brings the image in, around what threads here have written. `stamp` as it goes into the header. `entry`: the
-  /// object's, or null if it has none. True if there was no copy of use before.
-  bool store(ObjectRef object, const ObjectImage& image, uint64_t stamp, Entry* entry);
+  // -- under the lock of the unit's shard
+  /// Brings the image in, around what threads here have written. `stamp` as it goes into the header, but into that of a
+  /// head, which needs none. `entry`: the unit's, or null if it has none. True if there was no copy of use before, and
+  /// this one may age.
+  bool store(const CopyUnit& unit, const ObjectImage& image, uint64_t stamp, Entry* entry);
+  /// What lies there, of a chunk of which there was no copy, is what its home holds: zeros, most likely.
+  bool confirm(const CopyUnit& chunk, uint64_t stamp, const Entry* entry);
   /// The copy is as fresh as `stamp` says, if it was not fresher already and is not given up.
-  void freshen(ObjectRef object, uint64_t stamp, const Entry* entry);
+  void freshen(const CopyUnit& unit, uint64_t stamp, const Entry* entry);
 
   /// Nobody uses the copy from now on without having asked for it again; what is on its way is too old already. Not if
   /// it is frozen, or somebody writes it.
-  void giveUp(ObjectRef object);
+  void giveUp(const CopyUnit& unit);
 
-  /// The object's fetch is over: whoever waits for it goes on.
-  void endTransaction(ObjectRef object);
+  /// The unit's fetch is over: whoever waits for it goes on.
+  void endTransaction(const CopyUnit& unit);
 
  private:
+  static bool hasHead(const CopyUnit& chunk);
+  void note(const CopyUnit& unit, const ObjectShape& shape);
   bool agreesWithCopy(ObjectRef object, const ObjectImage& image) const;
   bool referencesAcceptable(const ObjectShape& shape, std::span<const uint8_t> data);
 

@@ -1,7 +1,8 @@
 // Where cached copies lie in memory: what eviction looks through, and how much memory copies take.
 //
-// One bit per 8 bytes says that a copy begins there, one per page that a copy has been written into it. A page without
-// its bit is as the system gave it. The table of a 64 KiB block (1 KiB) is made at its first copy and stays.
+// One bit per 8 bytes says that a copy begins there (of an object, or of a chunk: ChunkTable::unitAt), one per page
+// that a copy has been written into it. A page without its bit is as the system gave it. The table of a 64 KiB block (1
+// KiB) is made at its first copy and stays.
 #pragma once
 
 #include <array>

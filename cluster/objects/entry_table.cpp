@@ -22,15 +22,15 @@ void Entry::endTransaction(std::vector<std::function<void()>>& ready) {
   waiters.clear();
 }
 
-void EntryTable::Shard::dropIfIdle(ObjectRef object) {
-  const auto found = entries.find(object);
+void EntryTable::Shard::dropIfIdle(const CopyUnit& unit) {
+  const auto found = entries.find(unit);
   if (found != entries.end() && found->second.idle()) entries.erase(found);
 }
 
-void EntryTable::forEach(const std::function<void(ObjectRef, Entry&)>& visit) {
+void EntryTable::forEach(const std::function<void(const CopyUnit&, Entry&)>& visit) {
   for (Shard& shard : shards_) {
     std::lock_guard lock(shard.mutex);
-    for (auto& [object, entry] : shard.entries) visit(object, entry);
+    for (auto& [unit, entry] : shard.entries) visit(unit, entry);
   }
 }
 

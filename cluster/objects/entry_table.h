@@ -2,10 +2,10 @@
 // all.
 //
 // Invariants (names as in docs/internals/object_space.md):
-//   I1  at most one transaction (fetch or flush) of an object is in flight from this node: `busy`
+//   I1  at most one transaction (fetch or flush) of a unit is in flight from this node: `busy`
 //   I3  a thread is among `writers` from before its first store until its own release; the twin lives at least as long
 //
-// The table is cut into shards; a shard's mutex guards its entries and every change of those objects' headers and data
+// The table is cut into shards; a shard's mutex guards its entries and every change of those units' headers and data
 // by the protocol. It is held for copies and compares, never over a message or a wait.
 #pragma once
 
@@ -40,14 +40,16 @@ class EntryTable {
  public:
   struct Shard {
     std::mutex mutex;
-    std::unordered_map<ObjectRef, Entry> entries;
+    std::unordered_map<CopyUnit, Entry, CopyUnitHash> entries;
     /// Drops the entry (and its twin) if nothing needs it.
-    void dropIfIdle(ObjectRef object);
+    void dropIfIdle(const CopyUnit& unit);
   };
 
-  Shard& shard(ObjectRef object) { return shards_[((object >> 3) * 0x9E37'79B9'7F4A'7C15ull) >> (64 - kShardBits)]; }
+  Shard& shard(const CopyUnit& unit) {
+    return shards_[((unit.base() >> 3) * 0x9E37'79B9'7F4A'7C15ull) >> (64 - kShardBits)];
+  }
   /// All entries, one shard locked at a time.
-  void forEach(const std::function<void(ObjectRef, Entry&)>& visit);
+  void forEach(const std::function<void(const CopyUnit&, Entry&)>& visit);
 
  private:
   static constexpr int kShardBits = 8;

@@ -36,9 +36,9 @@ uint64_t Evictor::evictSome(const std::vector<uint64_t>& blocks) {
     collectPinned(blocks);
     for (uint64_t block : blocks)
       if (isCopyBlock(block))
-        freed += evictBlock(block, [&](ObjectRef object, uint64_t end) {
-          if (isPinned(object, end)) return true;
-          core_.contentChanges(object);
+        freed += evictBlock(block, [&](const CopyUnit& unit) {
+          if (isPinned(unit)) return true;
+          core_.contentChanges(unit.object);
           return false;
         });
   });
@@ -48,11 +48,11 @@ uint64_t Evictor::evictSome(const std::vector<uint64_t>& blocks) {
 
 bool Evictor::dropCopies(uint64_t block, const std::function<bool(ObjectRef)>& drop) {
   bool all = true;
-  core_.stats.evictedBytes += evictBlock(block, [&](ObjectRef object, uint64_t) {
-    if (!drop(object)) return true;
-    EntryTable::Shard& shard = core_.table.shard(object);
+  core_.stats.evictedBytes += evictBlock(block, [&](const CopyUnit& unit) {
+    if (!drop(unit.object)) return true;
+    EntryTable::Shard& shard = core_.table.shard(unit);
     std::lock_guard lock(shard.mutex);
-    const bool isFree = !shard.entries.contains(object);
+    const bool isFree = !shard.entries.contains(unit);
     all = all && isFree;
     return !isFree;
   });
@@ -60,27 +60,28 @@ bool Evictor::dropCopies(uint64_t block, const std::function<bool(ObjectRef)>& d
 }
 
 /// All copies but those that stay become invalid (epoch 0); pages with nothing else on them go back to the system.
-uint64_t Evictor::evictBlock(uint64_t block, const std::function<bool(ObjectRef object, uint64_t end)>& stays) {
+uint64_t Evictor::evictBlock(uint64_t block, const std::function<bool(const CopyUnit& unit)>& stays) {
   std::vector<uint64_t> pages;  // that may go; ascending, as the copies come
   uint64_t keptEnd = 0;         // of the last page that stays
-  core_.copyMap.forEachCopy(block, [&](ObjectRef object) {
-    const uint64_t end = endOf(object);
-    if (stays(object, end)) {
-      while (!pages.empty() && pages.back() >= pageOf(object)) pages.pop_back();
+  core_.copyMap.forEachCopy(block, [&](uint64_t begin) {
+    const CopyUnit unit = core_.chunks.unitAt(begin);
+    const uint64_t end = endOf(unit);
+    if (stays(unit)) {
+      while (!pages.empty() && pages.back() >= pageOf(begin)) pages.pop_back();
       keptEnd = pageOf(end - 1) + CopyMap::kPageBytes;
       return;
     }
     // All of it becomes zero: another object may begin in the middle some day, when this one is dead. Pages that hold
     // nothing else do so below.
-    const uint64_t headEnd = std::min(end, pageOf(object) + CopyMap::kPageBytes);
+    const uint64_t headEnd = std::min(end, pageOf(begin) + CopyMap::kPageBytes);
     const uint64_t tail = std::max(headEnd, pageOf(end - 1));
-    std::memset(reinterpret_cast<void*>(object), 0, headEnd - object);
+    std::memset(reinterpret_cast<void*>(begin), 0, headEnd - begin);
     std::memset(reinterpret_cast<void*>(tail), 0, end - tail);
-    core_.copyMap.drop(object);
+    core_.copyMap.drop(begin);
+    if (unit.chunk != 0) core_.chunks.drop(unit);
     core_.stats.evictedObjects++;
     const uint64_t fresh = pages.empty() ? keptEnd : std::max(keptEnd, pages.back() + CopyMap::kPageBytes);
-    for (uint64_t page = std::max(pageOf(object), fresh); page < end; page += CopyMap::kPageBytes)
-      pages.push_back(page);
+    for (uint64_t page = std::max(pageOf(begin), fresh); page < end; page += CopyMap::kPageBytes) pages.push_back(page);
   });
   for (uint64_t page : pages) {
     madvise(reinterpret_cast<void*>(page), CopyMap::kPageBytes, MADV_DONTNEED);
@@ -98,21 +99,25 @@ bool Evictor::isCopyBlock(uint64_t block) const {
 void Evictor::collectPinned(const std::vector<uint64_t>& blocks) {
   pinned_.clear();
   held_ = core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
-  core_.table.forEach([&](ObjectRef object, const Entry& entry) {
-    const uint64_t block = object & ~uint64_t(rt::kBlockBytes - 1);
+  core_.table.forEach([&](const CopyUnit& unit, const Entry& entry) {
+    const uint64_t block = unit.base() & ~uint64_t(rt::kBlockBytes - 1);
     const bool concerned = std::find(blocks.begin(), blocks.end(), block) != blocks.end();
-    if (concerned && (entry.hasTwin || !entry.idle())) pinned_.insert(object);
+    if (concerned && (entry.hasTwin || !entry.idle())) pinned_.insert(unit);
   });
 }
 
-bool Evictor::isPinned(ObjectRef object, uint64_t end) const {
-  const auto held = held_.lower_bound(object & ~uint64_t(rt::kBlockBytes - 1));
-  return pinned_.contains(object) || (held != held_.end() && *held < end);
+/// Busy or dirty, or of an object that a thread may rely on, anywhere in it. The head of an array stays as long as it
+/// may have chunks: it says what they are.
+bool Evictor::isPinned(const CopyUnit& unit) {
+  const ObjectShape whole = core_.shapeOf(unit.object);
+  if (unit.chunk == 0 && whole.chunksOf(unit.object) != 0) return true;
+  const auto held = held_.lower_bound(unit.object & ~uint64_t(rt::kBlockBytes - 1));
+  return pinned_.contains(unit) || (held != held_.end() && *held < unit.object + whole.end());
 }
 
-/// Its header is there as long as the copy is noted.
-uint64_t Evictor::endOf(ObjectRef object) {
-  return object + core_.shapeOf(object).end();
+/// The header of an object is there as long as the copy is noted. Behind the last chunk of an array there is nothing.
+uint64_t Evictor::endOf(const CopyUnit& unit) {
+  return unit.base() + (unit.chunk != 0 ? kArrayChunkBytes : core_.shapeOf(unit).end());
 }
 
 }  // namespace jvmc::cluster

@@ -29,16 +29,16 @@ class Evictor {
  private:
   uint64_t evictSome(const std::vector<uint64_t>& blocks);
   bool isCopyBlock(uint64_t block) const;
-  uint64_t evictBlock(uint64_t block, const std::function<bool(ObjectRef object, uint64_t end)>& stays);
+  uint64_t evictBlock(uint64_t block, const std::function<bool(const CopyUnit& unit)>& stays);
   void collectPinned(const std::vector<uint64_t>& blocks);
-  bool isPinned(ObjectRef object, uint64_t end) const;
-  uint64_t endOf(ObjectRef object);
+  bool isPinned(const CopyUnit& unit);
+  uint64_t endOf(const CopyUnit& unit);
 
   SpaceCore& core_;
   BlockHost& host_;
   std::atomic<bool> stopped_{false};
-  std::set<ObjectRef> pinned_;  ///< busy or dirty
-  std::set<uint64_t> held_;     ///< blocks that threads may rely on
+  std::set<CopyUnit> pinned_;  ///< busy or dirty
+  std::set<uint64_t> held_;    ///< blocks that threads may rely on
 };
 
 }  // namespace jvmc::cluster

@@ -4,24 +4,24 @@
 
 namespace jvmc::cluster {
 
-void FetchedCopies::note(rt::ThreadId thread, std::span<const rt::ObjectRef> objects) {
+void FetchedCopies::note(rt::ThreadId thread, std::span<const CopyUnit> units) {
   Shard& shard = this->shard(thread);
   std::lock_guard lock(shard.mutex);
   Log& log = shard.logs[thread];
-  log.objects.insert(log.objects.end(), objects.begin(), objects.end());
-  if (log.objects.size() < log.tidyAt) return;
+  log.units.insert(log.units.end(), units.begin(), units.end());
+  if (log.units.size() < log.tidyAt) return;
   // What has been evicted and fetched again is there twice.
-  std::ranges::sort(log.objects);
-  const auto rest = std::ranges::unique(log.objects);
-  log.objects.erase(rest.begin(), rest.end());
-  log.tidyAt = std::max(log.tidyAt, 2 * log.objects.size());
+  std::ranges::sort(log.units);
+  const auto rest = std::ranges::unique(log.units);
+  log.units.erase(rest.begin(), rest.end());
+  log.tidyAt = std::max(log.tidyAt, 2 * log.units.size());
 }
 
-std::vector<rt::ObjectRef> FetchedCopies::take(rt::ThreadId thread) {
+std::vector<CopyUnit> FetchedCopies::take(rt::ThreadId thread) {
   Shard& shard = this->shard(thread);
   std::lock_guard lock(shard.mutex);
   const auto node = shard.logs.extract(thread);
-  return node.empty() ? std::vector<rt::ObjectRef>() : std::move(node.mapped().objects);
+  return node.empty() ? std::vector<CopyUnit>() : std::move(node.mapped().units);
 }
 
 }  // namespace jvmc::cluster

@@ -9,8 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cluster/objects/copy_unit.h"
 #include "runtime/ids.h"
-#include "runtime/object_space.h"
 
 namespace jvmc::cluster {
 
@@ -18,13 +18,13 @@ namespace jvmc::cluster {
 class FetchedCopies {
  public:
   /// These copies were not here before, and came because `thread` asked.
-  void note(rt::ThreadId thread, std::span<const rt::ObjectRef> objects);
-  /// What has been noted for the thread, and is forgotten. An object may be named twice.
-  std::vector<rt::ObjectRef> take(rt::ThreadId thread);
+  void note(rt::ThreadId thread, std::span<const CopyUnit> units);
+  /// What has been noted for the thread, and is forgotten. A unit may be named twice.
+  std::vector<CopyUnit> take(rt::ThreadId thread);
 
  private:
   struct Log {
-    std::vector<rt::ObjectRef> objects;
+    std::vector<CopyUnit> units;
     size_t tidyAt = 1 << 12;
   };
   struct Shard {

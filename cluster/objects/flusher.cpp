@@ -45,7 +45,7 @@ class Flusher::Batches {
     });
   }
   void sendAll() {
-    std::erase_if(byHome_, [](const auto& entry) { return entry.second.objects.empty(); });
+    std::erase_if(byHome_, [](const auto& entry) { return entry.second.units.empty(); });
     const bool withRequest = byHome_.size() == 1 && flusher_.mayAccompany(job_, byHome_.begin()->first);
     for (auto& [home, batch] : byHome_) flusher_.send(job_, home, std::move(batch), withRequest);
   }
@@ -90,7 +90,7 @@ bool Flusher::publish(rt::ThreadContext& ctx, std::function<void()> done) {
     // nothing.
     if (const auto* own = static_cast<const WriteSet*>(ctx.thread->writeSet)) {
       if (!job->set) job->set = std::make_unique<WriteSet>();
-      job->set->objects.insert(job->set->objects.end(), own->objects.begin(), own->objects.end());
+      job->set->units.insert(job->set->units.end(), own->units.begin(), own->units.end());
     }
     if (!start(job)) return true;
   }
@@ -119,20 +119,20 @@ void Flusher::defer(rt::ThreadContext& ctx) {
 /// The node is a writer in the thread's place. Under mutex_.
 void Flusher::joinDeferred(std::unique_ptr<WriteSet> set) {
   uint64_t newBytes = 0;
-  for (ObjectRef object : set->objects) {
-    EntryTable::Shard& shard = core_.table.shard(object);
+  for (const CopyUnit& unit : set->units) {
+    EntryTable::Shard& shard = core_.table.shard(unit);
     std::lock_guard lock(shard.mutex);
-    const auto found = shard.entries.find(object);
+    const auto found = shard.entries.find(unit);
     // Else its home has come here meanwhile, and what was written is there; perhaps it has left again.
     if (found == shard.entries.end() || !found->second.hasWriter(set.get())) continue;
     Entry& entry = found->second;
     if (!entry.hasWriter(deferred_.get())) {
       entry.writers.push_back(deferred_.get());
-      deferred_->objects.push_back(object);
-      newBytes += core_.writtenBytesOf(core_.shapeOf(object));
+      deferred_->units.push_back(unit);
+      newBytes += core_.writtenBytesOf(core_.shapeOf(unit));
     }
     entry.removeWriter(set.get());
-    clearSlot(object, set->slot);
+    clearSlot(unit, set->slot);
   }
   deferred_->bytes += newBytes;
   core_.writtenBytes -= set->bytes - newBytes;
@@ -191,16 +191,16 @@ bool Flusher::start(const JobPtr& job) {
 
 /// True if all is home already; else `done` is called when it is.
 bool Flusher::carryOut(const JobPtr& job) {
-  flushObjects(job, job->set->objects);
+  flushUnits(job, job->set->units);
   if (job->pending.fetch_sub(1) > 1) return false;
   finish(job);
   return true;
 }
 
-void Flusher::flushObjects(const JobPtr& job, std::span<const ObjectRef> objects) {
+void Flusher::flushUnits(const JobPtr& job, std::span<const CopyUnit> units) {
   Batches batches(*this, job);
-  for (ObjectRef object : objects) {
-    flushOne(job, object, batches);
+  for (const CopyUnit& unit : units) {
+    flushOne(job, unit, batches);
     batches.sendLarge();
   }
   batches.sendAll();
@@ -212,30 +212,30 @@ bool Flusher::mustWait(const Entry& entry) const {
   return !(entry.flushing && core_.options.fault == Fault::IgnoreForeignFlush);
 }
 
-void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
-  EntryTable::Shard& shard = core_.table.shard(object);
+void Flusher::flushOne(const JobPtr& job, const CopyUnit& unit, Batches& batches) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
   std::lock_guard lock(shard.mutex);
-  const auto found = shard.entries.find(object);
+  const auto found = shard.entries.find(unit);
   if (found == shard.entries.end()) return;  // its home has come here meanwhile, and what was written is there
   Entry& entry = found->second;
-  if (core_.homes.at(object).state != HomeState::Settled) {
+  if (core_.homes.at(unit.object).state != HomeState::Settled) {
     ++job->pending;
-    const auto again = [this, job, object] {
-      flushObjects(job, {&object, 1});
+    const auto again = [this, job, unit] {
+      flushUnits(job, {&unit, 1});
       step(job);
     };
-    if (core_.gates.wait(object, again)) return;
+    if (core_.gates.wait(unit.object, again)) return;
     --job->pending;  // settled between the two looks
   }
   if (mustWait(entry)) {
     ++job->pending;
-    entry.waiters.push_back([this, job, object] {
-      flushObjects(job, {&object, 1});
+    entry.waiters.push_back([this, job, unit] {
+      flushUnits(job, {&unit, 1});
       step(job);
     });
     return;
   }
-  const BlockHome home = core_.homes.at(object);
+  const BlockHome home = core_.homes.at(unit.object);
   ByteWriter diff;
   diff.put(uint32_t(0));
   Batch& batch = batches.of(home.node);
@@ -243,21 +243,21 @@ void Flusher::flushOne(const JobPtr& job, ObjectRef object, Batches& batches) {
     core_.exportOut(reference);
     batch.references.push_back(reference);
   };
-  const uint32_t runs = writeDiff(object, core_.shapeOf(object), entry.twin, diff, exporting);
+  const uint32_t runs = writeDiff(unit.base(), core_.shapeOf(unit), entry.twin, diff, exporting);
   diff.patch(0, runs);
 
   entry.removeWriter(job->set.get());
   if (core_.options.fault == Fault::FirstFlusherDropsTwin) entry.writers.clear();
-  clearSlot(object, job->set->slot);
+  clearSlot(unit, job->set->slot);
 
-  if (runs == 0) return shard.dropIfIdle(object);
+  if (runs == 0) return shard.dropIfIdle(unit);
   entry.busy = entry.flushing = true;
-  batch.add(object, home, diff.take());
+  batch.add(unit, home, diff.take());
 }
 
 /// Whoever has the slot has to join the object's writers before it writes again. Under the shard's lock.
-void Flusher::clearSlot(ObjectRef object, WriterSlot slot) {
-  std::atomic<uint64_t>& epochWord = rt::header(object)->epochWord;
+void Flusher::clearSlot(const CopyUnit& unit, WriterSlot slot) {
+  std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
   const uint64_t word = epochWord.load(std::memory_order_relaxed);
   if (slot != kNoSlot && (word & rt::kWriterMask) == slot) epochWord.store(word | kNoWriter, std::memory_order_relaxed);
 }
@@ -272,9 +272,9 @@ bool Flusher::mayAccompany(const JobPtr& job, NodeId home) const {
 void Flusher::send(const JobPtr& job, NodeId home, Batch batch, bool withRequest) {
   ByteWriter message;
   message.put(uint8_t(ObjectMessage::Flush));
-  message.put(uint32_t(batch.objects.size()));
-  for (size_t i = 0; i < batch.objects.size(); ++i) {
-    message.put(batch.objects[i]);
+  message.put(uint32_t(batch.units.size()));
+  for (size_t i = 0; i < batch.units.size(); ++i) {
+    putUnit(message, batch.units[i]);
     message.append(batch.diffs[i]);
   }
   message.put(withRequest);
@@ -283,7 +283,7 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch, bool withRequest
     putSync(message, job->companion->request);
   }
   core_.stats.flushMessages++;
-  core_.stats.flushedObjects += batch.objects.size();
+  core_.stats.flushedObjects += batch.units.size();
   core_.stats.flushBytes += message.size();
   ++job->pending;
   const int64_t sent = core_.net.now();
@@ -297,7 +297,7 @@ void Flusher::send(const JobPtr& job, NodeId home, Batch batch, bool withRequest
                       core_.remoteUse.note(job->thread, home, shared->bytes, waited);
                       if (!early) onReply(job, home, *shared, withRequest, std::move(reply));
                     });
-  if (early) acknowledged(job, shared->objects);
+  if (early) acknowledged(job, shared->units);
 }
 
 void Flusher::onReply(const JobPtr& job, NodeId home, Batch& batch, bool withRequest, Result<Bytes> reply) {
@@ -306,7 +306,7 @@ void Flusher::onReply(const JobPtr& job, NodeId home, Batch& batch, bool withReq
   ByteReader in(*reply);
   if (in.getEnum(ReplyStatus::Moved) != ReplyStatus::Done || !in.ok() || !takeReply(job, batch, withRequest, in))
     return core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} refused writes to its objects", home.value)});
-  core_.host.accessGuest([&] { acknowledged(job, batch.objects); });
+  core_.host.accessGuest([&] { acknowledged(job, batch.units); });
 }
 
 /// Sends what was not written to where it has moved, and takes it out of the batch. False if the reply makes no sense.
@@ -315,7 +315,7 @@ bool Flusher::takeReply(const JobPtr& job, Batch& batch, bool withRequest, ByteR
   for (uint32_t left = reply.getCount(12); left > 0; --left) {
     const uint32_t index = reply.get<uint32_t>();
     const BlockHome whereabouts = getWhereabouts(reply);
-    if (!reply.ok() || index >= batch.objects.size() || !moved.emplace(index, whereabouts).second) return false;
+    if (!reply.ok() || index >= batch.units.size() || !moved.emplace(index, whereabouts).second) return false;
   }
   const bool carriedOut = withRequest && reply.getBool();
   std::optional<rt::Resumption> answer;
@@ -329,34 +329,34 @@ bool Flusher::takeReply(const JobPtr& job, Batch& batch, bool withRequest, ByteR
 
   Batches again(*this, job);
   size_t kept = 0;
-  for (uint32_t i = 0; i < batch.objects.size(); ++i) {
-    const ObjectRef object = batch.objects[i];
+  for (uint32_t i = 0; i < batch.units.size(); ++i) {
+    const CopyUnit unit = batch.units[i];
     const auto found = moved.find(i);
     if (found == moved.end()) {
-      batch.objects[kept++] = object;
+      batch.units[kept++] = unit;
       continue;
     }
-    if (!core_.homes.learn(object, found->second, batch.homes[i])) return false;
-    const BlockHome next = core_.homes.at(object);
+    if (!core_.homes.learn(unit.object, found->second, batch.homes[i])) return false;
+    const BlockHome next = core_.homes.at(unit.object);
     again.of(next.node).hold = batch.hold;
-    again.of(next.node).add(object, next, std::move(batch.diffs[i]));
+    again.of(next.node).add(unit, next, std::move(batch.diffs[i]));
   }
-  batch.objects.resize(kept);
+  batch.units.resize(kept);
   again.sendAll();
   return true;
 }
 
-void Flusher::acknowledged(const JobPtr& job, std::span<const ObjectRef> objects) {
-  core_.recentFlushes.ended(objects);
+void Flusher::acknowledged(const JobPtr& job, std::span<const CopyUnit> units) {
+  core_.recentFlushes.ended(units);
   std::vector<std::function<void()>> waiters;
-  for (ObjectRef object : objects) {
-    EntryTable::Shard& shard = core_.table.shard(object);
+  for (const CopyUnit& unit : units) {
+    EntryTable::Shard& shard = core_.table.shard(unit);
     std::lock_guard lock(shard.mutex);
-    const auto found = shard.entries.find(object);
+    const auto found = shard.entries.find(unit);
     if (found == shard.entries.end()) continue;  // only with a fault: a transaction that overlapped dropped it
     Entry& entry = found->second;
     entry.endTransaction(waiters);
-    shard.dropIfIdle(object);
+    shard.dropIfIdle(unit);
   }
   for (const auto& waiter : waiters) waiter();
   step(job);

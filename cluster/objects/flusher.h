@@ -60,16 +60,16 @@ class Flusher {
   /// What goes to one home in one message. The diffs are kept until they are acknowledged: an object whose home has
   /// moved is sent again.
   struct Batch {
-    std::vector<ObjectRef> objects;
+    std::vector<CopyUnit> units;
     std::vector<BlockHome> homes;  ///< as believed when it was added
     std::vector<Bytes> diffs;      ///< of each: u32 runs, the runs
     size_t bytes = 0;
     std::vector<ObjectRef> references;  ///< in these
     HeldReferences::Hold hold;          ///< of those, or of what it is sent again from
 
-    void add(ObjectRef object, BlockHome home, Bytes diff) {
-      bytes += 8 + diff.size();
-      objects.push_back(object);
+    void add(const CopyUnit& unit, BlockHome home, Bytes diff) {
+      bytes += kUnitBytes + diff.size();
+      units.push_back(unit);
       homes.push_back(home);
       diffs.push_back(std::move(diff));
     }
@@ -82,15 +82,15 @@ class Flusher {
   void flushDeferred(std::function<void()> done);
   bool start(const JobPtr& job);
   bool carryOut(const JobPtr& job);
-  void flushObjects(const JobPtr& job, std::span<const ObjectRef> objects);
-  void flushOne(const JobPtr& job, ObjectRef object, Batches& batches);
-  void clearSlot(ObjectRef object, WriterSlot slot);
+  void flushUnits(const JobPtr& job, std::span<const CopyUnit> units);
+  void flushOne(const JobPtr& job, const CopyUnit& unit, Batches& batches);
+  void clearSlot(const CopyUnit& unit, WriterSlot slot);
   bool mustWait(const Entry& entry) const;
   bool mayAccompany(const JobPtr& job, NodeId home) const;
   void send(const JobPtr& job, NodeId home, Batch batch, bool withRequest);
   void onReply(const JobPtr& job, NodeId home, Batch& batch, bool withRequest, Result<Bytes> reply);
   bool takeReply(const JobPtr& job, Batch& batch, bool withRequest, ByteReader& reply);
-  void acknowledged(const JobPtr& job, std::span<const ObjectRef> objects);
+  void acknowledged(const JobPtr& job, std::span<const CopyUnit> units);
   void step(const JobPtr& job);
   void finish(const JobPtr& job);
 

@@ -56,9 +56,9 @@ ObjectRef HomeSide::awaited(std::span<const uint8_t> payload) const {
   // other.
   if (kind == ObjectMessage::Refresh) return rt::kNullRef;
   if (kind == ObjectMessage::Flush) {
-    for (uint32_t left = in.getCount(12); left > 0 && in.ok(); --left) {
-      const ObjectRef object = in.get<uint64_t>();
-      if (isAwaited(object)) return object;
+    for (uint32_t left = in.getCount(kUnitBytes + 4); left > 0 && in.ok(); --left) {
+      const CopyUnit unit = getUnit(in);
+      if (isAwaited(unit.object)) return unit.object;
       for (uint32_t runs = in.getCount(8); runs > 0 && in.ok(); --runs) {
         in.get<uint32_t>();
         in.getBytes();
@@ -98,20 +98,24 @@ const rt::ClassInfo* HomeSide::classOfHomed(ObjectRef object) {
   return core_.host.classInfo(rt::classIndexOf(object));
 }
 
+/// There is such a unit here.
+bool HomeSide::isHomed(const CopyUnit& unit) {
+  return classOfHomed(unit.object) && unit.chunk <= core_.shapeOf(unit.object).chunksOf(unit.object);
+}
+
 void HomeSide::fetch(NodeId from, ByteReader& in, Responder& responder) {
-  const ObjectRef object = in.get<uint64_t>();
+  const CopyUnit unit = getUnit(in);
   const bool neighbours = in.getBool();
-  if (redirect(object, responder)) return;
-  const rt::ClassInfo* info = in.finished() ? classOfHomed(object) : nullptr;
-  if (!info) return refuse(responder);
+  if (redirect(unit.object, responder)) return;
+  if (!in.finished() || !isHomed(unit)) return refuse(responder);
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
-  putObject(out, object);
-  std::vector<ObjectRef> references = exportReferences(out, object);
+  putImage(out, unit);
+  std::vector<ObjectRef> references = exportReferences(out, unit);
   const size_t countAt = out.size();
   out.put(uint32_t(0));
-  if (neighbours) out.patch(countAt, putNeighbours(out, object, std::move(references)));
-  core_.blockUsers.note(from, object);
+  if (neighbours) out.patch(countAt, putNeighbours(out, unit.object, std::move(references)));
+  core_.blockUsers.note(from, unit.object);
   core_.stats.servedFetches++;
   core_.stats.servedFetchBytes += out.size();
   responder.reply(out.take());
@@ -122,25 +126,25 @@ void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
   const uint64_t seed = in.get<uint64_t>();
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
-  for (uint32_t left = in.getCount(kRefreshObjectBytes); left > 0; --left) {
-    const ObjectRef object = in.get<uint64_t>();
+  for (uint32_t left = in.getCount(kRefreshUnitBytes); left > 0; --left) {
+    const CopyUnit unit = getUnit(in);
     const uint64_t held = in.get<uint64_t>();
-    if (!core_.homes.valid(object)) return refuse(responder);
-    const bool answered = out.size() < kRefreshBytesMax && classOfHomed(object);
+    if (!core_.homes.valid(unit.object)) return refuse(responder);
+    const bool answered = out.size() < kRefreshBytesMax && isHomed(unit);
     const size_t begin = out.size();
     out.put(uint8_t(answered ? RefreshOutcome::Changed : RefreshOutcome::Unanswered));
     if (!answered) continue;
-    core_.blockUsers.note(from, object);
-    putObject(out, object);
+    core_.blockUsers.note(from, unit.object);
+    putImage(out, unit);
     // A frozen object goes out once more: its copies need not be asked for ever again.
-    const bool frozen = rt::header(object)->classWord.load(std::memory_order_relaxed) & rt::kFlagFrozen;
-    const size_t dataAt = out.size() - core_.shapeOf(object).dataBytes();
+    const bool frozen = rt::header(unit.object)->classWord.load(std::memory_order_relaxed) & rt::kFlagFrozen;
+    const size_t dataAt = out.size() - core_.shapeOf(unit).dataBytes();
     if (!frozen && contentHash(out.written(dataAt), seed) == held) {
       out.truncate(begin);
       out.put(uint8_t(RefreshOutcome::Same));
       continue;
     }
-    exportReferences(out, object);
+    exportReferences(out, unit);
   }
   if (!in.finished()) return refuse(responder);
   core_.stats.servedRefreshes++;
@@ -148,25 +152,25 @@ void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
   responder.reply(out.take());
 }
 
-void HomeSide::putObject(ByteWriter& out, ObjectRef object) {
+void HomeSide::putImage(ByteWriter& out, const CopyUnit& unit) {
   // Frozen is read first: if it is set, all stores to the object came before.
-  const uint32_t classWord = rt::header(object)->classWord.load(std::memory_order_acquire);
-  const ObjectShape shape = core_.shapeOf(object);
+  const uint32_t classWord = rt::header(unit.object)->classWord.load(std::memory_order_acquire);
+  const ObjectShape shape = core_.shapeOf(unit);
   putImageHead(out,
                {classWord & rt::kClassMask,
                 (classWord & rt::kFlagFrozen) != 0,
-                shape.isArray() ? uint32_t(rt::arrayLength(object)) : 0,
+                shape.isArray() ? uint32_t(rt::arrayLength(unit.object)) : 0,
                 {}},
                shape.dataBytes());
   uint8_t* data = out.grow(shape.dataBytes());
   for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
-    const uint64_t word = rt::loadGuest<uint64_t>(object + offset);
+    const uint64_t word = rt::loadGuest<uint64_t>(unit.base() + offset);
     std::memcpy(data + (offset - shape.begin()), &word, 8);
   }
 }
 
-std::vector<ObjectRef> HomeSide::exportReferences(const ByteWriter& out, ObjectRef object) {
-  const ObjectShape shape = core_.shapeOf(object);
+std::vector<ObjectRef> HomeSide::exportReferences(const ByteWriter& out, const CopyUnit& unit) {
+  const ObjectShape shape = core_.shapeOf(unit);
   const std::span<const uint8_t> data = out.written(out.size() - shape.dataBytes());
   std::vector<ObjectRef> references;
   shape.forEachReference([&](uint64_t offset) {
@@ -191,9 +195,9 @@ uint32_t HomeSide::putNeighbours(ByteWriter& out, ObjectRef of, std::vector<Obje
     references.pop_back();
     if (!core_.homes.valid(next) || !classOfHomed(next)) continue;
     if (std::find(sent.begin(), sent.end(), next) != sent.end()) continue;
-    if (out.size() + core_.shapeOf(next).dataBytes() + kImageHeadBytes > end) break;
+    if (out.size() + core_.shapeOf(CopyUnit(next)).dataBytes() + kImageHeadBytes > end) break;
     out.put(next);
-    putObject(out, next);
+    putImage(out, next);
     const std::vector<ObjectRef> onward = exportReferences(out, next);
     sent.push_back(next);
     references.insert(references.end(), onward.rbegin(), onward.rend());
@@ -203,13 +207,13 @@ uint32_t HomeSide::putNeighbours(ByteWriter& out, ObjectRef of, std::vector<Obje
 }
 
 void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
-  const uint32_t objects = in.getCount(12);
+  const uint32_t units = in.getCount(kUnitBytes + 4);
   ByteWriter moved;
   uint32_t movedCount = 0;
-  for (uint32_t i = 0; i < objects; ++i) {
-    const ObjectRef object = in.get<uint64_t>();
+  for (uint32_t i = 0; i < units; ++i) {
+    const CopyUnit unit = getUnit(in);
     const uint32_t runs = in.getCount(9);
-    if (const std::optional<BlockHome> home = movedTo(object)) {
+    if (const std::optional<BlockHome> home = movedTo(unit.object)) {
       for (uint32_t run = 0; run < runs; ++run) {
         in.get<uint32_t>();
         in.getBytes();
@@ -217,10 +221,10 @@ void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
       ++movedCount;
       moved.put(i);
       putWhereabouts(moved, *home);
-    } else if (!in.ok() || !applyDiff(object, runs, in)) {
+    } else if (!in.ok() || !applyDiff(unit, runs, in)) {
       return refuse(responder);
     }
-    core_.blockUsers.note(from, object);
+    core_.blockUsers.note(from, unit.object);
   }
   const bool withRequest = in.getBool();
   const SyncRequest request = withRequest ? getSync(in) : SyncRequest{};
@@ -237,20 +241,20 @@ void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
   responder.reply(out.take());
 }
 
-bool HomeSide::applyDiff(ObjectRef object, uint32_t runs, ByteReader& in) {
-  const rt::ClassInfo* info = classOfHomed(object);
-  if (!info) return false;
-  const ObjectShape shape = core_.shapeOf(object);
+bool HomeSide::applyDiff(const CopyUnit& unit, uint32_t runs, ByteReader& in) {
+  if (!isHomed(unit)) return false;
+  const ObjectShape shape = core_.shapeOf(unit);
+  const uint64_t from = unit.base() - unit.object;
   const auto beforeReference = [&](uint64_t offset, ObjectRef value) {
     if (!core_.acceptable(value)) return false;
-    core_.host.beforeReferenceStore(object, offset, value);
+    core_.host.beforeReferenceStore(unit.object, from + offset, value);
     return true;
   };
   for (uint32_t i = 0; i < runs; ++i) {
     DiffRun run;
     run.offset = in.get<uint32_t>();
     run.data = in.getBytes();
-    if (!in.ok() || !runFits(shape, run) || !applyRun(object, shape, run, beforeReference)) return false;
+    if (!in.ok() || !runFits(shape, run) || !applyRun(unit.base(), shape, run, beforeReference)) return false;
   }
   return true;
 }

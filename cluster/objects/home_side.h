@@ -23,12 +23,13 @@ class HomeSide {
   void refuse(Responder& responder);
 
  private:
+  bool isHomed(const CopyUnit& unit);
   void fetch(NodeId from, ByteReader& in, Responder& responder);
   void refresh(NodeId from, ByteReader& in, Responder& responder);
   /// Appends the object's image. Whoever sends it exports its references before.
-  void putObject(ByteWriter& out, ObjectRef object);
+  void putImage(ByteWriter& out, const CopyUnit& unit);
   /// Exports and returns the references in the image with which `out` ends.
-  std::vector<ObjectRef> exportReferences(const ByteWriter& out, ObjectRef object);
+  std::vector<ObjectRef> exportReferences(const ByteWriter& out, const CopyUnit& unit);
   uint32_t putNeighbours(ByteWriter& out, ObjectRef of, std::vector<ObjectRef> references);
   void flush(NodeId from, ByteReader& in, Responder& responder);
   void sync(NodeId from, ByteReader& in, Responder& responder);
@@ -42,7 +43,7 @@ class HomeSide {
 
   /// An object that is served here, as its header says; null if it is not one.
   const rt::ClassInfo* classOfHomed(ObjectRef object);
-  bool applyDiff(ObjectRef object, uint32_t runs, ByteReader& in);
+  bool applyDiff(const CopyUnit& unit, uint32_t runs, ByteReader& in);
   bool sensible(const rt::SyncRequest& request);
   bool sensibleAtomic(const rt::SyncRequest& request, const rt::ClassInfo& info);
 

@@ -9,10 +9,22 @@ using rt::SyncOp;
 using rt::SyncRequest;
 using rt::ThreadRef;
 
-Bytes encodeFetch(ObjectRef object, bool neighbours) {
+void putUnit(ByteWriter& out, const CopyUnit& unit) {
+  out.put(unit.object);
+  out.put(unit.chunk);
+}
+
+CopyUnit getUnit(ByteReader& in) {
+  CopyUnit unit;
+  unit.object = in.get<uint64_t>();
+  unit.chunk = in.get<uint32_t>();
+  return unit;
+}
+
+Bytes encodeFetch(const CopyUnit& unit, bool neighbours) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Fetch));
-  out.put(object);
+  putUnit(out, unit);
   out.put(neighbours);
   return out.take();
 }

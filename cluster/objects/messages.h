@@ -1,16 +1,17 @@
 // The messages of the object space (Channel::Objects), all of them requests to an object's home. Little-endian, packed.
 //
-//   FETCH   u8 1 | ref u64 | u8 neighbours wanted
+//   unit    ref u64 | u32 chunk (copy_unit.h)
+//   FETCH   u8 1 | unit | u8 neighbours wanted
 //      ->   u8 status | image | u32 neighbours | each: ref u64, image
-//   image   u32 class index | u8 frozen | u32 array length | u64 bytes | data
-//   FLUSH   u8 2 | u32 objects | each: ref u64, u32 runs | each run: u32 offset, u32 bytes, data
-//           | u8 whether a request follows | the request, to be carried out when all objects have been written
-//      ->   u8 status | u32 count | each object that was not written, because it has moved: u32 index, whereabouts
+//   image   u32 class index | u8 frozen | u32 array length | u64 bytes | data of the unit
+//   FLUSH   u8 2 | u32 units | each: unit, u32 runs | each run: u32 offset from the unit's base, u32 bytes, data
+//           | u8 whether a request follows | the request, to be carried out when all units have been written
+//      ->   u8 status | u32 count | each unit that was not written, because it has moved: u32 index, whereabouts
 //           | if a request followed: u8 whether it was carried out | if so: u8 answered | resumption, if answered
 //   SYNC    u8 3 | request (see encodeSync)
 //      ->   u8 status | u8 answered | resumption, if answered
 //   PREPARE and BLOCKS: see block_messages.h; LEND, RECALL and RETURN: monitor_loans.h
-//   REFRESH u8 6 | seed u64 | u32 objects | each: ref u64, hash u64 of what the copy holds (contentHash)
+//   REFRESH u8 6 | seed u64 | u32 units | each: unit, hash u64 of what the copy holds (contentHash)
 //      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not
 //      homed here, or too much)
 //
@@ -23,14 +24,13 @@
 #include <optional>
 
 #include "cluster/net/node_net.h"
+#include "cluster/objects/copy_unit.h"
 #include "cluster/objects/home_map.h"
 #include "cluster/wire/bytes.h"
 #include "runtime/object_space.h"
 #include "runtime/sync/sync_state.h"
 
 namespace jvmc::cluster {
-
-using rt::ObjectRef;
 
 enum class ObjectMessage : uint8_t {
   Fetch = 1,
@@ -46,14 +46,14 @@ enum class ObjectMessage : uint8_t {
 enum class ReplyStatus : uint8_t { Done = 0, Refused = 1, Moved = 2, Lent = 3 };
 enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2 };
 
-/// Where REFRESH says how many objects follow, and the bytes of each.
+/// Where REFRESH says how many units follow, and the bytes of each.
 inline constexpr size_t kRefreshCountAt = 9;
-inline constexpr size_t kRefreshObjectBytes = 16;
-/// Of an object's data, in REFRESH: equal for two contents that differ with probability 2^-64, whatever they are,
+inline constexpr size_t kRefreshUnitBytes = kUnitBytes + 8;
+/// Of a unit's data, in REFRESH: equal for two contents that differ with probability 2^-64, whatever they are,
 /// because nobody knows the seed before.
 uint64_t contentHash(std::span<const uint8_t> data, uint64_t seed);
 
-/// The copy of one object, as it travels.
+/// The copy of one unit, as it travels.
 struct ObjectImage {
   uint32_t classIndex = 0;
   bool frozen = false;
@@ -61,7 +61,10 @@ struct ObjectImage {
   std::span<const uint8_t> data;
 };
 
-Bytes encodeFetch(ObjectRef object, bool neighbours);
+void putUnit(ByteWriter& out, const CopyUnit& unit);
+CopyUnit getUnit(ByteReader& in);
+
+Bytes encodeFetch(const CopyUnit& unit, bool neighbours);
 /// With `data` of image, or the caller appends that many bytes right after.
 void putImageHead(ByteWriter& out, const ObjectImage& image, uint64_t dataBytes);
 void putImage(ByteWriter& out, const ObjectImage& image);

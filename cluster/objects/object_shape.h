@@ -4,15 +4,14 @@
 
 #include <cstdint>
 
+#include "cluster/objects/copy_unit.h"
 #include "runtime/abi/class_info.h"
 #include "runtime/abi/guest_memory.h"
 
 namespace jvmc::cluster {
 
-using rt::ObjectRef;
-
-/// The data of one object: everything after the header, and after the length for arrays. `begin` and `end` are offsets
-/// from the object's address and multiples of 8.
+/// The data of one unit: everything after the header, and after the length for arrays. `begin` and `end` are offsets
+/// from the unit's base and multiples of 8.
 class ObjectShape {
  public:
   static constexpr int kAsClassSays = -1;
@@ -28,6 +27,35 @@ class ObjectShape {
   static ObjectShape of(const rt::ClassInfo& info, ObjectRef object, int forcedGranularity = kAsClassSays) {
     const bool array = info.shape != rt::ObjectShape::Instance;
     return {info, array ? uint32_t(rt::arrayLength(object)) : 0, forcedGranularity};
+  }
+
+  /// How many chunks the array is kept in, whose shape this is, by all nodes that are not its home; 0: it is a unit.
+  uint32_t chunksOf(ObjectRef object) const {
+    if (!isArray() || end_ <= kUnchunkedBytesMax || object % kArrayChunkBytes != 0) return 0;
+    return uint32_t((end_ + kArrayChunkBytes - 1) >> kArrayChunkShift);
+  }
+  /// Of a unit of the object whose shape this is. That of a head is empty.
+  ObjectShape forUnit(const CopyUnit& unit) const {
+    ObjectShape part = *this;
+    if (unit.chunk != 0) {
+      const uint64_t from = unit.base() - unit.object;
+      part.begin_ = from == 0 ? begin_ : 0;
+      part.end_ = from + kArrayChunkBytes < end_ ? kArrayChunkBytes : end_ - from;
+    } else if (chunksOf(unit.object) != 0) {
+      part.end_ = begin_;
+    }
+    return part;
+  }
+  /// Calls visit(unit) for all that has the object's data: itself, or its chunks.
+  template <class Visit>
+  void forEachDataUnit(ObjectRef object, Visit&& visit) const {
+    const uint32_t chunks = chunksOf(object);
+    if (chunks == 0) visit(CopyUnit(object));
+    for (uint32_t chunk = 1; chunk <= chunks; ++chunk) visit(CopyUnit(object, chunk));
+  }
+  /// In which chunk the element is.
+  uint32_t chunkOfElement(uint32_t index) const {
+    return uint32_t((begin_ + (uint64_t(index) << info_.elementShift)) >> kArrayChunkShift) + 1;
   }
 
   bool isArray() const { return info_.shape != rt::ObjectShape::Instance; }

@@ -15,7 +15,7 @@ void ReadGroups::forgetOldest() {
   ++first_;
 }
 
-ReadGroups::Number ReadGroups::add(rt::ReadInterval& interval, uint64_t epoch, rt::ObjectRef object) {
+ReadGroups::Number ReadGroups::add(rt::ReadInterval& interval, uint64_t epoch, const CopyUnit& unit) {
   std::lock_guard lock(mutex_);
   Group* group = interval.epoch == epoch ? find(interval.group) : nullptr;
   if (!group || group->asks > 0 || group->members.size() >= kMembersMax) {
@@ -23,12 +23,12 @@ ReadGroups::Number ReadGroups::add(rt::ReadInterval& interval, uint64_t epoch, r
     group = &groups_.emplace_back();
     interval = {epoch, first_ + Number(groups_.size()) - 1};
   }
-  group->members.push_back(object);
+  group->members.push_back(unit);
   if (++members_ > kAllMembersMax) forgetOldest();  // not this group, which holds but a small part of them
   return interval.group;
 }
 
-std::vector<rt::ObjectRef> ReadGroups::ask(Number number) {
+std::vector<CopyUnit> ReadGroups::ask(Number number) {
   std::lock_guard lock(mutex_);
   Group* group = find(number);
   if (!group) return {};

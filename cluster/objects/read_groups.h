@@ -16,6 +16,7 @@
 #include <mutex>
 #include <vector>
 
+#include "cluster/objects/copy_unit.h"
 #include "runtime/thread.h"
 
 namespace jvmc::cluster {
@@ -29,18 +30,18 @@ class ReadGroups {
   static constexpr size_t kAllMembersMax = 1 << 17;  ///< 1 MiB a node
   static constexpr int kAsksMax = 3;
 
-  /// Puts `object`, which its thread uses now, into the group of this interval; begins one if the epoch is a new one or
+  /// Puts `unit`, which its thread uses now, into the group of this interval; begins one if the epoch is a new one or
   /// the group is full. Returns the group.
-  Number add(rt::ReadInterval& interval, uint64_t epoch, rt::ObjectRef object);
+  Number add(rt::ReadInterval& interval, uint64_t epoch, const CopyUnit& unit);
 
   /// The members that the caller is to ask for, in the order of use; some may have gone over to younger groups. Counts
   /// as having asked. Empty if the group is forgotten or has been asked for often enough.
-  std::vector<rt::ObjectRef> ask(Number group);
+  std::vector<CopyUnit> ask(Number group);
 
  private:
   struct Group {
     int asks = 0;
-    std::vector<rt::ObjectRef> members;
+    std::vector<CopyUnit> members;
   };
   Group* find(Number number);
   void forgetOldest();

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <span>
 
-#include "runtime/abi/object.h"
+#include "cluster/objects/copy_unit.h"
 
 namespace jvmc::cluster {
 
@@ -20,17 +20,17 @@ class RecentFlushes {
     std::lock_guard lock(mutex_);
     return count_;
   }
-  /// A flush of these objects has been acknowledged; before its transactions end.
-  void ended(std::span<const rt::ObjectRef> objects) {
+  /// A flush of these has been acknowledged; before its transactions end.
+  void ended(std::span<const CopyUnit> units) {
     std::lock_guard lock(mutex_);
-    for (rt::ObjectRef object : objects) ring_[count_++ % kRemembered] = object;
+    for (const CopyUnit& unit : units) ring_[count_++ % kRemembered] = unit;
   }
-  /// A flush of the object may have ended since then.
-  bool maybeSince(uint64_t then, rt::ObjectRef object) const {
+  /// A flush of it may have ended since then.
+  bool maybeSince(uint64_t then, const CopyUnit& unit) const {
     std::lock_guard lock(mutex_);
     if (count_ - then > kRemembered) return true;
     for (uint64_t i = then; i < count_; ++i)
-      if (ring_[i % kRemembered] == object) return true;
+      if (ring_[i % kRemembered] == unit) return true;
     return false;
   }
 
@@ -38,7 +38,7 @@ class RecentFlushes {
   static constexpr uint64_t kRemembered = 256;
   mutable std::mutex mutex_;
   uint64_t count_ = 0;
-  std::array<rt::ObjectRef, kRemembered> ring_{};
+  std::array<CopyUnit, kRemembered> ring_{};
 };
 
 }  // namespace jvmc::cluster

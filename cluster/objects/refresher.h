@@ -27,32 +27,39 @@ class Refresher {
   /// The copy that a thread waits for.
   struct Wanted {
     rt::ThreadId thread;
-    ObjectRef object;
+    CopyUnit unit;
     uint64_t stamp;
   };
-  /// Asks for `wanted.object`, which the caller has made busy at `wanted.stamp` and waits for, and for those of
-  /// `others` that are in the group still, idle, and too old for `epoch`. Returns when the questions are on their way.
-  /// Caller: a thread in guest code.
-  void refresh(const Wanted& wanted, uint64_t epoch, ReadGroups::Number group, std::span<const ObjectRef> others);
+  /// What may be wanted with it.
+  struct Others {
+    ReadGroups::Number group = 0;
+    std::vector<CopyUnit> together;  ///< asked for if they are in the group still
+    uint32_t lastChunk = 0;  ///< chunks of the wanted one's array up to this one are asked for, also for the first time
+  };
+  /// Asks for `wanted.unit`, which the caller has made busy at `wanted.stamp` and waits for, and for those of `others`
+  /// that are idle and too old for `epoch`. Returns when the questions are on their way.
+  /// Caller: a thread in guest code, which has hold of the wanted one's array.
+  void refresh(const Wanted& wanted, uint64_t epoch, const Others& others);
 
  private:
   struct Batch {
     ByteWriter asked;
-    std::vector<ObjectRef> objects;
+    std::vector<CopyUnit> units;
     size_t answerBytes = 0;  ///< if all have changed
   };
   struct Question {
     uint64_t stamp;
     uint64_t seed;
-    ObjectRef wanted;  ///< `thread` waits for it
+    CopyUnit wanted;  ///< `thread` waits for it
     rt::ThreadId thread;
   };
 
-  bool begin(ObjectRef object, uint64_t epoch, ReadGroups::Number group);
-  void add(Batch& batch, ObjectRef object, const Question& question);
+  bool beginMember(const CopyUnit& unit, uint64_t epoch, ReadGroups::Number group);
+  bool beginAhead(const CopyUnit& chunk, uint64_t epoch);
+  void add(Batch& batch, const CopyUnit& unit, const Question& question);
   void send(NodeId home, Batch&& batch, const Question& question);
-  bool onReply(std::span<const ObjectRef> objects, const Question& question, std::span<const uint8_t> reply);
-  bool install(ObjectRef object, const Question& question, ByteReader& in);
+  bool onReply(std::span<const CopyUnit> units, const Question& question, std::span<const uint8_t> reply);
+  bool install(const CopyUnit& unit, const Question& question, ByteReader& in);
 
   SpaceCore& core_;
   Copies& copies_;

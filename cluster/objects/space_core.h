@@ -7,6 +7,7 @@
 #include "cluster/net/node_net.h"
 #include "cluster/objects/block_gates.h"
 #include "cluster/objects/block_users.h"
+#include "cluster/objects/chunk_table.h"
 #include "cluster/objects/copy_map.h"
 #include "cluster/objects/entry_table.h"
 #include "cluster/objects/faults.h"
@@ -39,6 +40,7 @@ struct SpaceCore {
   BlockGates gates;
   EntryTable table;
   CopyMap copyMap;
+  ChunkTable chunks;
   RecentFlushes recentFlushes;
   FetchedCopies fetched;
   SlotPool slots;
@@ -61,7 +63,8 @@ struct SpaceCore {
         options(options),
         self(net.self()),
         gates(homes),
-        copyMap(homes.plan()) {}
+        copyMap(homes.plan()),
+        chunks(homes.plan()) {}
 
   /// A guest thread here may use the object without asking anybody.
   bool homedHere(ObjectRef object) const { return homes.isSettledAt(self, object); }
@@ -131,6 +134,30 @@ struct SpaceCore {
   /// Of an object whose header is set.
   ObjectShape shapeOf(ObjectRef object) {
     return ObjectShape::of(*host.classInfo(rt::classIndexOf(object)), object, forcedGranularity());
+  }
+  /// Of a unit of it.
+  ObjectShape shapeOf(const CopyUnit& unit) { return shapeOf(unit.object).forUnit(unit); }
+
+  // -- what is known about a copy
+  std::atomic<uint64_t>& epochWord(const CopyUnit& unit) {
+    return unit.chunk ? chunks.of(unit).epochWord : rt::header(unit.object)->epochWord;
+  }
+  std::atomic<uint32_t>& groupWord(const CopyUnit& unit) {
+    return unit.chunk ? chunks.of(unit).group : rt::header(unit.object)->lockWord;
+  }
+  /// Where the copy map has it. (The head comes before the first chunk.)
+  static uint64_t copyAddress(const CopyUnit& unit) {
+    return unit.chunk == 1 ? unit.object + rt::kArrayElementsOffset : unit.base();
+  }
+  /// What is in [begin, end) is no copy any more: whole groups. True if something was.
+  bool forgetCopies(uint64_t begin, uint64_t end) {
+    const bool any = copyMap.forget(begin, end);
+    if (any) chunks.forget(begin, end);
+    return any;
+  }
+  bool isCopied(const CopyUnit& unit) {
+    const uint64_t address = copyAddress(unit);
+    return copyMap.isNoted(address) && chunks.unitAt(address) == unit;
   }
 };
 

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <vector>
 
-#include "runtime/abi/object.h"
+#include "cluster/objects/copy_unit.h"
 
 namespace jvmc::cluster {
 
@@ -21,9 +21,9 @@ inline constexpr uint64_t kDirtyWithoutSlot = rt::kWriterMask + 1;
 
 /// Belongs to a thread (GuestThread::writeSet) until a release takes it.
 struct WriteSet {
-  std::vector<rt::ObjectRef> objects;
+  std::vector<CopyUnit> units;
   WriterSlot slot = kNoSlot;  ///< kNoSlot if all were taken: then each write goes through the slow path
-  uint64_t bytes = 0;         ///< of the objects and their twins
+  uint64_t bytes = 0;         ///< of the copies and their twins
 };
 
 /// Thread-safe.

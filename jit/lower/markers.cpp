@@ -11,7 +11,7 @@ void FunctionLowering::lowerCoherenceToken(const Instr& instr) {
   setResult(instr, loadContext(b_.getInt64Ty(), offsetof(rt::ThreadContext, epoch)));
 }
 
-// The token is the last operand of every check. Ranges and elements of an array are checked by its header.
+// The token is the last operand of every check. For ranges and elements of an array there are two markers more.
 //
 // The object may be null, and then the marker must not run. Nearly always the access that the check is for follows at
 // once and throws for null; that exception is raised here already, which leaves the marker unconditional and thus free
@@ -19,12 +19,20 @@ void FunctionLowering::lowerCoherenceToken(const Instr& instr) {
 void FunctionLowering::lowerCheck(const Instr& instr) {
   bool isWrite =
       instr.op == Opcode::kCheckWrite || instr.op == Opcode::kCheckRangeWrite || instr.op == Opcode::kCheckElemWrite;
-  llvm::FunctionCallee marker = checkMarker(unit_.module(), isWrite ? CheckKind::Write : CheckKind::Read);
+  CheckKind kind = isWrite ? CheckKind::Write : CheckKind::Read;
+  bool isRange = instr.op == Opcode::kCheckRangeRead || instr.op == Opcode::kCheckRangeWrite;
+  bool isElement = instr.op == Opcode::kCheckElemRead || instr.op == Opcode::kCheckElemWrite;
   llvm::Value *object = value(instr.operands[0]), *token = value(instr.operands.back());
   auto mark = [&](llvm::Value* notNull) {
-    llvm::CallInst* call = b_.CreateCall(marker, {notNull, token, ctx_});
-    call->addRetAttr(llvm::Attribute::NonNull);
-    return call;
+    llvm::CallInst* copy = b_.CreateCall(checkMarker(unit_.module(), kind), {notNull, token, ctx_});
+    copy->addRetAttr(llvm::Attribute::NonNull);
+    if (!isRange && !isElement) return copy;
+    llvm::Value* low = value(instr.operands[1]);
+    llvm::Value* high = isRange ? value(instr.operands[2]) : b_.CreateAdd(low, b_.getInt32(1));
+    llvm::Value* whole = b_.CreateCall(wholeMarker(unit_.module()), {copy, token, ctx_});
+    llvm::CallInst* part = b_.CreateCall(elementsMarker(unit_.module(), kind), {copy, low, high, whole, token, ctx_});
+    part->addRetAttr(llvm::Attribute::NonNull);
+    return part;
   };
   if (!(instr.flags & ir::kNoNullCheck)) {
     const Instr* access = accessOf(instr);

@@ -47,14 +47,19 @@ inline constexpr uint64_t kEpochInvalid = 0;
 inline constexpr uint64_t kEpochUsed = 1ull << 63;
 /// A copy that was given up: too old for every thread.
 inline constexpr uint64_t kEpochGivenUp = kEpochStep;
-inline constexpr uint64_t kEpochFirst = kEpochUsed + 2 * kEpochStep;            ///< where node clocks start
-inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;       ///< this node is the object's home
-inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 2) << kEpochShift;  ///< a copy that never goes stale
-inline constexpr uint64_t kEpochLease = ((1ull << 48) - 3) << kEpochShift;      ///< a copy kept fresh by its home
+inline constexpr uint64_t kEpochFirst = kEpochUsed + 2 * kEpochStep;       ///< where node clocks start
+inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;  ///< this node is the object's home
+/// A copy of an array that is kept in chunks: class and length hold for ever, elements are checked by their chunks.
+inline constexpr uint64_t kEpochChunked = ((1ull << 48) - 2) << kEpochShift;
+inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 3) << kEpochShift;  ///< a copy that never goes stale
 inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 4) << kEpochShift;
 
 inline bool isHomeEpoch(uint64_t epochWord) {
   return epochWord >= kEpochHome;
+}
+
+inline bool isChunkedEpoch(uint64_t epochWord) {
+  return epochWord >= kEpochChunked && epochWord < kEpochHome;
 }
 
 /// How fresh the copy is, whether it has been used or not; without the writer.

@@ -17,7 +17,14 @@ inline bool isHome(ObjectRef object) {
   return isHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed));
 }
 
-/// Every read of an object comes after this, every write after ensureWritable. May suspend the fiber, never unwinds.
+/// All of the object, elements too.
+inline bool isReadable(ThreadContext* ctx, ObjectRef object) {
+  const uint64_t word = header(object)->epochWord.load(std::memory_order_relaxed);
+  return word >= ctx->epoch && !isChunkedEpoch(word);
+}
+
+/// Every read of an object comes after this, every write after ensureWritable; of an array, whatever is about its class
+/// and length. May suspend the fiber, never unwinds.
 inline void ensureReadable(ThreadContext* ctx, ObjectRef object) {
   if (!isCurrent(ctx, object)) [[unlikely]]
     jvmc_checkRead(ctx, object);
@@ -25,6 +32,15 @@ inline void ensureReadable(ThreadContext* ctx, ObjectRef object) {
 inline void ensureWritable(ThreadContext* ctx, ObjectRef object) {
   if (!isHome(object)) [[unlikely]]
     jvmc_checkWrite(ctx, object);
+}
+/// The same for elements [low, high); nothing happens to what is beyond the array.
+inline void ensureElementsReadable(ThreadContext* ctx, ObjectRef array, int32_t low, int32_t high) {
+  if (!isReadable(ctx, array)) [[unlikely]]
+    jvmc_checkRangeRead(ctx, array, low, high);
+}
+inline void ensureElementsWritable(ThreadContext* ctx, ObjectRef array, int32_t low, int32_t high) {
+  if (!isHome(array)) [[unlikely]]
+    jvmc_checkRangeWrite(ctx, array, low, high);
 }
 
 /// A store of a reference into `object` must call the barrier first.

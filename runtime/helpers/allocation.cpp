@@ -44,7 +44,7 @@ ObjectRef newArray(ThreadContext* ctx, ClassIndex index, uint32_t length) {
 std::string readBytes(ThreadContext* ctx, ObjectRef array) {
   ensureReadable(ctx, array);
   int32_t length = arrayLength(array);
-  jvmc_checkRangeRead(ctx, array, 0, length);
+  ensureElementsReadable(ctx, array, 0, length);
   std::string bytes(size_t(length), '\0');
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = loadGuest<char>(array + kArrayElementsOffset + i);
   return bytes;

@@ -68,6 +68,7 @@ std::vector<uint64_t> traceOf(ThreadContext& ctx, ObjectRef exception) {
   ObjectRef stored = loadGuest<uint64_t>(exception + throwableOffset(ctx.vm->layout(), ir::builtin::kThrowableTrace));
   if (stored == kNullRef) return trace;
   ensureReadable(&ctx, stored);
+  ensureElementsReadable(&ctx, stored, 0, arrayLength(stored));
   for (int32_t i = 0, n = arrayLength(stored); i < n; ++i)
     trace.push_back(loadGuest<uint64_t>(stored + kArrayElementsOffset + uint64_t(i) * 8));
   return trace;

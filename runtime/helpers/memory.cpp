@@ -26,12 +26,17 @@ extern "C" void jvmc_checkWrite(JvmcContext* ctx, ObjectRef object) {
   ctx->vm->space().checkWrite(*ctx, object);
 }
 
-// Coherence is by whole object so far: a range is as current as its array.
 extern "C" void jvmc_checkRangeRead(JvmcContext* ctx, ObjectRef array, int32_t low, int32_t high) {
-  if (low < high && !isCurrent(ctx, array)) ctx->vm->space().checkRead(*ctx, array);
+  if (isReadable(ctx, array)) return;
+  ensureReadable(ctx, array);
+  low = std::max(low, 0), high = std::min(high, arrayLength(array));
+  if (low < high) ctx->vm->space().checkElementsRead(*ctx, array, uint32_t(low), uint32_t(high));
 }
 extern "C" void jvmc_checkRangeWrite(JvmcContext* ctx, ObjectRef array, int32_t low, int32_t high) {
-  if (low < high && !isHome(array)) ctx->vm->space().checkWrite(*ctx, array);
+  if (isHome(array)) return;
+  ensureReadable(ctx, array);
+  low = std::max(low, 0), high = std::min(high, arrayLength(array));
+  if (low < high) ctx->vm->space().checkElementsWrite(*ctx, array, uint32_t(low), uint32_t(high));
 }
 
 extern "C" void jvmc_freeze(JvmcContext* ctx, ObjectRef object) {

@@ -17,6 +17,8 @@ class LocalObjectSpace final : public ObjectSpace {
 
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
+  void checkElementsRead(ThreadContext&, ObjectRef, uint32_t, uint32_t) override {}
+  void checkElementsWrite(ThreadContext&, ObjectRef, uint32_t, uint32_t) override {}
   void publish(ThreadContext&) override {}
   bool owesWrites() const override { return false; }
   std::optional<Resumption> submit(ThreadContext&, const SyncRequest& request) override;

@@ -24,6 +24,9 @@ TEST(EvictionTest, WritesToCopiesAreNotLost) {
 TEST(EvictionTest, CountersUnderALockStayEqual) {
   runs({.nodes = 3, .space = {}}, [](TestCluster& c) { lockedCounters(c, 2); });
 }
+TEST(EvictionTest, ChunksOfArraysGoOneByOne) {
+  runs({.nodes = 3, .space = {}}, [](TestCluster& c) { falseSharing(c, 2, kLongs, 100); });
+}
 /// Without it nothing that a thread writes goes before its release.
 TEST(EvictionTest, WhatIsReleasedEarlyGoesToo) {
   TestCluster cluster({.nodes = 2, .evicting = true, .releasing = true, .space = {}});

@@ -151,10 +151,10 @@ void lockedCounters(TestCluster& cluster, uint32_t threads, uint32_t pauseMicros
   });
 }
 
-void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type) {
+void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type, uint32_t spread) {
   constexpr uint32_t kOwned = 24;
   const uint32_t nodes = cluster.options().nodes, all = nodes * threads;
-  const ObjectRef array = cluster.object(0, type, kOwned * all);
+  const ObjectRef array = cluster.object(0, type, kOwned * all * spread);
   const ObjectRef shared = cluster.object(1 % nodes, kRecord);
   ObjectRef locks[4];
   for (uint32_t i = 0; i < 4; ++i) locks[i] = cluster.object(i % nodes, kRecord);
@@ -168,11 +168,11 @@ void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type) {
     const auto store = [&] {
       const uint64_t i = me.random.below(kOwned);
       mine[i] = ++counter & mask;
-      writeElement(me, array, type, place(i), mine[i]);
+      writeElement(me, array, type, place(i) * spread, mine[i]);
     };
     const auto check = [&] {
       const uint64_t i = me.random.below(kOwned);
-      if (readElement(me, array, type, place(i)) != mine[i]) me.error("own element lost");
+      if (readElement(me, array, type, place(i) * spread) != mine[i]) me.error("own element lost");
     };
     for (;;) {
       const uint64_t operations = 100 + me.random.below(300);
@@ -194,7 +194,7 @@ void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type) {
       me.barrier();
       me.atomic(AtomicOp::Add, shared, kFirstField, 1);
       for (uint64_t i = 0; i < kOwned * all; ++i)
-        if (readElement(me, array, type, i) != expected[i]) me.error("element not visible after the barrier");
+        if (readElement(me, array, type, i * spread) != expected[i]) me.error("element not visible after the barrier");
       if (me.number == 0) cluster.shared().over = me.timeIsUp() || cluster.errors() > 0;
       me.barrier();
       if (cluster.shared().over) return;

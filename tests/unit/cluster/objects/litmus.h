@@ -20,7 +20,8 @@ void lockedCounters(TestCluster& cluster, uint32_t threads, uint32_t pauseMicros
 
 /// Each thread owns some elements of one array and must read what it wrote, whatever the others do to the neighbours;
 /// after each round, all must see all. `type` is an array of 1, 2, 4 or 8-byte elements.
-void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type);
+/// `spread`: distance of the elements that are used; some chunks of a large array, if it is great.
+void falseSharing(TestCluster& cluster, uint32_t threads, TestClass type, uint32_t spread = 1);
 
 /// The home changes bytes in place while a writer elsewhere stores to their neighbours and a third thread refreshes.
 void neighbourBytes(TestCluster& cluster);

@@ -247,6 +247,8 @@ const std::vector<LitmusProgram>& litmusPrograms() {
       {"false_sharing_2", 3, [](TestCluster& c) { falseSharing(c, 2, kShorts); }},
       {"false_sharing_4", 2, [](TestCluster& c) { falseSharing(c, 3, kInts); }},
       {"false_sharing_8", 3, [](TestCluster& c) { falseSharing(c, 2, kLongs); }},
+      {"chunks_1", 2, [](TestCluster& c) { falseSharing(c, 2, kBytes, 1000); }},
+      {"chunks_8", 3, [](TestCluster& c) { falseSharing(c, 2, kLongs, 100); }},
       {"neighbour_bytes", 2, [](TestCluster& c) { neighbourBytes(c); }},
       {"hoisted_checks", 3, [](TestCluster& c) { hoistedChecks(c, 2); }},
       {"neighbourhood", 3, [](TestCluster& c) { neighbourhood(c, 2); }},

@@ -73,6 +73,12 @@ TEST_P(LitmusTest, NeighboursInAnIntArrayDoNotDisturbEachOther) {
 TEST_P(LitmusTest, NeighboursInALongArrayDoNotDisturbEachOther) {
   falseSharing(cluster(3), 2, kLongs);
 }
+TEST_P(LitmusTest, ChunksOfAByteArrayDoNotDisturbEachOther) {
+  falseSharing(cluster(2), 2, kBytes, 1000);
+}
+TEST_P(LitmusTest, ChunksOfALongArrayDoNotDisturbEachOther) {
+  falseSharing(cluster(3), 2, kLongs, 100);
+}
 TEST_P(LitmusTest, BytesChangedAtHomeDoNotDisturbAWriterElsewhere) {
   neighbourBytes(cluster(2));
 }

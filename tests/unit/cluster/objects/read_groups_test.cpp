@@ -6,7 +6,7 @@
 namespace jvmc::cluster {
 namespace {
 
-using Objects = std::vector<rt::ObjectRef>;
+using Objects = std::vector<CopyUnit>;
 
 TEST(ReadGroupsTest, WhatAThreadUsesInOneIntervalIsAGroupInTheOrderOfUse) {
   ReadGroups groups;

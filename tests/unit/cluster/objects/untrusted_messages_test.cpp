@@ -20,11 +20,11 @@ class CountingResponder final : public Responder {
   bool done = false;
 };
 
-Bytes flushMessage(ObjectRef object, uint32_t offset, Bytes data, const rt::SyncRequest* request = nullptr) {
+Bytes flushMessage(const CopyUnit& unit, uint32_t offset, Bytes data, const rt::SyncRequest* request = nullptr) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Flush));
   out.put(uint32_t(1));
-  out.put(object);
+  putUnit(out, unit);
   out.put(uint32_t(1));
   out.put(offset);
   out.putBytes(data);
@@ -44,12 +44,12 @@ Bytes refreshReply(uint32_t cls, uint32_t length, size_t dataBytes) {
   return reply;
 }
 
-Bytes refreshMessage(ObjectRef object, uint64_t hash) {
+Bytes refreshMessage(const CopyUnit& unit, uint64_t hash) {
   ByteWriter out;
   out.put(uint8_t(ObjectMessage::Refresh));
   out.put(uint64_t(7));
   out.put(uint32_t(1));
-  out.put(object);
+  putUnit(out, unit);
   out.put(hash);
   return out.take();
 }

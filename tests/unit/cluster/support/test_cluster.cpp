@@ -154,13 +154,16 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     return blocks;
   }
   std::vector<rt::BlockGroup> withdraw(uint64_t, const std::set<uint64_t>&) override {
-    std::set<uint64_t> here;
+    std::map<uint64_t, rt::BlockGroup> here;
     for (const auto& planned : cluster.planned_) {
       const uint64_t block = planned.address & ~uint64_t(rt::kBlockBytes - 1);
-      if (homes_.isSettledAt(NodeId(id), block)) here.insert(block);
+      const ObjectShape shape(*classes_.at(planned.type), planned.length);
+      const bool large = shape.chunksOf(planned.address) != 0;
+      const auto blocks = large ? uint32_t((shape.end() + rt::kBlockBytes - 1) / rt::kBlockBytes) : 1;
+      if (homes_.isSettledAt(NodeId(id), block)) here.emplace(block, rt::BlockGroup{block, blocks, large});
     }
     if (here.empty()) return {};
-    return {{*std::next(here.begin(), ptrdiff_t(moverRandom_.below(here.size()))), 1, false}};
+    return {std::next(here.begin(), ptrdiff_t(moverRandom_.below(here.size())))->second};
   }
   void restore(const rt::BlockGroup&) override {}
   rt::ObjectStarts objectsOf(const rt::BlockGroup& group) override {
@@ -297,6 +300,14 @@ void Mutator::checkWrite(ObjectRef object) {
   node.space->checkWrite(context, object);
 }
 
+void Mutator::checkElementsRead(ObjectRef array, uint32_t index) {
+  node.space->checkElementsRead(context, array, index, index + 1);
+}
+
+void Mutator::checkElementsWrite(ObjectRef array, uint32_t index) {
+  node.space->checkElementsWrite(context, array, index, index + 1);
+}
+
 void Mutator::allocate() {
   constexpr uint64_t kMicrosMax = 600;
   guest_.unlock();
@@ -406,11 +417,12 @@ TestCluster::~TestCluster() {
 ObjectRef TestCluster::object(uint32_t node, TestClass type, uint32_t length) {
   const TestClasses classes;
   const ObjectShape shape(*classes.at(type), length);
-  // As in a heap, none crosses a block.
+  // As in a heap, none crosses a block but large ones, which begin one.
   uint64_t& next = nextFree_[node];
   if (next % rt::kBlockBytes + shape.end() > rt::kBlockBytes) next = (next / rt::kBlockBytes + 1) * rt::kBlockBytes;
   const ObjectRef address = kPlan.regionBase(node) + next;
   next += (shape.end() + 15) & ~uint64_t(15);
+  if (shape.chunksOf(address) != 0) next = (next / rt::kBlockBytes + 1) * rt::kBlockBytes;  // has its blocks for itself
   if (shape.isArray()) arrays_.insert(address);
   planned_.push_back({address, type, length});
   return address;

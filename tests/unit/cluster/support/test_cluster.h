@@ -69,12 +69,14 @@ class Mutator {
   T read(ObjectRef object, uint64_t offset) {
     const InGuest here(*this);
     ensureReadable(object);
+    ensureElementReadable(object, offset, sizeof(T));
     return rt::loadGuest<T>(object + offset);
   }
   template <class T>
   void write(ObjectRef object, uint64_t offset, T value) {
     const InGuest here(*this);
     ensureWritable(object);
+    ensureElementWritable(object, offset, sizeof(T));
     rt::storeGuest<T>(object + offset, value);
   }
   /// As compiled code does it with hoisted checks: both come first, then a word of `other` is read and one of `object`,
@@ -164,9 +166,22 @@ class Mutator {
         word >= rt::kEpochHome || (word >= context.epoch && (word & rt::kWriterMask) == context.writerSlot);
     if (!writable) checkWrite(object);
   }
+  static bool isChunked(ObjectRef object) {
+    return rt::isChunkedEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire));
+  }
+  void ensureElementReadable(ObjectRef object, uint64_t offset, uint32_t bytes) {
+    const uint32_t index = uint32_t((offset - rt::kArrayElementsOffset) / bytes);
+    if (isChunked(object)) checkElementsRead(object, index);
+  }
+  void ensureElementWritable(ObjectRef object, uint64_t offset, uint32_t bytes) {
+    const uint32_t index = uint32_t((offset - rt::kArrayElementsOffset) / bytes);
+    if (isChunked(object)) checkElementsWrite(object, index);
+  }
   void standInPoll();
   void checkRead(ObjectRef object);
   void checkWrite(ObjectRef object);
+  void checkElementsRead(ObjectRef array, uint32_t index);
+  void checkElementsWrite(ObjectRef array, uint32_t index);
   void allocateBetween(ObjectRef before, ObjectRef after) {
     ensureReadable(before);
     allocate();

@@ -102,6 +102,8 @@ class SlowFlushSpace final : public ObjectSpace {
   SlowFlushSpace(FakeVm& home, FakeNetwork& network) : home_(home.localSpace()), network_(network) {}
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
+  void checkElementsRead(ThreadContext&, ObjectRef, uint32_t, uint32_t) override {}
+  void checkElementsWrite(ThreadContext&, ObjectRef, uint32_t, uint32_t) override {}
   void publish(ThreadContext&) override {}
   bool owesWrites() const override { return false; }
   std::optional<Resumption> submit(ThreadContext& ctx, const SyncRequest& r) override { return home_.submit(ctx, r); }
@@ -247,6 +249,8 @@ class HeldFlushSpace final : public ObjectSpace {
   explicit HeldFlushSpace(LocalObjectSpace& home) : home_(home) {}
   void checkRead(ThreadContext&, ObjectRef) override {}
   void checkWrite(ThreadContext&, ObjectRef) override {}
+  void checkElementsRead(ThreadContext&, ObjectRef, uint32_t, uint32_t) override {}
+  void checkElementsWrite(ThreadContext&, ObjectRef, uint32_t, uint32_t) override {}
   void publish(ThreadContext&) override {}
   bool owesWrites() const override { return false; }
   std::optional<Resumption> submit(ThreadContext& ctx, const SyncRequest& r) override { return home_.submit(ctx, r); }
