@@ -5,6 +5,7 @@
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 #include "ir/support/fault.h"
+#include "runtime/abi/array_chunks.h"
 
 namespace jvmc::jit {
 namespace {
@@ -104,11 +105,32 @@ void expandWhole(llvm::CallInst* marker) {
   marker->replaceAllUsesWith(b.CreateICmpNE(epoch, b.getInt64(rt::kEpochChunked >> rt::kEpochShift)));
 }
 
+// i64: the epoch word of the chunk that an element inside the array is in.
+llvm::Value* chunkWord(IRBuilder<>& b, llvm::Value* array, llvm::Value* index, uint64_t log2, llvm::Value* ctx) {
+  llvm::Value* offset = b.CreateShl(b.CreateZExt(index, b.getInt64Ty()), log2);
+  llvm::Value* first = b.CreateAdd(b.CreatePtrToInt(array, b.getInt64Ty()), b.getInt64(rt::kArrayElementsOffset));
+  llvm::Value* chunk = b.CreateLShr(b.CreateAdd(first, offset), uint64_t(rt::kArrayChunkShift));
+  llvm::Value* states = b.CreateLoad(
+      b.getInt64Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), ctx, offsetof(rt::ThreadContext, chunkStates)));
+  llvm::Value* state = b.CreateAdd(states, b.CreateMul(chunk, b.getInt64(sizeof(rt::ChunkState))));
+  return headerWord(b, b.CreateIntToPtr(state, b.getPtrTy()));
+}
+
 void expandElements(llvm::CallInst* marker, CheckKind kind) {
   llvm::Value *array = marker->getArgOperand(0), *low = marker->getArgOperand(1), *high = marker->getArgOperand(2);
-  llvm::Value *whole = marker->getArgOperand(3), *ctx = marker->getArgOperand(5);
+  const uint64_t log2 = llvm::cast<llvm::ConstantInt>(marker->getArgOperand(3))->getZExtValue();
+  llvm::Value *whole = marker->getArgOperand(4), *token = marker->getArgOperand(5), *ctx = marker->getArgOperand(6);
   IRBuilder<> b(marker);
   onlyIf(b, b.CreateNot(whole), marker, kNearlyAlways);
+  if (log2 != kRange) {
+    // Beyond the array there is no chunk to look at: the access will throw.
+    llvm::Value* length = b.CreateLoad(
+        b.getInt32Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), array, uint64_t(rt::kArrayLengthOffset)));
+    onlyIf(b, b.CreateICmpULT(low, length), b.GetInsertBlock()->getTerminator(), kMostly);
+    llvm::Value* word = chunkWord(b, array, low, log2, ctx);
+    llvm::Value* good = kind == CheckKind::Read ? b.CreateICmpUGE(word, token) : isWritersCopy(b, word, token, ctx);
+    onlyIf(b, b.CreateNot(good), b.GetInsertBlock()->getTerminator(), kMostly);
+  }
   callStub(b, declareElementsStub(*marker->getModule(), kind), {ctx, array, low, high});
   marker->replaceAllUsesWith(array);
 }
@@ -172,7 +194,7 @@ llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind) {
   llvm::Type *pointer = llvm::PointerType::getUnqual(context), *token = llvm::Type::getInt64Ty(context);
   llvm::Type *index = llvm::Type::getInt32Ty(context), *flag = llvm::Type::getInt1Ty(context);
   return declareMarker(module, elementsMarkerName(kind),
-                       llvm::FunctionType::get(pointer, {pointer, index, index, flag, token, pointer}, false));
+                       llvm::FunctionType::get(pointer, {pointer, index, index, index, flag, token, pointer}, false));
 }
 
 llvm::PreservedAnalyses ExpandChecks::run(llvm::Function& function, llvm::FunctionAnalysisManager&) {

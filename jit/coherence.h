@@ -15,10 +15,11 @@
 //
 //     %copy  = call ptr @jvmc.check.read(ptr %array, ...)
 //     %whole = call i1 @jvmc.check.whole(ptr %copy, ...)                          header.epoch is not CHUNKED
-//     %part  = call ptr @jvmc.check.elements.read(ptr %copy, i32 %low, i32 %high, i1 %whole, ...)
-//                                                                                 not whole: cold call
+//     %part  = call ptr @jvmc.check.elements.read(ptr %copy, i32 %low, i32 %high, i32 %log2, i1 %whole, ...)
+//                                                                                 not whole: the state of the chunk if
+//                                                                                 it is one element; else cold call
 //
-// So for an element whose index is not known ahead there stays, in a loop, a branch that is never taken.
+// So for an element whose index is not known ahead there stays, in a loop, a branch that is hardly ever taken.
 //
 // The cold call goes to a stub that preserves all registers (calling convention preserve_all; g++ ignores such
 // conventions, so the stubs are LLVM IR).
@@ -36,8 +37,9 @@ enum class CheckKind : uint8_t { Read, Write };
 llvm::FunctionCallee checkMarker(llvm::Module& module, CheckKind kind);
 /// (array, token, ctx) -> i1: its header, which was checked, speaks for all elements.
 llvm::FunctionCallee wholeMarker(llvm::Module& module);
-/// (array, low, high, whole, token, ctx) -> the array, of which elements [low, high) are good enough; of those beyond
-/// the array nothing is said.
+/// (array, low, high, log2, whole, token, ctx) -> the array, of which elements [low, high) are good enough; of those
+/// beyond the array nothing is said. `log2`, a constant: of an element's size, if there is but one; else kRange.
+inline constexpr uint32_t kRange = 8;
 llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind);
 
 /// Expands every marker of a function. Afterwards LLVM's inferred `memory` and `nosync` attributes are dropped, since

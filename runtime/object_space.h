@@ -84,6 +84,8 @@ class ObjectSpace {
   /// above make class and length valid only.
   virtual void checkElementsRead(ThreadContext&, ObjectRef array, uint32_t low, uint32_t high) = 0;
   virtual void checkElementsWrite(ThreadContext&, ObjectRef array, uint32_t low, uint32_t high) = 0;
+  /// For ThreadContext::chunkStates; 0 if no array is ever kept in chunks.
+  virtual uint64_t chunkStates() { return 0; }
   /// Returns when all that the thread has written is home (freeze). It stays a writer of what it has joined, so checks
   /// made before still hold.
   virtual void publish(ThreadContext&) = 0;

@@ -2,25 +2,23 @@
 // address. Nothing stands there for arrays that are at home.
 #pragma once
 
-#include <atomic>
-
 #include "cluster/objects/copy_unit.h"
 #include "runtime/abi/address_plan.h"
 #include "runtime/heap/region.h"
 
 namespace jvmc::cluster {
 
-struct ChunkState {
-  std::atomic<uint64_t> epochWord;  ///< as in an object's header
-  std::atomic<uint32_t> group;      ///< as the lock word of a copy: with what it was used last
-  std::atomic<uint32_t> number;     ///< which chunk of its array; 0: there is no copy of a chunk here
-};
+using rt::ChunkState;
 
 /// Memory for those that are touched. Thread-safe; rules as for headers of copies.
 class ChunkTable {
  public:
   explicit ChunkTable(const rt::AddressPlan& plan) : plan_(plan), states_(plan.bytes() >> kArrayChunkShift) {}
 
+  /// Where ThreadContext::chunkStates points to.
+  uint64_t origin() {
+    return reinterpret_cast<uint64_t>(&states_[0]) - (plan_.base >> kArrayChunkShift) * sizeof(ChunkState);
+  }
   ChunkState& of(const CopyUnit& chunk) { return states_[(chunk.base() - plan_.base) >> kArrayChunkShift]; }
   /// What is noted as a copy at `address` (CopyMap).
   CopyUnit unitAt(uint64_t address) {

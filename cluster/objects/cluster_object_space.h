@@ -34,6 +34,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void checkWrite(rt::ThreadContext& ctx, ObjectRef object) override;
   void checkElementsRead(rt::ThreadContext& ctx, ObjectRef array, uint32_t low, uint32_t high) override;
   void checkElementsWrite(rt::ThreadContext& ctx, ObjectRef array, uint32_t low, uint32_t high) override;
+  uint64_t chunkStates() override { return core_.chunks.origin(); }
   void publish(rt::ThreadContext& ctx) override;
   bool owesWrites() const override { return flusher_.owes(); }
   std::optional<rt::Resumption> submit(rt::ThreadContext& ctx, const rt::SyncRequest& request) override;

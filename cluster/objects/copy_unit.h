@@ -7,17 +7,16 @@
 #include <cstdint>
 #include <functional>
 
+#include "runtime/abi/array_chunks.h"
 #include "runtime/abi/object.h"
 
 namespace jvmc::cluster {
 
 using rt::ObjectRef;
 
-inline constexpr int kArrayChunkShift = 14;
-inline constexpr uint64_t kArrayChunkBytes = uint64_t(1) << kArrayChunkShift;
-/// Arrays that end beyond so many bytes are kept in chunks: all those that have blocks of their own.
-inline constexpr uint64_t kUnchunkedBytesMax = 32 << 10;
-
+using rt::kArrayChunkBytes;
+using rt::kArrayChunkShift;
+using rt::kUnchunkedBytesMax;
 /// As it travels: u64 object, u32 chunk.
 inline constexpr size_t kUnitBytes = 12;
 

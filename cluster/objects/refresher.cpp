@@ -12,6 +12,8 @@ constexpr int kSentAhead = 16;
 /// What a message may bring back, about. More than 64 KiB would take another connection.
 constexpr size_t kAnswerBytes = 16 << 10;
 constexpr size_t kAnswerHeadBytes = 18;
+/// What was used together is asked for together up to so many bytes, each of which both sides have to look at.
+constexpr uint64_t kTogetherBytes = 256 << 10;
 
 }  // namespace
 
@@ -38,8 +40,13 @@ void Refresher::refresh(const Wanted& wanted, uint64_t epoch, const Others& othe
   for (uint32_t chunk = unit.chunk + 1; chunk <= others.lastChunk; ++chunk)
     if (beginAhead(CopyUnit(unit.object, chunk), epoch)) enqueue(CopyUnit(unit.object, chunk));
   int examined = 0;
+  uint64_t bytes = 0;
   for (const CopyUnit& other : others.together) {
-    if (other != unit && beginMember(other, epoch, others.group)) enqueue(other);
+    if (other != unit && beginMember(other, epoch, others.group)) {
+      enqueue(other);
+      bytes += core_.shapeOf(other).dataBytes();
+    }
+    if (bytes > kTogetherBytes) break;
     if (++examined == kSentAhead) sendAll();
   }
   sendAll();

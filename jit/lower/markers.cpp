@@ -1,4 +1,6 @@
 // Coherence markers; what becomes of them is in coherence.h. (Polls: safepoints.cpp.)
+#include <bit>
+
 #include "jit/coherence.h"
 #include "jit/lower/function_lowering.h"
 
@@ -30,7 +32,10 @@ void FunctionLowering::lowerCheck(const Instr& instr) {
     llvm::Value* low = value(instr.operands[1]);
     llvm::Value* high = isRange ? value(instr.operands[2]) : b_.CreateAdd(low, b_.getInt32(1));
     llvm::Value* whole = b_.CreateCall(wholeMarker(unit_.module()), {copy, token, ctx_});
-    llvm::CallInst* part = b_.CreateCall(elementsMarker(unit_.module(), kind), {copy, low, high, whole, token, ctx_});
+    const uint64_t bytes = ir::storageBytes(unit_.kind(elementType(instr.operands[0])));
+    llvm::Value* log2 = b_.getInt32(isRange ? kRange : uint32_t(std::countr_zero(bytes)));
+    llvm::CallInst* part =
+        b_.CreateCall(elementsMarker(unit_.module(), kind), {copy, low, high, log2, whole, token, ctx_});
     part->addRetAttr(llvm::Attribute::NonNull);
     return part;
   };

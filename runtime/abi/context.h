@@ -52,6 +52,8 @@ struct ThreadContext {
   uint64_t safepointCountdown =
       ~uint64_t(0);  ///< zeal: safepoints until the next forced action (interpreter and helpers)
 
+  uint64_t chunkStates = 0;  ///< the ChunkState of `address` is at chunkStates + (address >> kArrayChunkShift) * 16
+
   // -- below: runtime only, compiled code never looks
   GuestThread* thread = nullptr;
   Vm* vm = nullptr;
@@ -90,6 +92,7 @@ JVMC_CONTEXT_OFFSET(clock, 80);
 JVMC_CONTEXT_OFFSET(lockOwner, 88);
 JVMC_CONTEXT_OFFSET(threadObject, 96);
 JVMC_CONTEXT_OFFSET(safepointCountdown, 104);
+JVMC_CONTEXT_OFFSET(chunkStates, 112);
 #undef JVMC_CONTEXT_OFFSET
 
 }  // namespace jvmc::rt

@@ -167,6 +167,7 @@ void NodeScheduler::prepareContext(GuestThread& thread, ThreadContext& ctx) {
   ctx.classes = vm_.classes().infos();
   ctx.cells = vm_.classes().cells();
   ctx.clock = &vm_.clock();
+  ctx.chunkStates = vm_.space().chunkStates();
   ctx.epoch = thread.epoch;
   ctx.writerSlot = thread.writerSlot;
   ctx.depthLimit = vm_.options().guestDepthLimit;
