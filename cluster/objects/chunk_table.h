@@ -30,7 +30,8 @@ class ChunkTable {
   }
   /// What is in [begin, end) is no copy any more, but at home.
   void forget(uint64_t begin, uint64_t end) {
-    for (uint64_t address = begin; address < end; address += kArrayChunkBytes) drop(CopyUnit(address, 1));
+    for (uint64_t address = begin; address < end; address += kArrayChunkBytes)
+      if (of(CopyUnit(address, 1)).number.load(std::memory_order_relaxed) != 0) drop(CopyUnit(address, 1));
   }
   /// There is no copy of it any more.
   void drop(const CopyUnit& chunk) {
