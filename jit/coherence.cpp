@@ -99,21 +99,33 @@ void expandCheck(llvm::CallInst* marker, CheckKind kind) {
   marker->replaceAllUsesWith(object);
 }
 
-void expandWhole(llvm::CallInst* marker) {
-  IRBuilder<> b(marker);
-  llvm::Value* epoch = b.CreateLShr(headerWord(b, marker->getArgOperand(0)), uint64_t(rt::kEpochShift));
-  marker->replaceAllUsesWith(b.CreateICmpNE(epoch, b.getInt64(rt::kEpochChunked >> rt::kEpochShift)));
+llvm::Value* isChunked(IRBuilder<>& b, llvm::Value* word) {
+  llvm::Value* epoch = b.CreateLShr(word, uint64_t(rt::kEpochShift));
+  return b.CreateICmpEQ(epoch, b.getInt64(rt::kEpochChunked >> rt::kEpochShift));
 }
 
-// i64: the epoch word of the chunk that an element inside the array is in.
-llvm::Value* chunkWord(IRBuilder<>& b, llvm::Value* array, llvm::Value* index, uint64_t log2, llvm::Value* ctx) {
+void expandWhole(llvm::CallInst* marker) {
+  IRBuilder<> b(marker);
+  marker->replaceAllUsesWith(b.CreateNot(isChunked(b, headerWord(b, marker->getArgOperand(0)))));
+}
+
+// i32. Of a copy that may not be there yet: not to be taken for the length that is read when it is.
+llvm::Value* lengthOfCopy(IRBuilder<>& b, llvm::Value* array) {
+  llvm::LoadInst* length = b.CreateLoad(
+      b.getInt32Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), array, uint64_t(rt::kArrayLengthOffset)));
+  length->setAtomic(llvm::AtomicOrdering::Monotonic);
+  return length;
+}
+
+// ptr: to the state of the chunk that an element inside the array is in, which begins with its epoch word.
+llvm::Value* chunkState(IRBuilder<>& b, llvm::Value* array, llvm::Value* index, uint64_t log2, llvm::Value* ctx) {
   llvm::Value* offset = b.CreateShl(b.CreateZExt(index, b.getInt64Ty()), log2);
   llvm::Value* first = b.CreateAdd(b.CreatePtrToInt(array, b.getInt64Ty()), b.getInt64(rt::kArrayElementsOffset));
   llvm::Value* chunk = b.CreateLShr(b.CreateAdd(first, offset), uint64_t(rt::kArrayChunkShift));
   llvm::Value* states = b.CreateLoad(
       b.getInt64Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), ctx, offsetof(rt::ThreadContext, chunkStates)));
   llvm::Value* state = b.CreateAdd(states, b.CreateMul(chunk, b.getInt64(sizeof(rt::ChunkState))));
-  return headerWord(b, b.CreateIntToPtr(state, b.getPtrTy()));
+  return b.CreateIntToPtr(state, b.getPtrTy());
 }
 
 void expandElements(llvm::CallInst* marker, CheckKind kind) {
@@ -124,15 +136,53 @@ void expandElements(llvm::CallInst* marker, CheckKind kind) {
   onlyIf(b, b.CreateNot(whole), marker, kNearlyAlways);
   if (log2 != kRange) {
     // Beyond the array there is no chunk to look at: the access will throw.
-    llvm::Value* length = b.CreateLoad(
-        b.getInt32Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), array, uint64_t(rt::kArrayLengthOffset)));
+    llvm::Value* length = lengthOfCopy(b, array);
     onlyIf(b, b.CreateICmpULT(low, length), b.GetInsertBlock()->getTerminator(), kMostly);
-    llvm::Value* word = chunkWord(b, array, low, log2, ctx);
+    llvm::Value* word = headerWord(b, chunkState(b, array, low, log2, ctx));
     llvm::Value* good = kind == CheckKind::Read ? b.CreateICmpUGE(word, token) : isWritersCopy(b, word, token, ctx);
     onlyIf(b, b.CreateNot(good), b.GetInsertBlock()->getTerminator(), kMostly);
   }
   callStub(b, declareElementsStub(*marker->getModule(), kind), {ctx, array, low, high});
   marker->replaceAllUsesWith(array);
+}
+
+// The marker that `value` is, if it stands in `block` and nobody but `users` many need it.
+llvm::CallInst* markerIn(llvm::Value* value, llvm::BasicBlock* block, unsigned users) {
+  auto* call = llvm::dyn_cast<llvm::CallInst>(value);
+  return call && call->getParent() == block && call->hasNUses(users) ? call : nullptr;
+}
+
+// Nothing of the check of an element was hoisted or shared: its three markers become one, which looks at the header
+// once.
+bool expandTogether(llvm::CallInst* marker, CheckKind kind) {
+  const uint64_t log2 = llvm::cast<llvm::ConstantInt>(marker->getArgOperand(3))->getZExtValue();
+  llvm::CallInst* check = markerIn(marker->getArgOperand(0), marker->getParent(), 2);
+  llvm::CallInst* whole = markerIn(marker->getArgOperand(4), marker->getParent(), 1);
+  if (log2 == kRange || !check || !whole || whole->getArgOperand(0) != check) return false;
+  if (JVMC_FAULT("write-check-asks-for-freshness-only")) return false;
+  llvm::Value *array = check->getArgOperand(0), *low = marker->getArgOperand(1), *high = marker->getArgOperand(2);
+  llvm::Value *token = marker->getArgOperand(5), *ctx = marker->getArgOperand(6);
+  IRBuilder<> b(marker);
+  llvm::Value* word = headerWord(b, array);
+  if (kind == CheckKind::Read) {
+    llvm::Value* rare = b.CreateOr(b.CreateICmpULT(word, token), isChunked(b, word));
+    onlyIf(b, rare, marker, kNearlyAlways);
+  } else {
+    onlyIf(b, b.CreateICmpULT(word, b.getInt64(rt::kEpochHome)), marker, kMostly);
+    llvm::Instruction* end = b.GetInsertBlock()->getTerminator();
+    onlyIf(b, b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);  // CHUNKED has no writer
+  }
+  // The chunk's state, if there is one: else the header again, so that nothing is read that is not there.
+  llvm::Value* length = lengthOfCopy(b, array);
+  llvm::Value* isInChunk = b.CreateAnd(isChunked(b, word), b.CreateICmpULT(low, length));
+  llvm::Value* state = b.CreateSelect(isInChunk, chunkState(b, array, low, log2, ctx), array);
+  llvm::Value* chunk = headerWord(b, state);
+  llvm::Value* good = kind == CheckKind::Read ? b.CreateICmpUGE(chunk, token) : isWritersCopy(b, chunk, token, ctx);
+  onlyIf(b, b.CreateNot(b.CreateAnd(isInChunk, good)), b.GetInsertBlock()->getTerminator(), kMostly);
+  callStub(b, declareElementsStub(*marker->getModule(), kind), {ctx, array, low, high});
+  marker->replaceAllUsesWith(array);
+  for (llvm::CallInst* each : {marker, whole, check}) each->eraseFromParent();
+  return true;
 }
 
 // How a marker of that name is expanded; null if it is none.
@@ -148,6 +198,16 @@ Expansion expansionOf(llvm::StringRef name) {
   if (name == llvm::StringRef(elementsMarkerName(CheckKind::Write)))
     return [](llvm::CallInst* marker) { expandElements(marker, CheckKind::Write); };
   return nullptr;
+}
+
+std::vector<llvm::CallInst*> callsOf(llvm::Function& function, llvm::function_ref<bool(llvm::StringRef)> wanted) {
+  std::vector<llvm::CallInst*> calls;
+  for (llvm::Instruction& instruction : llvm::instructions(function)) {
+    auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
+    llvm::Function* callee = call ? call->getCalledFunction() : nullptr;
+    if (callee && wanted(callee->getName())) calls.push_back(call);
+  }
+  return calls;
 }
 
 void defineStub(Unit& unit, const llvm::TargetMachine& machine, llvm::FunctionCallee callee, Helper helper) {
@@ -198,16 +258,18 @@ llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind) {
 }
 
 llvm::PreservedAnalyses ExpandChecks::run(llvm::Function& function, llvm::FunctionAnalysisManager&) {
-  std::vector<std::pair<llvm::CallInst*, Expansion>> markers;
-  for (llvm::Instruction& instruction : llvm::instructions(function)) {
-    auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
-    llvm::Function* callee = call ? call->getCalledFunction() : nullptr;
-    if (!callee) continue;
-    if (const Expansion expansion = expansionOf(callee->getName())) markers.emplace_back(call, expansion);
+  // Elements first: they may take their arrays' markers along.
+  std::vector<llvm::CallInst*> elements =
+      callsOf(function, [](llvm::StringRef name) { return name.starts_with("jvmc.check.elements."); });
+  for (llvm::CallInst* marker : elements) {
+    const bool isRead = marker->getCalledFunction()->getName() == llvm::StringRef(elementsMarkerName(CheckKind::Read));
+    expandTogether(marker, isRead ? CheckKind::Read : CheckKind::Write);
   }
-  if (markers.empty()) return llvm::PreservedAnalyses::all();
-  for (auto [marker, expand] : markers) {
-    expand(marker);
+  std::vector<llvm::CallInst*> markers =
+      callsOf(function, [](llvm::StringRef name) { return expansionOf(name) != nullptr; });
+  if (elements.empty() && markers.empty()) return llvm::PreservedAnalyses::all();
+  for (llvm::CallInst* marker : markers) {
+    expansionOf(marker->getCalledFunction()->getName())(marker);
     marker->eraseFromParent();
   }
   function.removeFnAttr(llvm::Attribute::Memory);

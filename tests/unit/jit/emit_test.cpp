@@ -131,7 +131,7 @@ TEST(Emit, UncheckedCodeHasNoMarkersAndCheckedCodeOnlyStubsInTheEnd) {
   EXPECT_THAT(emit(kCopy, "copy", {.optimised = false, .checked = true}), HasSubstr("@jvmc.check.write"));
   std::string text = emit(kCopy, "copy", {.checked = true});
   EXPECT_THAT(text, Not(ContainsRegex("call .*@jvmc.check")));
-  EXPECT_THAT(text, HasSubstr("call preserve_allcc void @stub.checkWrite"));
+  EXPECT_THAT(text, HasSubstr("call preserve_allcc void @stub.checkElementsWrite"));
 }
 
 }  // namespace
