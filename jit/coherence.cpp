@@ -58,7 +58,7 @@ llvm::Value* headerWord(IRBuilder<>& b, llvm::Value* object) {
   return word;
 }
 
-// i1: the copy is fresh, and this thread is its writer.
+// i1: the copy is fresh, and this thread is its writer. (CHUNKED has no writer.)
 llvm::Value* isWritersCopy(IRBuilder<>& b, llvm::Value* word, llvm::Value* token, llvm::Value* ctx) {
   llvm::Value* slot = b.CreateLoad(
       b.getInt64Ty(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), ctx, offsetof(rt::ThreadContext, writerSlot)));
@@ -89,9 +89,9 @@ void expandCheck(llvm::CallInst* marker, CheckKind kind) {
   if (kind == CheckKind::Read || JVMC_FAULT("write-check-asks-for-freshness-only")) {
     onlyIf(b, b.CreateICmpULT(word, token), marker, kNearlyAlways);
   } else {
-    // Nothing about writers is looked at before it is known that the object is not at home. (CHUNKED is above HOME's
-    // other neighbours: the writers of such a copy stand with its chunks.)
-    onlyIf(b, b.CreateICmpULT(word, b.getInt64(rt::kEpochChunked)), marker, kMostly);
+    // Nothing about writers is looked at before it is known that the object is not at home. (CHUNKED is above HOME: the
+    // writers of such a copy stand with its chunks.)
+    onlyIf(b, b.CreateICmpULT(word, b.getInt64(rt::kEpochHome)), marker, kMostly);
     llvm::Instruction* end = b.GetInsertBlock()->getTerminator();
     onlyIf(b, b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);
   }
@@ -100,8 +100,7 @@ void expandCheck(llvm::CallInst* marker, CheckKind kind) {
 }
 
 llvm::Value* isChunked(IRBuilder<>& b, llvm::Value* word) {
-  llvm::Value* epoch = b.CreateLShr(word, uint64_t(rt::kEpochShift));
-  return b.CreateICmpEQ(epoch, b.getInt64(rt::kEpochChunked >> rt::kEpochShift));
+  return b.CreateICmpUGE(word, b.getInt64(rt::kEpochChunked));
 }
 
 void expandWhole(llvm::CallInst* marker) {
@@ -165,12 +164,13 @@ bool expandTogether(llvm::CallInst* marker, CheckKind kind) {
   IRBuilder<> b(marker);
   llvm::Value* word = headerWord(b, array);
   if (kind == CheckKind::Read) {
-    llvm::Value* rare = b.CreateOr(b.CreateICmpULT(word, token), isChunked(b, word));
+    // Fresh and not CHUNKED, in one comparison: how far above the token.
+    llvm::Value* rare = b.CreateICmpUGE(b.CreateSub(word, token), b.CreateSub(b.getInt64(rt::kEpochChunked), token));
     onlyIf(b, rare, marker, kNearlyAlways);
   } else {
-    onlyIf(b, b.CreateICmpULT(word, b.getInt64(rt::kEpochHome)), marker, kMostly);
+    onlyIf(b, b.CreateNot(isHomeWord(b, word)), marker, kMostly);
     llvm::Instruction* end = b.GetInsertBlock()->getTerminator();
-    onlyIf(b, b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);  // CHUNKED has no writer
+    onlyIf(b, b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);
   }
   // The chunk's state, if there is one: else the header again, so that nothing is read that is not there.
   llvm::Value* length = lengthOfCopy(b, array);
@@ -227,6 +227,10 @@ void defineStub(Unit& unit, const llvm::TargetMachine& machine, llvm::FunctionCa
 }
 
 }  // namespace
+
+llvm::Value* isHomeWord(IRBuilder<>& b, llvm::Value* word) {
+  return b.CreateICmpULT(b.CreateSub(word, b.getInt64(rt::kEpochHome)), b.getInt64(rt::kEpochStep));
+}
 
 std::string_view checkStub(CheckKind kind) {
   return kind == CheckKind::Read ? "stub.checkRead" : "stub.checkWrite";

@@ -25,6 +25,7 @@
 // conventions, so the stubs are LLVM IR).
 #pragma once
 
+#include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/PassManager.h>
 
 #include "jit/lower/unit.h"
@@ -41,6 +42,9 @@ llvm::FunctionCallee wholeMarker(llvm::Module& module);
 /// beyond the array nothing is said. `log2`, a constant: of an element's size, if there is but one; else kRange.
 inline constexpr uint32_t kRange = 8;
 llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind);
+
+/// i1: a header's epoch word, of any object, says HOME.
+llvm::Value* isHomeWord(llvm::IRBuilder<>& b, llvm::Value* word);
 
 /// Expands every marker of a function. Afterwards LLVM's inferred `memory` and `nosync` attributes are dropped, since
 /// they were true of the markers only.

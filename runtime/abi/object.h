@@ -47,19 +47,20 @@ inline constexpr uint64_t kEpochInvalid = 0;
 inline constexpr uint64_t kEpochUsed = 1ull << 63;
 /// A copy that was given up: too old for every thread.
 inline constexpr uint64_t kEpochGivenUp = kEpochStep;
-inline constexpr uint64_t kEpochFirst = kEpochUsed + 2 * kEpochStep;       ///< where node clocks start
-inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;  ///< this node is the object's home
+inline constexpr uint64_t kEpochFirst = kEpochUsed + 2 * kEpochStep;  ///< where node clocks start
 /// A copy of an array that is kept in chunks: class and length hold for ever, elements are checked by their chunks.
-inline constexpr uint64_t kEpochChunked = ((1ull << 48) - 2) << kEpochShift;
+/// Above all others, so that "fresh, and elements need no look" is one comparison of a distance.
+inline constexpr uint64_t kEpochChunked = ((1ull << 48) - 1) << kEpochShift;
+inline constexpr uint64_t kEpochHome = ((1ull << 48) - 2) << kEpochShift;       ///< this node is the object's home
 inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 3) << kEpochShift;  ///< a copy that never goes stale
 inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 4) << kEpochShift;
 
 inline bool isHomeEpoch(uint64_t epochWord) {
-  return epochWord >= kEpochHome;
+  return epochWord >= kEpochHome && epochWord < kEpochChunked;
 }
 
 inline bool isChunkedEpoch(uint64_t epochWord) {
-  return epochWord >= kEpochChunked && epochWord < kEpochHome;
+  return epochWord >= kEpochChunked;
 }
 
 /// How fresh the copy is, whether it has been used or not; without the writer.
