@@ -1,5 +1,6 @@
 #include "jit/coherence.h"
 
+#include <llvm/IR/Dominators.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
@@ -259,6 +260,51 @@ llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind) {
   llvm::Type *index = llvm::Type::getInt32Ty(context), *flag = llvm::Type::getInt1Ty(context);
   return declareMarker(module, elementsMarkerName(kind),
                        llvm::FunctionType::get(pointer, {pointer, index, index, index, flag, token, pointer}, false));
+}
+
+llvm::PreservedAnalyses SimplifyChecks::run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
+  const auto isCheck = [](llvm::StringRef name) {
+    return name == llvm::StringRef(markerName(CheckKind::Read)) ||
+           name == llvm::StringRef(markerName(CheckKind::Write));
+  };
+  std::vector<llvm::CallInst*> checks = callsOf(function, isCheck);
+  if (checks.empty()) return llvm::PreservedAnalyses::all();
+  bool changed = false;
+  // What is checked is the object, whatever has been found out about it before: so equal checks look equal.
+  for (llvm::CallInst* check : checks) {
+    auto* earlier = llvm::dyn_cast<llvm::CallInst>(check->getArgOperand(0));
+    while (earlier && earlier->getCalledFunction() && isCheck(earlier->getCalledFunction()->getName())) {
+      check->setArgOperand(0, earlier->getArgOperand(0));
+      earlier = llvm::dyn_cast<llvm::CallInst>(check->getArgOperand(0));
+      changed = true;
+    }
+  }
+  // What is good enough for writing is so for reading.
+  llvm::DominatorTree& dominators = analyses.getResult<llvm::DominatorTreeAnalysis>(function);
+  using Checked = std::pair<llvm::Value*, llvm::Value*>;  // the object, the token
+  const auto checkedBy = [](llvm::CallInst* check) {
+    return Checked(check->getArgOperand(0), check->getArgOperand(1));
+  };
+  llvm::DenseMap<Checked, llvm::SmallVector<llvm::CallInst*, 2>> writes;
+  const auto isWrite = [](llvm::CallInst* check) {
+    return check->getCalledFunction()->getName() == llvm::StringRef(markerName(CheckKind::Write));
+  };
+  for (llvm::CallInst* check : checks)
+    if (isWrite(check)) writes[checkedBy(check)].push_back(check);
+  for (llvm::CallInst* check : checks) {
+    if (isWrite(check)) continue;
+    for (llvm::CallInst* write : writes.lookup(checkedBy(check))) {
+      if (!dominators.dominates(write, check)) continue;
+      check->replaceAllUsesWith(write);
+      check->eraseFromParent();
+      changed = true;
+      break;
+    }
+  }
+  if (!changed) return llvm::PreservedAnalyses::all();
+  llvm::PreservedAnalyses kept;
+  kept.preserveSet<llvm::CFGAnalyses>();
+  return kept;
 }
 
 llvm::PreservedAnalyses ExpandChecks::run(llvm::Function& function, llvm::FunctionAnalysisManager&) {

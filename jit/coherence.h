@@ -46,6 +46,13 @@ llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind);
 /// i1: a header's epoch word, of any object, says HOME.
 llvm::Value* isHomeWord(llvm::IRBuilder<>& b, llvm::Value* word);
 
+/// Leaves out checks that an earlier one makes needless, where LLVM does not see it: it takes the result of a check for
+/// another object, and those for reading and for writing for different things.
+class SimplifyChecks : public llvm::PassInfoMixin<SimplifyChecks> {
+ public:
+  llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);
+};
+
 /// Expands every marker of a function. Afterwards LLVM's inferred `memory` and `nosync` attributes are dropped, since
 /// they were true of the markers only.
 class ExpandChecks : public llvm::PassInfoMixin<ExpandChecks> {
