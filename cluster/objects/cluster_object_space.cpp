@@ -15,8 +15,10 @@ namespace {
 
 /// After that a monitor that is on its way here is asked for again.
 constexpr int64_t kLentRetryNanos = 20'000;
-/// What a thread that goes through an array is ahead of at most, and what is asked for at a time.
-constexpr uint32_t kChunksAhead = 4, kChunksAtOnce = 64;
+/// What is asked for at a time; and at least, if a thread goes through an array.
+constexpr uint32_t kChunksAtOnce = 64, kChunksAhead = 4;
+/// Copies that were valid so many ticks of the clock ago are those that a thread has just come from.
+constexpr uint64_t kJustNow = 16 * rt::kEpochStep;
 
 }  // namespace
 
@@ -163,14 +165,19 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, const CopyUnit& unit, uint32_
   return true;
 }
 
-/// Up to which chunk of the array to ask for with this one: all that the thread is about to use, or some more if it
-/// seems to go through the array from chunk to chunk.
+/// Up to which chunk of the array to ask for with this one: all that the thread is about to use, or, if it seems to go
+/// through the array from chunk to chunk, as many as it has come through.
 uint32_t ClusterObjectSpace::readAhead(const ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
   if (unit.chunk == 0 || core_.options.noCache) return 0;
+  const uint64_t oldest = std::max(ctx.epoch - kJustNow, rt::kEpochUsed);
+  const auto justUsed = [&](uint32_t chunk) {
+    return core_.epochWord(CopyUnit(unit.object, chunk)).load(std::memory_order_relaxed) >= oldest;
+  };
+  uint32_t run = 0;
+  while (run < kChunksAtOnce && run + 1 < unit.chunk && justUsed(unit.chunk - run - 1)) ++run;
+  const uint32_t ahead = run == 0 ? 0 : std::max(run, kChunksAhead);
   const uint32_t chunks = core_.shapeOf(unit.object).chunksOf(unit.object);
-  const bool follows = unit.chunk > 1 && isReadable(ctx, CopyUnit(unit.object, unit.chunk - 1));
-  const uint32_t wanted = std::max(lastChunk, follows ? unit.chunk + kChunksAhead : unit.chunk);
-  return std::min({wanted, unit.chunk + kChunksAtOnce - 1, chunks});
+  return std::min({std::max(lastChunk, unit.chunk + ahead), unit.chunk + kChunksAtOnce - 1, chunks});
 }
 
 /// For profile and timeline: the thread asked for the unit then, and has got it.

@@ -77,13 +77,6 @@ bool Copies::store(const CopyUnit& unit, const ObjectImage& image, uint64_t stam
   return isNew && stamp <= rt::kEpochMaxStamp;
 }
 
-bool Copies::confirm(const CopyUnit& chunk, uint64_t stamp, const Entry* entry) {
-  if (!hasHead(chunk)) return false;
-  note(chunk, core_.shapeOf(chunk));
-  freshen(chunk, stamp, entry);
-  return true;
-}
-
 /// A chunk is nothing without it. Only of arrays of which nobody here has hold any more it may be gone.
 bool Copies::hasHead(const CopyUnit& chunk) {
   return rt::header(chunk.object)->epochWord.load(std::memory_order_relaxed) != rt::kEpochInvalid;

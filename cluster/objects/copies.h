@@ -32,8 +32,6 @@ class Copies {
   /// head, which needs none. `entry`: the unit's, or null if it has none. True if there was no copy of use before, and
   /// this one may age.
   bool store(const CopyUnit& unit, const ObjectImage& image, uint64_t stamp, Entry* entry);
-  /// What lies there, of a chunk of which there was no copy, is what its home holds: zeros, most likely.
-  bool confirm(const CopyUnit& chunk, uint64_t stamp, const Entry* entry);
   /// The copy is as fresh as `stamp` says, if it was not fresher already and is not given up.
   void freshen(const CopyUnit& unit, uint64_t stamp, const Entry* entry);
 

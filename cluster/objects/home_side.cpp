@@ -139,7 +139,7 @@ void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
     // A frozen object goes out once more: its copies need not be asked for ever again.
     const bool frozen = rt::header(unit.object)->classWord.load(std::memory_order_relaxed) & rt::kFlagFrozen;
     const size_t dataAt = out.size() - core_.shapeOf(unit).dataBytes();
-    if (!frozen && contentHash(out.written(dataAt), seed) == held) {
+    if (!frozen && held != kHoldsNothing && contentHash(out.written(dataAt), seed) == held) {
       out.truncate(begin);
       out.put(uint8_t(RefreshOutcome::Same));
       continue;

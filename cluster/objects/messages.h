@@ -11,7 +11,7 @@
 //   SYNC    u8 3 | request (see encodeSync)
 //      ->   u8 status | u8 answered | resumption, if answered
 //   PREPARE and BLOCKS: see block_messages.h; LEND, RECALL and RETURN: monitor_loans.h
-//   REFRESH u8 6 | seed u64 | u32 units | each: unit, hash u64 of what the copy holds (contentHash)
+//   REFRESH u8 6 | seed u64 | u32 units | each: unit, hash u64 of what the copy holds (contentHash; 0: nothing)
 //      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not
 //      homed here, or too much)
 //
@@ -52,6 +52,8 @@ inline constexpr size_t kRefreshUnitBytes = kUnitBytes + 8;
 /// Of a unit's data, in REFRESH: equal for two contents that differ with probability 2^-64, whatever they are,
 /// because nobody knows the seed before.
 uint64_t contentHash(std::span<const uint8_t> data, uint64_t seed);
+/// Instead of a hash: no copy yet.
+inline constexpr uint64_t kHoldsNothing = 0;
 
 /// The copy of one unit, as it travels.
 struct ObjectImage {

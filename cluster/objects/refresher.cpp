@@ -97,8 +97,11 @@ void Refresher::add(Batch& batch, const CopyUnit& unit, const Question& question
   const bool written = entry != shard.entries.end() && entry->second.hasTwin;
   const void* content = written ? static_cast<const void*>(entry->second.twin.data())
                                 : reinterpret_cast<const void*>(unit.base() + shape.begin());
+  // Of a chunk that was never here not even a look at its memory, which would make pages of it.
+  const bool holds = core_.epochWord(unit).load(std::memory_order_relaxed) != rt::kEpochInvalid;
   putUnit(batch.asked, unit);
-  batch.asked.put(contentHash({static_cast<const uint8_t*>(content), shape.dataBytes()}, question.seed));
+  batch.asked.put(holds ? contentHash({static_cast<const uint8_t*>(content), shape.dataBytes()}, question.seed)
+                        : kHoldsNothing);
   batch.units.push_back(unit);
   batch.answerBytes += kAnswerHeadBytes + shape.dataBytes();
 }
@@ -160,10 +163,8 @@ bool Refresher::install(const CopyUnit& unit, const Question& question, ByteRead
     isNew = copies_.store(unit, image, image.frozen ? rt::kEpochImmutable : stamp, entry);
   } else if (outcome == RefreshOutcome::Same) {
     core_.stats.refreshedSame++;
-    if (core_.epochWord(unit).load(std::memory_order_relaxed) != rt::kEpochInvalid)
-      copies_.freshen(unit, stamp, entry);
-    else if (unit.chunk != 0)
-      isNew = copies_.confirm(unit, stamp, entry);  // else it is a copy no more, and holds nothing
+    // Else it is a copy no more, and holds nothing.
+    if (core_.epochWord(unit).load(std::memory_order_relaxed) != rt::kEpochInvalid) copies_.freshen(unit, stamp, entry);
   } else {
     core_.groupWord(unit).store(0, std::memory_order_relaxed);  // who needs it next asks for it alone
   }
