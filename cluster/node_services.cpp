@@ -38,7 +38,7 @@ class BlockShaker {
       if (stopped_) return;
       const NodeId next = net_.nextPlace();
       if (next == net_.self()) return schedule();
-      mover_.move(next, kBytes, [this](const MoveResult&) { schedule(); });
+      mover_.move({next}, kBytes, [this](const MoveResult&) { schedule(); });
     });
   }
 

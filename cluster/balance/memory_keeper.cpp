@@ -221,7 +221,7 @@ MoveResult MemoryKeeper::move(NodeId to, uint64_t bytes, std::set<uint64_t> only
     *result = moved;
     changed_.notify_all();
   };
-  space_.mover().move(to, bytes, done, std::move(only));
+  space_.mover().move({to}, bytes, done, std::move(only));
   std::unique_lock lock(mutex_);
   awaitAnswering(lock, [&] { return result->has_value(); });
   return result->value_or(MoveResult{});

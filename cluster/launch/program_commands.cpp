@@ -233,7 +233,7 @@ kj::Promise<BlocksMovedView> ProgramRun::moveBlocks(uint32_t source, uint32_t ta
     if (!isMember(node)) return toException({ErrorCode::kNotFound, fmt::format("there is no node {}", node)});
   if (source == target) return toException({ErrorCode::kInvalidInput, "the blocks are on that node already"});
   auto request = vm(source).moveBlocksRequest();
-  request.setTarget(target);
+  request.initTargets(1).set(0, target);
   request.setBytes(bytes);
   return request.send().then([](auto response) { return decode(response.getMoved()); });
 }

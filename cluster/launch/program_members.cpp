@@ -79,9 +79,10 @@ class ProgramRun::MemberRpc final : public MemberPort {
     for (uint32_t i = 0; i < calls.size(); ++i) encode(calls[i], list[i]);
     whenDone(request.send().ignoreResult(), std::move(done));
   }
-  void moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<BlocksMovedView> answer) override {
+  void moveBlocks(NodeId node, const std::vector<NodeId>& targets, uint64_t bytes,
+                  Answer<BlocksMovedView> answer) override {
     auto request = run_.vm(node.value).moveBlocksRequest();
-    request.setTarget(target.value);
+    putNodes(targets, request.initTargets(uint32_t(targets.size())));
     request.setBytes(bytes);
     whenAnswered(request.send(), std::move(answer), [](auto& response) { return decode(response.getMoved()); });
   }

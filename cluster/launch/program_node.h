@@ -43,7 +43,7 @@ class ProgramNode {
   virtual std::vector<DecisionView> decisions() = 0;
   /// Moves at most `bytes` of blocks homed here to `target`; `done` runs once, on any thread, unless the program ends
   /// before.
-  virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
+  virtual void moveBlocks(std::vector<NodeId> targets, uint64_t bytes, std::function<void(BlocksMovedView)> done) = 0;
   /// Asks threads here to move to other places, those that are pinned too: all, or while blocks leave those that do not
   /// wait for one to go with (cluster/migration/departure_plan.h). What is left here, or on its way from or to here.
   virtual LeftView evacuate() = 0;

@@ -285,12 +285,13 @@ class VmProcess::Server final : public schema::VmProcess::Server {
 
   kj::Promise<void> moveBlocks(MoveBlocksContext context) override {
     const uint64_t bytes = context.getParams().getBytes();
-    const NodeId target(context.getParams().getTarget());
+    std::vector<NodeId> targets;
+    for (uint32_t target : context.getParams().getTargets()) targets.emplace_back(target);
     auto paf = kj::newPromiseAndCrossThreadFulfiller<BlocksMovedView>();
     using Fulfiller = kj::Own<kj::CrossThreadPromiseFulfiller<BlocksMovedView>>;
     auto fulfiller = std::make_shared<Fulfiller>(kj::mv(paf.fulfiller));
-    auto asked = onNode([target, bytes, fulfiller](ProgramNode& node) {
-      node.moveBlocks(target, bytes, [fulfiller](BlocksMovedView moved) { (*fulfiller)->fulfill(std::move(moved)); });
+    auto asked = onNode([targets = std::move(targets), bytes, fulfiller](ProgramNode& node) {
+      node.moveBlocks(targets, bytes, [fulfiller](BlocksMovedView moved) { (*fulfiller)->fulfill(std::move(moved)); });
       return Status(Unit{});
     });
     return asked.ignoreResult()

@@ -312,7 +312,7 @@ class VmProgramNode final : public ProgramNode {
     return views;
   }
 
-  void moveBlocks(NodeId target, uint64_t bytes, std::function<void(BlocksMovedView)> done) override {
+  void moveBlocks(std::vector<NodeId> targets, uint64_t bytes, std::function<void(BlocksMovedView)> done) override {
     NodeServices* services = surroundings_->services();
     if (!services) {
       BlocksMovedView nothing;
@@ -323,10 +323,10 @@ class VmProgramNode final : public ProgramNode {
       departures_.blocksHaveLeft(result.bytes);
       done({result.bytes, result.groups, result.revoked, result.refusal.message});
     };
-    const auto onItsWay = [this, target](const rt::BlockGroup& group) {
+    const auto onItsWay = [this](const rt::BlockGroup& group, NodeId target) {
       for (const Departing& each : departures_.takeWith(group.address)) sendAway(each, target);
     };
-    services->mover().move(target, bytes, moved, {}, onItsWay);
+    services->mover().move(std::move(targets), bytes, moved, {}, onItsWay);
   }
 
   LeftView evacuate() override {

@@ -13,7 +13,7 @@ namespace jvmc::cluster {
 
 namespace {
 
-constexpr uint64_t kDrainBytes = 64 << 20;       // moved to one node before it is the next one's turn
+constexpr uint64_t kDrainBytes = 64 << 20;       // moved to each node between two looks
 constexpr int64_t kDrainPauseNanos = 2'000'000;  // between two looks at a node that is to leave
 
 Error ending() {
@@ -206,16 +206,16 @@ void MemberChanges::evacuate(NodeId node, uint32_t refusals) {
                                            double(spent) / 1e9, drain.view.left.threads, drain.view.left.outsideCalls,
                                            drain.view.left.nothing() ? ", and objects" : ""));
   if (refusals > places.size()) return couldNotLeave(node, "no node has room for its objects");
-  const NodeId target = places[(drain.view.movedBytes / kDrainBytes + refusals) % places.size()];
   const Failed failed = [this, node](const Error& error) { couldNotLeave(node, error.message); };
   const auto look = [this, node, refusals](const BlocksMovedView& blocks) { moved(node, refusals, blocks); };
-  const auto move = [this, node, target, failed, look] {
-    port_.moveBlocks(node, target, kDrainBytes, next<BlocksMovedView>(failed, look));
+  const auto move = [this, node, places, failed, look] {
+    port_.moveBlocks(node, places, kDrainBytes * places.size(), next<BlocksMovedView>(failed, look));
   };
-  const auto takeCalls = [this, node, target, failed, move](const MemberPort::Evacuated& evacuated) {
+  const NodeId heir = places[drain.view.movedBytes / kDrainBytes % places.size()];
+  const auto takeCalls = [this, node, heir, failed, move](const MemberPort::Evacuated& evacuated) {
     drains_.at(node).view.left = evacuated.left;
     if (evacuated.calls.empty()) return move();
-    port_.takeOverCalls(target, evacuated.calls, next(failed, move));
+    port_.takeOverCalls(heir, evacuated.calls, next(failed, move));
   };
   port_.evacuate(node, next<MemberPort::Evacuated>(failed, takeCalls));
 }

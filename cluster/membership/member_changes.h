@@ -63,7 +63,9 @@ class MemberPort {
   virtual void evacuate(NodeId node, Answer<Evacuated> answer) = 0;
   /// Their answers come to this node, and go to their threads wherever these are.
   virtual void takeOverCalls(NodeId node, const std::vector<rt::OutsideCall>& calls, Done done) = 0;
-  virtual void moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<BlocksMovedView> answer) = 0;
+  /// To the targets in turns. A refusal means that none of them had room.
+  virtual void moveBlocks(NodeId node, const std::vector<NodeId>& targets, uint64_t bytes,
+                          Answer<BlocksMovedView> answer) = 0;
   virtual void bequeath(NodeId node, Answer<Bequest> answer) = 0;
   /// Done when all others have got what it has sent them.
   virtual void flush(NodeId node, Done done) = 0;

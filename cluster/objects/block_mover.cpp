@@ -22,6 +22,8 @@ constexpr uint64_t kChunkBytesMin = 128 << 10, kChunkBytesMax = 256 << 10, kChun
 /// Of a node that is about to leave: what its threads need is where they go.
 constexpr uint64_t kChunkBytesLeaving = 1 << 20;
 constexpr size_t kChunksOnTheirWay = 4;
+/// More if there are several targets: each has the next one coming while it takes one in.
+constexpr size_t kChunksToEach = 3, kChunksOnTheirWayMax = 12;
 
 bool isHeld(const BlockGroup& group, const std::set<uint64_t>& held) {
   const auto first = held.lower_bound(group.address);
@@ -30,11 +32,11 @@ bool isHeld(const BlockGroup& group, const std::set<uint64_t>& held) {
 
 }  // namespace
 
-void BlockMover::move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done,
-                      std::set<uint64_t> only, std::function<void(const BlockGroup&)> onItsWay) {
+void BlockMover::move(std::vector<NodeId> targets, uint64_t bytes, std::function<void(const MoveResult&)> done,
+                      std::set<uint64_t> only, OnItsWay onItsWay) {
   std::lock_guard lock(mutex_);
   if (stopping_) return;
-  requests_.push_back({target, bytes, std::move(done), std::move(only), std::move(onItsWay)});
+  requests_.push_back({std::move(targets), bytes, std::move(done), std::move(only), std::move(onItsWay)});
   if (!std::exchange(started_, true)) thread_->start([this] { run(); });
   thread_->notify();
 }
@@ -95,6 +97,23 @@ MoveResult BlockMover::carryOut(const Request& request) {
   {
     std::lock_guard lock(mutex_);
     chunkBytes_ = kChunkBytesMin;
+    targets_.clear();
+    for (NodeId node : request.targets) targets_.push_back({node});
+    mostOnTheirWay_ = std::clamp(kChunksToEach * targets_.size(), kChunksOnTheirWay, kChunksOnTheirWayMax);
+  }
+  // What a target has refused is tried with those that are left.
+  while (sendWindows(request)) continue;
+  std::lock_guard lock(mutex_);
+  takenBack_.clear();
+  return std::exchange(result_, {});
+}
+
+/// Until enough has gone, or nothing more does. True if a target has refused some of it and others are left.
+bool BlockMover::sendWindows(const Request& request) {
+  size_t targets;
+  {
+    std::lock_guard lock(mutex_);
+    targets = targets_.size();
   }
   // Each window holds other groups than the last, so a group that was taken back is not tried again at once; as many
   // windows of which nothing goes end the request.
@@ -112,14 +131,13 @@ MoveResult BlockMover::carryOut(const Request& request) {
   }
   std::unique_lock lock(mutex_);
   thread_->wait(lock, [&] { return stopping_ || chunksOnTheirWay_ == 0; });
-  takenBack_.clear();
-  return std::exchange(result_, {});
+  return !stopping_ && !targets_.empty() && targets_.size() < targets;
 }
 
 uint64_t BlockMover::bytesWanted(const Request& request) {
   std::lock_guard lock(mutex_);
   const uint64_t served = result_.bytes + bytesOnTheirWay_;
-  return stopping_ || !result_.refusal.message.empty() || served >= request.bytes ? 0 : request.bytes - served;
+  return stopping_ || targets_.empty() || served >= request.bytes ? 0 : request.bytes - served;
 }
 
 /// False if there is nothing to move.
@@ -227,7 +245,7 @@ void BlockMover::awaitDeferred() {
   thread_->wait(lock, [&] { return stopping_ || *isHome; });
 }
 
-/// Sends the window off, chunk by chunk, until all has gone or the target has no more room. True if some has gone.
+/// Sends the window off, chunk by chunk, until all has gone or no target has more room. True if some has gone.
 bool BlockMover::sendWindow(const Request& request) {
   bool some = false;
   while (const std::shared_ptr<Chunk> chunk = cutChunk(request)) {
@@ -241,10 +259,11 @@ bool BlockMover::sendWindow(const Request& request) {
 std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(const Request& request) {
   const bool leaving = !core_.net.isPlace(core_.self);
   std::unique_lock lock(mutex_);
-  thread_->wait(lock, [&] { return stopping_ || held_ || chunksOnTheirWay_ < kChunksOnTheirWay; });
-  if (stopping_ || held_ || window_.empty() || !result_.refusal.message.empty()) return nullptr;
+  thread_->wait(lock, [&] { return stopping_ || held_ || chunksOnTheirWay_ < mostOnTheirWay_; });
+  if (stopping_ || held_ || window_.empty() || targets_.empty()) return nullptr;
   auto chunk = std::make_shared<Chunk>();
-  chunk->target = request.target;
+  Target& target = nextTarget();
+  chunk->target = target.node;
   chunk->onItsWay = request.onItsWay;
   chunk->since = core_.net.now();
   const uint64_t bytes = leaving ? kChunkBytesLeaving : chunkBytes_;
@@ -253,9 +272,28 @@ std::shared_ptr<BlockMover::Chunk> BlockMover::cutChunk(const Request& request) 
     chunk->bytes += window_.back().group.bytes();
     window_.pop_back();
   } while (!window_.empty() && chunk->bytes + window_.back().group.bytes() <= bytes);
+  ++target.chunksOnTheirWay;
   ++chunksOnTheirWay_;
   bytesOnTheirWay_ += chunk->bytes;
   return chunk;
+}
+
+/// The one that has least to do; the one that has waited longest of several.
+BlockMover::Target& BlockMover::nextTarget() {
+  const auto least = std::min_element(targets_.begin(), targets_.end(), [](const Target& a, const Target& b) {
+    return a.chunksOnTheirWay < b.chunksOnTheirWay;
+  });
+  std::rotate(least, least + 1, targets_.end());
+  return targets_.back();
+}
+
+/// Under the lock.
+void BlockMover::noLongerOnItsWay(const Chunk& chunk) {
+  for (Target& target : targets_)
+    if (target.node == chunk.target) --target.chunksOnTheirWay;
+  --chunksOnTheirWay_;
+  bytesOnTheirWay_ -= chunk.bytes;
+  thread_->notify();
 }
 
 void BlockMover::sendOff(const std::shared_ptr<Chunk>& chunk) {
@@ -298,7 +336,7 @@ void BlockMover::ship(const std::shared_ptr<Chunk>& chunk) {
     core_.host.fatal(std::move(why).withContext(fmt::format("moving blocks to node {}", chunk->target.value)));
   });
   if (!chunk->onItsWay) return;
-  for (const Leaving& leaving : chunk->groups) chunk->onItsWay(leaving.group);
+  for (const Leaving& leaving : chunk->groups) chunk->onItsWay(leaving.group, chunk->target);
 }
 
 void BlockMover::refuse(Chunk& chunk, Error why) {
@@ -308,10 +346,9 @@ void BlockMover::refuse(Chunk& chunk, Error why) {
     ready.go();
   });
   std::lock_guard lock(mutex_);
-  result_.refusal = std::move(why);
-  --chunksOnTheirWay_;
-  bytesOnTheirWay_ -= chunk.bytes;
-  thread_->notify();
+  std::erase_if(targets_, [&](const Target& target) { return target.node == chunk.target; });
+  if (targets_.empty()) result_.refusal = std::move(why);
+  noLongerOnItsWay(chunk);
 }
 
 void BlockMover::finish(Chunk& chunk, bool waitedFor) {
@@ -332,9 +369,7 @@ void BlockMover::finish(Chunk& chunk, bool waitedFor) {
   result_.bytes += chunk.bytes;
   result_.groups += chunk.groups.size();
   chunkBytes_ = waitedFor ? kChunkBytesMin : std::min(chunkBytes_ + kChunkBytesStep, kChunkBytesMax);
-  --chunksOnTheirWay_;
-  bytesOnTheirWay_ -= chunk.bytes;
-  thread_->notify();
+  noLongerOnItsWay(chunk);
 }
 
 }  // namespace jvmc::cluster

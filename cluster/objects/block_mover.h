@@ -42,7 +42,7 @@ struct MoveResult {
   uint64_t bytes = 0;    ///< of blocks that have a new home
   uint64_t groups = 0;   ///< of these
   uint64_t revoked = 0;  ///< groups that stayed because a thread needed them
-  Error refusal;         ///< the target had no room; empty otherwise
+  Error refusal;         ///< no target had room; empty otherwise
 };
 
 /// Thread-safe.
@@ -52,12 +52,14 @@ class BlockMover {
       : core_(core), flusher_(flusher), loans_(loans), host_(host), thread_(host.makeThread()) {}
   ~BlockMover() { stop(); }
 
-  /// Moves at most `bytes` of groups homed here to `target` (at least one group, if there is any). `done` runs on the
-  /// mover thread; not at all if the program ends before. `only`, if it is not empty: addresses of the blocks that may
-  /// move. `onItsWay`, if there is one, runs on the I/O thread for each group that is on its way: at the target who
-  /// needs it waits for it by then.
-  void move(NodeId target, uint64_t bytes, std::function<void(const MoveResult&)> done, std::set<uint64_t> only = {},
-            std::function<void(const rt::BlockGroup&)> onItsWay = {});
+  /// A group is on its way: at the target who needs it waits for it. On the I/O thread.
+  using OnItsWay = std::function<void(const rt::BlockGroup&, NodeId target)>;
+
+  /// Moves at most `bytes` of groups homed here (at least one group, if there is any) to the targets, in turns: while
+  /// one takes in what has come, the next receives. One that has no more room is left out. `done` runs on the mover
+  /// thread; not at all if the program ends before. `only`, if it is not empty: addresses of the blocks that may move.
+  void move(std::vector<NodeId> targets, uint64_t bytes, std::function<void(const MoveResult&)> done,
+            std::set<uint64_t> only = {}, OnItsWay onItsWay = {});
   /// Ends the mover thread. What it waits for is abandoned; the program is over.
   void stop();
 
@@ -73,11 +75,15 @@ class BlockMover {
 
  private:
   struct Request {
-    NodeId target;
+    std::vector<NodeId> targets;
     uint64_t bytes;
     std::function<void(const MoveResult&)> done;
     std::set<uint64_t> only;
-    std::function<void(const rt::BlockGroup&)> onItsWay;
+    OnItsWay onItsWay;
+  };
+  struct Target {
+    NodeId node;
+    size_t chunksOnTheirWay = 0;
   };
   /// A group on its way out.
   struct Leaving {
@@ -89,7 +95,7 @@ class BlockMover {
   struct Chunk {
     NodeId target;
     std::vector<Leaving> groups;
-    std::function<void(const rt::BlockGroup&)> onItsWay;  ///< of the request
+    OnItsWay onItsWay;  ///< of the request
     uint64_t bytes = 0;
     int64_t since = 0;  ///< when it was sent off; local threads that need its blocks wait from then on
   };
@@ -98,17 +104,20 @@ class BlockMover {
   void run();
   bool isHeldBack() const;
   MoveResult carryOut(const Request& request);
+  bool sendWindows(const Request& request);
   uint64_t bytesWanted(const Request& request);
   bool withdraw(uint64_t bytes, const std::set<uint64_t>& only);
   void awaitDeferred();
   bool sendWindow(const Request& request);
   std::shared_ptr<Chunk> cutChunk(const Request& request);
+  Target& nextTarget();
   void sendOff(const std::shared_ptr<Chunk>& chunk);
   void restoreWindow();
   // -- I/O thread
   void ship(const std::shared_ptr<Chunk>& chunk);
   void refuse(Chunk& chunk, Error why);
   void finish(Chunk& chunk, bool waitedFor);
+  void noLongerOnItsWay(const Chunk& chunk);
   uint64_t invalidate(const rt::BlockGroup& group);
   void restore(const Leaving& leaving, BlockGates::Ready& ready);
 
@@ -124,6 +133,8 @@ class BlockMover {
   bool held_ = false;
   // The request under way.
   MoveResult result_;
+  std::vector<Target> targets_;   ///< that have not refused
+  size_t mostOnTheirWay_ = 0;     ///< chunks
   std::vector<Leaving> window_;   ///< withdrawn and not under way yet; the last ones go first
   std::set<uint64_t> takenBack_;  ///< blocks that somebody preferred not to wait for; once each
   size_t chunksOnTheirWay_ = 0;

@@ -182,7 +182,7 @@ interface VmProcess {
   # Asks a thread on this node to move. found is false if it is not here.
   migrate @5 (thread :UInt64, target :UInt32) -> (found :Bool);
   # Moves homes of blocks; returns when they have moved.
-  moveBlocks @6 (target :UInt32, bytes :UInt64) -> (moved :BlocksMoved);
+  moveBlocks @6 (targets :List(UInt32), bytes :UInt64) -> (moved :BlocksMoved);
   # What lies here and what it has cost so far: a JSON object, members as in --stats and `homed`. `classes`: how many of
   # them to list, those with most bytes; `collect`: collect garbage first; `countersOnly`: no object is counted, there is
   # no `homed`.

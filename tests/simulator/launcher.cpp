@@ -141,9 +141,10 @@ void Launcher::evacuate(NodeId node, Answer<Evacuated> answer) {
   ask<Evacuated>(node, [](MemberNode& there, auto give) { give(Evacuated{there.evacuate()}); }, std::move(answer));
 }
 
-void Launcher::moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<cluster::BlocksMovedView> answer) {
-  const auto body = [target, bytes](MemberNode& there, std::function<void(cluster::BlocksMovedView)> give) {
-    there.moveBlocks(target, bytes, [give](const cluster::MoveResult& result) {
+void Launcher::moveBlocks(NodeId node, const std::vector<NodeId>& targets, uint64_t bytes,
+                          Answer<cluster::BlocksMovedView> answer) {
+  const auto body = [targets, bytes](MemberNode& there, std::function<void(cluster::BlocksMovedView)> give) {
+    there.moveBlocks(targets, bytes, [give](const cluster::MoveResult& result) {
       give({result.bytes, result.groups, result.revoked, result.refusal.message});
     });
   };

@@ -62,7 +62,8 @@ class Launcher final : private cluster::MemberPort {
   void takeOverCalls(NodeId, const std::vector<rt::OutsideCall>&, Done done) override {
     done(Unit{});
   }  // there is none
-  void moveBlocks(NodeId node, NodeId target, uint64_t bytes, Answer<cluster::BlocksMovedView> answer) override;
+  void moveBlocks(NodeId node, const std::vector<NodeId>& targets, uint64_t bytes,
+                  Answer<cluster::BlocksMovedView> answer) override;
   void bequeath(NodeId node, Answer<cluster::Bequest> answer) override;
   void flush(NodeId node, Done done) override;
   void dismiss(NodeId node, Done done) override;

@@ -30,7 +30,8 @@ class MemberNode {
   virtual void noteMembers() {}
   /// Asks threads to go elsewhere, or to go with a block; how much is left here or on its way.
   virtual cluster::LeftView evacuate() = 0;
-  virtual void moveBlocks(NodeId target, uint64_t bytes, std::function<void(const cluster::MoveResult&)> done) = 0;
+  virtual void moveBlocks(const std::vector<NodeId>& targets, uint64_t bytes,
+                          std::function<void(const cluster::MoveResult&)> done) = 0;
 
   SimNet net;
   cluster::ControlChannel control;

@@ -62,7 +62,7 @@ SimNode::SimNode(Surroundings& surroundings, NodeId id, std::vector<NodeId> memb
              scheduler_.load(), space.remoteUse(), space.blockUsers(), [] { return cluster::MemoryLoad{}; }),
       balancer_(
           control, surroundings.profile.balance, false, meter_,
-          {*this, [this](const cluster::BlockGift& gift) { space.mover().move(gift.to, gift.bytes, [](auto&) {}); },
+          {*this, [this](const cluster::BlockGift& gift) { space.mover().move({gift.to}, gift.bytes, [](auto&) {}); },
            migrator.placer()}) {
   space.loans().open(syncHome_);
   net.setHandler(Channel::Threads, [this](NodeId, Bytes payload, std::shared_ptr<Responder> responder) {
@@ -106,7 +106,7 @@ void SimNode::shake() {
   const NodeId target = places[around_.events.random.below(places.size())];
   if (target == id_) return;
   around_.history.note(What::BlocksSent, id_.value, target.value);
-  space.mover().move(target, rt::kBlockBytes * (1 + around_.events.random.below(2)), [this](const auto& result) {
+  space.mover().move({target}, rt::kBlockBytes * (1 + around_.events.random.below(2)), [this](const auto& result) {
     around_.history.note(What::Blocks, id_.value, result.groups, result.revoked, result.bytes);
   });
 }
@@ -193,15 +193,16 @@ cluster::LeftView SimNode::evacuate() {
   return left;
 }
 
-void SimNode::moveBlocks(NodeId target, uint64_t bytes, std::function<void(const cluster::MoveResult&)> done) {
+void SimNode::moveBlocks(const std::vector<NodeId>& targets, uint64_t bytes,
+                         std::function<void(const cluster::MoveResult&)> done) {
   const auto moved = [this, done = std::move(done)](const cluster::MoveResult& result) {
     departures_.blocksHaveLeft(result.bytes);
     done(result);
   };
-  const auto onItsWay = [this, target](const rt::BlockGroup& group) {
+  const auto onItsWay = [this](const rt::BlockGroup& group, NodeId target) {
     for (const cluster::Departing& each : departures_.takeWith(group.address)) sendAway(each.thread, target);
   };
-  space.mover().move(target, bytes, moved, {}, onItsWay);
+  space.mover().move(targets, bytes, moved, {}, onItsWay);
 }
 
 void SimNode::sendAway(const rt::ThreadRef& thread, NodeId target) {

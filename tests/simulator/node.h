@@ -50,7 +50,8 @@ class SimNode final : public MemberNode, public cluster::SpaceHost, public clust
   void stop() override;
   cluster::LeftView evacuate() override;
   size_t threadsHere() const override { return scheduler_.threads(); }
-  void moveBlocks(NodeId target, uint64_t bytes, std::function<void(const cluster::MoveResult&)> done) override;
+  void moveBlocks(const std::vector<NodeId>& targets, uint64_t bytes,
+                  std::function<void(const cluster::MoveResult&)> done) override;
   void noteMembers() override;
 
   void startMain() { scheduler_.startMain(); }

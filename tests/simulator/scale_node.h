@@ -38,8 +38,9 @@ class ScaleNode final : public MemberNode, public cluster::ThreadHost {
   void stop() override;
   size_t threadsHere() const override { return threads_.size(); }
   cluster::LeftView evacuate() override;
-  void moveBlocks(NodeId target, uint64_t, std::function<void(const cluster::MoveResult&)> done) override {
-    blocks.move(target, std::move(done));
+  void moveBlocks(const std::vector<NodeId>& targets, uint64_t,
+                  std::function<void(const cluster::MoveResult&)> done) override {
+    blocks.move(targets[movesBegun_++ % targets.size()], std::move(done));
   }
 
   /// The thread begins here.
@@ -74,6 +75,7 @@ class ScaleNode final : public MemberNode, public cluster::ThreadHost {
   std::map<ThreadId, std::unique_ptr<rt::GuestThread>> threads_;
   std::unordered_map<ThreadId, uint32_t> incarnations_;
   bool endsThreads_ = false;
+  size_t movesBegun_ = 0;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
  public:

@@ -20,7 +20,7 @@ inline constexpr uint32_t kArrayLength = 20;
 struct Lost {};  // the program has ended: unwinds the "fiber"
 
 /// A node of two whose peer is the test.
-class LoneNode final : public SpaceHost, public BlockHost, public NodeNet {
+class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
  public:
   LoneNode()
       : homes(kPlan, 2),

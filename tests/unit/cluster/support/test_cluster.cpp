@@ -203,7 +203,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     if (timeIsUp()) return;
     const uint32_t others = cluster.options().nodes - 1;
     const NodeId target((id + 1 + uint32_t(moverRandom_.below(others))) % cluster.options().nodes);
-    space->mover().move(target, 1, [this](const MoveResult& result) {
+    space->mover().move({target}, 1, [this](const MoveResult& result) {
       cluster.shared().moves += result.groups;
       cluster.shared().revoked += result.revoked;
       usleep(useconds_t(moverRandom_.below(300)));
