@@ -144,10 +144,28 @@ MessageLink::Progress MessageLink::writeTurn() {
   return Progress::Done;
 }
 
+/// Pieces that are not ours and have so many bytes go by pages.
+size_t MessageLink::lentBytes() const {
+  return !tls_ && pages_.works() ? PagePipe::kPieceBytes : SIZE_MAX;
+}
+
+/// Gives it bytes that need not be copied, if these come next.
+std::optional<MessageLink::Transfer> MessageLink::putPages() {
+  if (pages_.empty()) {
+    iovec pieces[kPiecesMax];
+    const int count = sending_.gatherLent(pieces, kPiecesMax, lentBytes());
+    if (count == 0 || !pages_.take(pieces, count)) return std::nullopt;
+  }
+  Transfer given = transferOf(pages_.give(fd_));
+  if (given.bytes > 0 || given.notReady || !pages_.empty()) return given;
+  return std::nullopt;
+}
+
 /// Gives the socket as much of `sending_` as it takes at once.
 MessageLink::Transfer MessageLink::put() {
+  if (std::optional<Transfer> given = putPages()) return std::move(*given);
   iovec pieces[kPiecesMax];
-  const int count = sending_.gather(pieces, tls_ ? 1 : kPiecesMax);
+  const int count = sending_.gather(pieces, tls_ ? 1 : kPiecesMax, lentBytes());
   if (tls_) {
     auto progress = tls_->write({static_cast<const uint8_t*>(pieces[0].iov_base), pieces[0].iov_len});
     return transferOf(std::move(progress));

@@ -14,9 +14,11 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 
 #include "cluster/net/message_frame.h"
 #include "cluster/net/message_loop.h"
+#include "cluster/net/page_pipe.h"
 #include "cluster/net/send_queue.h"
 #include "cluster/net/tls.h"
 
@@ -70,6 +72,8 @@ class MessageLink final : public Watched {
   static Transfer transferOf(ssize_t count);
   static Transfer transferOf(TlsSession::Progress progress);
   Transfer put();
+  size_t lentBytes() const;
+  std::optional<Transfer> putPages();
   Transfer get(std::span<uint8_t> into);
   void write(std::unique_lock<std::mutex>& lock);
   Progress writeTurn();
@@ -87,6 +91,7 @@ class MessageLink final : public Watched {
   SendQueue queue_;              // guarded by mutex_
   uint32_t frames_ = 0;          // guarded by mutex_: so many have been put into the queue
   SendQueue sending_;            // of the writer
+  PagePipe pages_;               // of the writer: the first bytes of `sending_`, or none
   std::string writeProblem_;     // of the writer
   bool writing_ = false;         // guarded by mutex_: somebody is the writer
   bool blocked_ = false;         // guarded by mutex_: the loop writes next, when the socket has room

@@ -29,14 +29,23 @@ void SendQueue::append(const FrameHeader& header, Payload payload) {
   lastIsPack_ = pieces_.back().other.empty() && packed == payload.bytes.size();
 }
 
-int SendQueue::gather(iovec* pieces, int count) const {
+template <class Wanted>
+int SendQueue::gatherWhile(iovec* pieces, int count, Wanted wanted) const {
   int used = 0;
   for (const Piece& piece : pieces_) {
-    if (used == count) break;
+    if (used == count || !wanted(piece)) break;
     const std::span<const uint8_t> left = piece.bytes().subspan(used == 0 ? head_ : 0);
     pieces[used++] = {const_cast<uint8_t*>(left.data()), left.size()};
   }
   return used;
+}
+
+int SendQueue::gather(iovec* pieces, int count, size_t lentBytes) const {
+  return gatherWhile(pieces, count, [&](const Piece& piece) { return piece.other.size() < lentBytes; });
+}
+
+int SendQueue::gatherLent(iovec* pieces, int count, size_t lentBytes) const {
+  return gatherWhile(pieces, count, [&](const Piece& piece) { return piece.other.size() >= lentBytes; });
 }
 
 void SendQueue::drop(size_t bytes) {

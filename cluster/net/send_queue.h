@@ -18,8 +18,11 @@ class SendQueue {
   void append(const FrameHeader& header, Payload payload);
   bool empty() const { return pieces_.empty(); }
   size_t bytes() const { return bytes_; }
-  /// The first bytes, as at most `count` pieces; how many there are.
-  int gather(iovec* pieces, int count) const;
+  /// The first bytes, as at most `count` pieces; how many there are. Stops before one
+  /// that is not ours and has `lentBytes`.
+  int gather(iovec* pieces, int count, size_t lentBytes = SIZE_MAX) const;
+  /// As gather(), of pieces that are not ours and have `lentBytes` each; 0: others come first.
+  int gatherLent(iovec* pieces, int count, size_t lentBytes) const;
   /// The first `bytes` are gone.
   void drop(size_t bytes);
   void clear();
@@ -31,6 +34,8 @@ class SendQueue {
     std::span<const uint8_t> other;  // if it is not ours
     std::span<const uint8_t> bytes() const { return other.empty() ? std::span<const uint8_t>(own) : other; }
   };
+  template <class Wanted>
+  int gatherWhile(iovec* pieces, int count, Wanted wanted) const;
   Bytes& pack(size_t bytes);
 
   std::deque<Piece> pieces_;

@@ -5,6 +5,7 @@
 
 #include "cluster/net/limits.h"
 #include "cluster/net/message_frame.h"
+#include "cluster/net/page_pipe.h"
 #include "ir/support/prng.h"
 #include "tests/unit/cluster/support/socket_nodes.h"
 
@@ -95,6 +96,35 @@ TEST_F(SocketNodeNetTest, CarriesPayloadsOfAllSizesUnchanged) {
     auto answer = answers[i].get();
     ASSERT_TRUE(answer.ok()) << answer.error().message;
     EXPECT_TRUE(*answer == expected) << sizes[i];
+  }
+}
+
+TEST_F(SocketNodeNetTest, CarriesPiecesOfOtherMemoryOfAllSizes) {
+  Prng random(5);
+  Bytes memory(8 << 20);
+  for (size_t i = 0; i < memory.size(); ++i) memory[i] = uint8_t(random.below(256));
+  const std::span<const uint8_t> all(memory);
+  const size_t sizes[] = {1, 100, 4096, PagePipe::kPieceBytes - 1, PagePipe::kPieceBytes, 200'000, 3 << 20};
+  std::vector<Bytes> expected;
+  std::vector<std::future<Result<Bytes>>> answers;
+  for (int message = 0; message < 60; ++message) {
+    Payload payload(Bytes(random.below(3) * 20'000, 9));
+    Bytes& whole = expected.emplace_back(payload.bytes);
+    for (uint64_t pieces = 1 + random.below(9); pieces > 0; --pieces) {
+      const size_t size = sizes[random.below(std::size(sizes))];
+      payload.tail.push_back(all.subspan(random.below(memory.size() - size), size));
+      whole.insert(whole.end(), payload.tail.back().begin(), payload.tail.back().end());
+    }
+    whole.push_back(0);
+    auto answer = std::make_shared<std::promise<Result<Bytes>>>();
+    answers.push_back(answer->get_future());
+    nodes[0]->net->requestInPieces(NodeId(1), Channel::Objects, std::move(payload),
+                                   [answer](Result<Bytes> r) { answer->set_value(std::move(r)); });
+  }
+  for (size_t i = 0; i < answers.size(); ++i) {
+    auto answer = answers[i].get();
+    ASSERT_TRUE(answer.ok()) << answer.error().message;
+    EXPECT_TRUE(*answer == expected[i]) << i;
   }
 }
 
