@@ -88,7 +88,7 @@ def rate(tool, smoke):
     threads = 100 if smoke else 2000
     with Cluster(tool) as cluster:
         stats = pathlib.Path(cluster.folder.name) / "stats.json"
-        run = cluster.run("../elastic_load.ir", threads, 1, balance="rotate", options=["--stats", stats])
+        run = cluster.run("../elastic_load.ir", threads, 1, 0, balance="rotate", options=["--stats", stats])
         assert run.stdout.readline() == "started\n"
         begun = time.monotonic()
         before = sum(t["moves"] for t in cluster.threads())

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """How long a node takes to join a running program and to leave it, beside a raw socket copy of the bytes that it holds.
 
-    elastic.py --bin build/release/bin [--threads N] [--kib K] [--repetitions R] [--smoke] [--json FILE]
+    elastic.py --bin build/release/bin [--threads N] [--kib K] [--filled] [--repetitions R] [--smoke] [--json FILE]
 
-The program (elastic_load.ir) has N threads on two nodes, each with an array of K KiB. *join*: from the command until the
+The program (elastic_load.ir) has N threads on two nodes, each with an array of K KiB, of which one element is written,
+or with --filled all (some seconds before the rest begins): then all of it has memory where it leaves. *join*: from the command until the
 new node takes threads. *leave*: from the launcher's first step until the node's process is dismissed, with its N/2
 threads and N/2 arrays. *copy*: the bytes that moved, sent through a Unix socket between two processes in pieces of 256
 KiB, right after. Medians, with the lowest and highest.
@@ -21,6 +22,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE = 300  # seconds
+FILLING = 4
 
 
 def copy_seconds(size):
@@ -46,7 +48,7 @@ def copy_seconds(size):
     return took
 
 
-def measure(tool, threads, kib):
+def measure(tool, threads, kib, filled):
     with tempfile.TemporaryDirectory(prefix="jvmc-bench-") as folder:
         env = {name: value for name, value in os.environ.items() if not name.startswith("JVMC_")}
         env.update(XDG_RUNTIME_DIR=folder, HOME=folder)
@@ -59,8 +61,10 @@ def measure(tool, threads, kib):
             return json.loads(done.stdout)
 
         run = subprocess.Popen([tool, "run", "--nodes", "2", "--workers", "1", "--balance", "off",
-                                HERE / "elastic_load.ir", str(threads), str(kib)], env=env, stdout=subprocess.PIPE)
+                                HERE / "elastic_load.ir", str(threads), str(kib), str(int(filled))], env=env, stdout=subprocess.PIPE)
         run.stdout.readline()
+        if filled:
+            time.sleep(FILLING)
         join = command("grow")["millis"]
         left = command("drain", 1)
         command("stop")
@@ -74,13 +78,15 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--threads", type=int, default=2000)
     parser.add_argument("--kib", type=int, default=200)
+    parser.add_argument("--filled", action="store_true")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     if options.smoke:
         options.threads, options.kib, options.repetitions = 20, 4, 1
-    results = [measure(options.bin / "jvmcluster", options.threads, options.kib) for _ in range(options.repetitions)]
+    results = [measure(options.bin / "jvmcluster", options.threads, options.kib, options.filled)
+               for _ in range(options.repetitions)]
     print(f"{options.threads} threads on two nodes with {options.kib} KiB each; "
           f"{results[0]['movedBytes'] / 2**20:.1f} MiB move")
     for name in ("joinMillis", "leaveMillis", "copyMillis"):
