@@ -17,7 +17,8 @@ size_t costOf(size_t payloadBytes) {
   return payloadBytes + kWindowBytesPerRequest;
 }
 
-/// Of the bulk link. Sender and receiver wake each other once for what fits, and a sleeping core takes 50 µs to wake up.
+/// Of the bulk link. Sender and receiver wake each other once for what fits, and a sleeping core takes 50 µs to wake
+/// up.
 constexpr int kBulkBufferBytes = 1 << 20;
 
 /// Within a machine; TCP finds out by itself how much it needs. The system may allow less.
