@@ -143,8 +143,11 @@ kj::Promise<void> Listener::greetCaller(kj::Own<kj::AsyncIoStream> stream) {
   }();
   return loop_.timer()
       .timeoutAfter(kHelloNanos * kj::NANOSECONDS, kj::mv(received))
-      .catch_([who](kj::Exception&& exception) {
-        spdlog::warn("refused a connection from {}: {}", who, plainText(exception));
+      .catch_([who, isOurs = isUnixSocket(fd)](kj::Exception&& exception) {
+        if (isOurs && exception.getType() == kj::Exception::Type::DISCONNECTED)
+          spdlog::info("{} hung up before it had greeted: its program is over", who);
+        else
+          spdlog::warn("refused a connection from {}: {}", who, plainText(exception));
       })
       .attach(kj::defer([this] { --pendingHellos_; }));
 }

@@ -128,6 +128,12 @@ bool staysOnMachine(int fd, bool accepted) {
   return asked == 0 && (name.ss_family == AF_UNIX || isLoopback(address));
 }
 
+bool isUnixSocket(int fd) {
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) == 0 && name.ss_family == AF_UNIX;
+}
+
 std::string peerText(int fd) {
   sockaddr_storage name{};
   socklen_t length = sizeof name;

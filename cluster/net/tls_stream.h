@@ -50,5 +50,7 @@ Transport takeTransport(kj::Own<kj::AsyncIoStream> stream);
 bool staysOnMachine(int fd, bool accepted);
 /// "10.0.0.7:41030", "a Unix socket": the other end.
 std::string peerText(int fd);
+/// So the other end is one of the machine's own users, who has got at the program's folder.
+bool isUnixSocket(int fd);
 
 }  // namespace jvmc::cluster
