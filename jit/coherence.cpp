@@ -59,6 +59,12 @@ llvm::Value* headerWord(IRBuilder<>& b, llvm::Value* object) {
   return word;
 }
 
+// The same for one comparison alone, of which it becomes a part: not atomic, because the code generator leaves atomic
+// loads apart. Whichever of two values it finds, it finds it once.
+llvm::Value* headerOperand(IRBuilder<>& b, llvm::Value* object) {
+  return b.CreateLoad(b.getInt64Ty(), object);
+}
+
 // i1: the copy is fresh, and this thread is its writer. (CHUNKED has no writer.)
 llvm::Value* isWritersCopy(IRBuilder<>& b, llvm::Value* word, llvm::Value* token, llvm::Value* ctx) {
   llvm::Value* slot = b.CreateLoad(
@@ -86,22 +92,21 @@ void callStub(IRBuilder<>& b, llvm::FunctionCallee stub, llvm::ArrayRef<llvm::Va
 void expandCheck(llvm::CallInst* marker, CheckKind kind) {
   llvm::Value *object = marker->getArgOperand(0), *token = marker->getArgOperand(1), *ctx = marker->getArgOperand(2);
   IRBuilder<> b(marker);
-  llvm::Value* word = headerWord(b, object);
   if (kind == CheckKind::Read || JVMC_FAULT("write-check-asks-for-freshness-only")) {
-    onlyIf(b, b.CreateICmpULT(word, token), marker, kNearlyAlways);
+    onlyIf(b, b.CreateICmpULT(headerOperand(b, object), token), marker, kNearlyAlways);
   } else {
-    // Nothing about writers is looked at before it is known that the object is not at home. (CHUNKED is above HOME: the
-    // writers of such a copy stand with its chunks.)
-    onlyIf(b, b.CreateICmpULT(word, b.getInt64(rt::kEpochHome)), marker, kMostly);
+    // Nothing about writers is looked at before it is known that the object is not at home.
+    onlyIf(b, b.CreateICmpULT(headerOperand(b, object), b.getInt64(rt::kEpochHome)), marker, kMostly);
     llvm::Instruction* end = b.GetInsertBlock()->getTerminator();
-    onlyIf(b, b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);
+    onlyIf(b, b.CreateNot(isWritersCopy(b, headerWord(b, object), token, ctx)), end, kNearlyAlways);
   }
   callStub(b, declareCheckStub(*marker->getModule(), kind), {ctx, object});
   marker->replaceAllUsesWith(object);
 }
 
 llvm::Value* isChunked(IRBuilder<>& b, llvm::Value* word) {
-  return b.CreateICmpUGE(word, b.getInt64(rt::kEpochChunked));
+  return b.CreateICmpEQ(b.CreateLShr(word, uint64_t(rt::kEpochShift)),
+                        b.getInt64(rt::kEpochChunked >> rt::kEpochShift));
 }
 
 void expandWhole(llvm::CallInst* marker) {
@@ -163,13 +168,13 @@ bool expandTogether(llvm::CallInst* marker, CheckKind kind) {
   llvm::Value *array = check->getArgOperand(0), *low = marker->getArgOperand(1), *high = marker->getArgOperand(2);
   llvm::Value *token = marker->getArgOperand(5), *ctx = marker->getArgOperand(6);
   IRBuilder<> b(marker);
-  llvm::Value* word = headerWord(b, array);
+  llvm::Value* word = nullptr;
   if (kind == CheckKind::Read) {
-    // Fresh and not CHUNKED, in one comparison: how far above the token.
-    llvm::Value* rare = b.CreateICmpUGE(b.CreateSub(word, token), b.CreateSub(b.getInt64(rt::kEpochChunked), token));
-    onlyIf(b, rare, marker, kNearlyAlways);
+    onlyIf(b, b.CreateICmpULT(headerOperand(b, array), token), marker, kNearlyAlways);  // CHUNKED is too old, too
+    word = headerWord(b, array);
   } else {
-    onlyIf(b, b.CreateNot(isHomeWord(b, word)), marker, kMostly);
+    onlyIf(b, b.CreateICmpULT(headerOperand(b, array), b.getInt64(rt::kEpochHome)), marker, kMostly);
+    word = headerWord(b, array);
     llvm::Instruction* end = b.GetInsertBlock()->getTerminator();
     onlyIf(b, b.CreateNot(isWritersCopy(b, word, token, ctx)), end, kNearlyAlways);
   }
@@ -228,10 +233,6 @@ void defineStub(Unit& unit, const llvm::TargetMachine& machine, llvm::FunctionCa
 }
 
 }  // namespace
-
-llvm::Value* isHomeWord(IRBuilder<>& b, llvm::Value* word) {
-  return b.CreateICmpULT(b.CreateSub(word, b.getInt64(rt::kEpochHome)), b.getInt64(rt::kEpochStep));
-}
 
 std::string_view checkStub(CheckKind kind) {
   return kind == CheckKind::Read ? "stub.checkRead" : "stub.checkWrite";

@@ -25,7 +25,6 @@
 // conventions, so the stubs are LLVM IR).
 #pragma once
 
-#include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/PassManager.h>
 
 #include "jit/lower/unit.h"
@@ -42,9 +41,6 @@ llvm::FunctionCallee wholeMarker(llvm::Module& module);
 /// beyond the array nothing is said. `log2`, a constant: of an element's size, if there is but one; else kRange.
 inline constexpr uint32_t kRange = 8;
 llvm::FunctionCallee elementsMarker(llvm::Module& module, CheckKind kind);
-
-/// i1: a header's epoch word, of any object, says HOME.
-llvm::Value* isHomeWord(llvm::IRBuilder<>& b, llvm::Value* word);
 
 /// Leaves out checks that an earlier one makes needless, where LLVM does not see it: it takes the result of a check for
 /// another object, and those for reading and for writing for different things.

@@ -90,7 +90,8 @@ void ClusterObjectSpace::makeWritable(ThreadContext& ctx, const CopyUnit& unit, 
 }
 
 bool ClusterObjectSpace::isReadable(const ThreadContext& ctx, const CopyUnit& unit) {
-  if (core_.epochWord(unit).load(std::memory_order_acquire) >= ctx.epoch) return true;
+  const uint64_t word = core_.epochWord(unit).load(std::memory_order_acquire);
+  if (word >= ctx.epoch || rt::isChunkedEpoch(word)) return true;
   // At home chunks have no states.
   return unit.chunk != 0 && rt::isHomeEpoch(rt::header(unit.object)->epochWord.load(std::memory_order_acquire));
 }
@@ -108,7 +109,9 @@ void ClusterObjectSpace::validate(ThreadContext& ctx, const CopyUnit& unit, uint
     }
     return;
   }
-  while (!copies_.use(ctx, unit) && !isReadable(ctx, unit)) fetch(ctx, unit, lastChunk);
+  // A home that has been asked for several units leaves those unanswered that have moved, and does not say where to: who
+  // asks again asks for this one alone.
+  for (uint32_t last = lastChunk; !copies_.use(ctx, unit) && !isReadable(ctx, unit); last = 0) fetch(ctx, unit, last);
 }
 
 /// Asks the home for the unit, or waits for what is going on with it. Either way the copy may be too old again
@@ -166,9 +169,9 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, const CopyUnit& unit, uint32_
 }
 
 /// Up to which chunk of the array to ask for with this one: all that the thread is about to use, or, if it seems to go
-/// through the array from chunk to chunk, as many as it has come through.
+/// through the array from chunk to chunk, as many as it has come through. `lastChunk` 0: for this one alone.
 uint32_t ClusterObjectSpace::readAhead(const ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
-  if (unit.chunk == 0 || core_.options.noCache) return 0;
+  if (unit.chunk == 0 || lastChunk == 0 || core_.options.noCache) return 0;
   const uint64_t oldest = std::max(ctx.epoch - kJustNow, rt::kEpochUsed);
   const auto justUsed = [&](uint32_t chunk) {
     return core_.epochWord(CopyUnit(unit.object, chunk)).load(std::memory_order_relaxed) >= oldest;

@@ -74,7 +74,7 @@ bool Copies::store(const CopyUnit& unit, const ObjectImage& image, uint64_t stam
   if (written && !merge) entry->twin = makeTwin(unit.base(), shape);
   note(unit, shape);
   freshen(unit, stamp, entry);
-  return isNew && stamp <= rt::kEpochMaxStamp;
+  return isNew && rt::stampOf(stamp) <= rt::kEpochMaxStamp;
 }
 
 /// A chunk is nothing without it. Only of arrays of which nobody here has hold any more it may be gone.
@@ -90,7 +90,7 @@ void Copies::note(const CopyUnit& unit, const ObjectShape& shape) {
 }
 
 void Copies::freshen(const CopyUnit& unit, uint64_t stamp, const Entry* entry) {
-  if (entry && entry->givenUp && stamp <= rt::kEpochMaxStamp) stamp = rt::kEpochGivenUp;
+  if (entry && entry->givenUp && rt::stampOf(stamp) <= rt::kEpochMaxStamp) stamp = rt::kEpochGivenUp;
   std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
   const uint64_t old = epochWord.load(std::memory_order_relaxed);
   const uint64_t writer = old == rt::kEpochInvalid ? kNoWriter : old & rt::kWriterMask;

@@ -4,7 +4,6 @@
 // object is at home and no test is made. With peers a release may stay inline only while the thread holds no unsent
 // writes (writerSlot is 0), and an acquire renews the thread's epoch from the node's clock.
 #include "ir/analysis/safepoints.h"
-#include "jit/coherence.h"
 #include "jit/lower/function_lowering.h"
 
 namespace jvmc::jit {
@@ -23,7 +22,7 @@ llvm::Value* FunctionLowering::mayAccessAtHome(llvm::Value* object, bool isRelea
   llvm::LoadInst* epoch = b_.CreateLoad(b_.getInt64Ty(), object);
   static_assert(offsetof(rt::ObjectHeader, epochWord) == 0);
   epoch->setAtomic(AtomicOrdering::Monotonic);
-  llvm::Value* isHome = isHomeWord(b_, epoch);
+  llvm::Value* isHome = b_.CreateICmpUGE(epoch, b_.getInt64(rt::kEpochHome));
   if (!isRelease) return isHome;
   llvm::Value* writer = loadContext(b_.getInt64Ty(), offsetof(ThreadContext, writerSlot));
   return b_.CreateAnd(isHome, b_.CreateIsNull(writer));

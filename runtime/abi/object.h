@@ -47,24 +47,26 @@ inline constexpr uint64_t kEpochInvalid = 0;
 inline constexpr uint64_t kEpochUsed = 1ull << 63;
 /// A copy that was given up: too old for every thread.
 inline constexpr uint64_t kEpochGivenUp = kEpochStep;
-inline constexpr uint64_t kEpochFirst = kEpochUsed + 2 * kEpochStep;  ///< where node clocks start
-/// A copy of an array that is kept in chunks: class and length hold for ever, elements are checked by their chunks.
-/// Above all others, so that "fresh, and elements need no look" is one comparison of a distance.
-inline constexpr uint64_t kEpochChunked = ((1ull << 48) - 1) << kEpochShift;
-inline constexpr uint64_t kEpochHome = ((1ull << 48) - 2) << kEpochShift;       ///< this node is the object's home
-inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 3) << kEpochShift;  ///< a copy that never goes stale
-inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 4) << kEpochShift;
+/// A copy of an array that is kept in chunks: class and length hold for ever, elements are checked by their chunks. It
+/// looks too old for every thread, so that a check of elements need not ask for it; who needs no more than class and
+/// length takes the slow path.
+inline constexpr uint64_t kEpochChunked = 2 * kEpochStep;
+inline constexpr uint64_t kEpochFirst = kEpochUsed + 3 * kEpochStep;            ///< where node clocks start
+inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;       ///< this node is the object's home
+inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 2) << kEpochShift;  ///< a copy that never goes stale
+inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 3) << kEpochShift;
 
 inline bool isHomeEpoch(uint64_t epochWord) {
-  return epochWord >= kEpochHome && epochWord < kEpochChunked;
+  return epochWord >= kEpochHome;
 }
 
 inline bool isChunkedEpoch(uint64_t epochWord) {
-  return epochWord >= kEpochChunked;
+  return epochWord >> kEpochShift == kEpochChunked >> kEpochShift;
 }
 
-/// How fresh the copy is, whether it has been used or not; without the writer.
+/// How fresh the copy is, whether it has been used or not; without the writer. What a CHUNKED header says is so for ever.
 inline uint64_t stampOf(uint64_t epochWord) {
+  if (isChunkedEpoch(epochWord)) return kEpochImmutable;
   const uint64_t epoch = epochWord & ~kWriterMask;
   return epoch == kEpochInvalid ? kEpochInvalid : epoch | kEpochUsed;
 }

@@ -20,7 +20,7 @@ inline bool isHome(ObjectRef object) {
 /// All of the object, elements too.
 inline bool isReadable(ThreadContext* ctx, ObjectRef object) {
   const uint64_t word = header(object)->epochWord.load(std::memory_order_relaxed);
-  return word >= ctx->epoch && !isChunkedEpoch(word);
+  return word >= ctx->epoch;
 }
 
 /// Every read of an object comes after this, every write after ensureWritable; of an array, whatever is about its class
