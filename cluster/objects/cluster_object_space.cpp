@@ -109,8 +109,8 @@ void ClusterObjectSpace::validate(ThreadContext& ctx, const CopyUnit& unit, uint
     }
     return;
   }
-  // A home that has been asked for several units leaves those unanswered that have moved, and does not say where to: who
-  // asks again asks for this one alone.
+  // A home that has been asked for several units leaves those unanswered that have moved, and does not say where to:
+  // who asks again asks for this one alone.
   for (uint32_t last = lastChunk; !copies_.use(ctx, unit) && !isReadable(ctx, unit); last = 0) fetch(ctx, unit, last);
 }
 

@@ -64,7 +64,8 @@ inline bool isChunkedEpoch(uint64_t epochWord) {
   return epochWord >> kEpochShift == kEpochChunked >> kEpochShift;
 }
 
-/// How fresh the copy is, whether it has been used or not; without the writer. What a CHUNKED header says is so for ever.
+/// How fresh the copy is, whether it has been used or not; without the writer. What a CHUNKED header says is so for
+/// ever.
 inline uint64_t stampOf(uint64_t epochWord) {
   if (isChunkedEpoch(epochWord)) return kEpochImmutable;
   const uint64_t epoch = epochWord & ~kWriterMask;

@@ -93,11 +93,11 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
   Bytes takeHomeState(ObjectRef) override { return {}; }
   bool putHomeState(ObjectRef, std::span<const uint8_t> state) override { return state.empty(); }
 
-  // -- NodeNet: every request is answered at once with `nextReply`, or not before the test does it
+  // -- NodeNet: every request is answered at once with `nextReply` or by `peer`, or not before the test does it
   NodeId self() const override { return NodeId(0); }
   std::vector<NodeId> nodes() const override { return {NodeId(0), NodeId(1)}; }
-  void request(NodeId, Channel, Bytes, std::function<void(Result<Bytes>)> done) override {
-    unanswered ? unanswered->push_back(std::move(done)) : done(nextReply);
+  void request(NodeId, Channel, Bytes asked, std::function<void(Result<Bytes>)> done) override {
+    unanswered ? unanswered->push_back(std::move(done)) : done(peer ? peer(asked) : nextReply);
   }
   void notify(NodeId, Channel, Bytes) override {}
   void setHandler(Channel, Handler theHandler) override { handler = std::move(theHandler); }
@@ -110,6 +110,7 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
   const uint8_t granularity[4] = {3, 3, 2, 0};
   const uint32_t refOffsets[1] = {16};
   Bytes nextReply;
+  std::function<Bytes(const Bytes& asked)> peer;
   std::vector<std::function<void(Result<Bytes>)>>* unanswered = nullptr;  ///< if not null, requests wait here
   std::vector<rt::ThreadMail> mails;
   Handler handler;  ///< of the space's messages
