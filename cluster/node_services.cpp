@@ -48,6 +48,12 @@ class BlockShaker {
   std::atomic<bool> stopped_{false};
 };
 
+static SpaceOptions withZeal(SpaceOptions options, const rt::Zeal& zeal) {
+  options.leaseEverything = zeal.leasesEvery != 0;
+  if (options.leaseEverything) options.leaseNanos = int64_t(zeal.leasesEvery) * 1'000'000;
+  return options;
+}
+
 /// Everything that knows the VM. Made by attach(), in the order in which the parts need each other.
 struct NodeServices::Parts {
   ControlChannel& control;
@@ -58,7 +64,7 @@ struct NodeServices::Parts {
         : homes(vm.options().plan, rt::kNodesMax),
           regions(homes, vm.options().node),
           host(vm, homes, vm.options().node, std::move(codec), options.fatal),
-          space(host, host, control.net(), homes, vm.clock(), options.space),
+          space(host, host, control.net(), homes, vm.clock(), withZeal(options.space, vm.options().zeal)),
           router(host, control.net(), homes),
           migrator(host, control.net(), router, homes),
           collector(
@@ -231,9 +237,17 @@ std::string NodeState::text() const {
   return text;
 }
 
-bool noCacheFromEnvironment() {
-  const char* value = std::getenv("JVMC_NO_CACHE");
+static bool isSetInEnvironment(const char* name) {
+  const char* value = std::getenv(name);
   return value && std::strcmp(value, "1") == 0;
+}
+
+bool noCacheFromEnvironment() {
+  return isSetInEnvironment("JVMC_NO_CACHE");
+}
+
+bool noLeasesFromEnvironment() {
+  return isSetInEnvironment("JVMC_NO_LEASES");
 }
 
 }  // namespace jvmc::cluster

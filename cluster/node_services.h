@@ -93,5 +93,7 @@ class NodeServices {
 
 /// True if the environment asks for the mode without caching (JVMC_NO_CACHE=1).
 bool noCacheFromEnvironment();
+/// JVMC_NO_LEASES=1: copies are never leased.
+bool noLeasesFromEnvironment();
 
 }  // namespace jvmc::cluster

@@ -33,13 +33,15 @@ Result<Zeal> parseZeal(std::string_view list) {
                        : what == "gc"      ? &zeal.collectEvery
                        : what == "rounds"  ? &zeal.roundsEvery
                        : what == "io"      ? &zeal.outsideEvery
+                       : what == "leases"  ? &zeal.leasesEvery
                        : what == "barrier" ? &zeal.countBarriers
                                            : nullptr;
     auto every = colon == std::string_view::npos ? std::nullopt : parseCount(item.substr(colon + 1));
     if (target == nullptr || !every || *every == 0)
-      return usage(fmt::format(
-          "bad item '{}': write capture:K, migrate:K, blocks:K, gc:K, rounds:K, io:K or barrier:K with K of 1 or more",
-          item));
+      return usage(
+          fmt::format("bad item '{}': write capture:K, migrate:K, blocks:K, gc:K, rounds:K, io:K, leases:K or "
+                      "barrier:K with K of 1 or more",
+                      item));
     *target = *every;
   }
   return zeal;

@@ -33,6 +33,7 @@ struct Zeal {
   uint64_t collectEvery = 0;   ///< every K-th allocation collects
   uint64_t roundsEvery = 0;    ///< every K milliseconds the nodes collect together; dead objects are filled
   uint64_t outsideEvery = 0;   ///< every K-th request to and answer from the launcher is dropped and repeated
+  uint64_t leasesEvery = 0;    ///< every K milliseconds whatever other nodes have asked for is leased to them
   uint64_t countBarriers = 0;  ///< non-zero: every reference store calls the barrier, which counts (HeapStats)
   bool any() const { return captureEvery || migrateEvery || collectEvery || outsideEvery; }
 };

@@ -190,6 +190,7 @@ Result<std::unique_ptr<Surroundings>> makeSurroundings(const ProgramNodeParts& p
   options.collects = parts.plan.collects;
   options.startsHere = parts.plan.startsHere;
   options.space.noCache = noCacheFromEnvironment();
+  options.space.leases = !noLeasesFromEnvironment();
   options.fatal = parts.fatal;
   return std::unique_ptr<Surroundings>(std::make_unique<ClusterSurroundings>(parts.control, std::move(options)));
 }

@@ -36,7 +36,17 @@ void BlockMover::move(std::vector<NodeId> targets, uint64_t bytes, std::function
                       std::set<uint64_t> only, OnItsWay onItsWay) {
   std::lock_guard lock(mutex_);
   if (stopping_) return;
-  requests_.push_back({std::move(targets), bytes, std::move(done), std::move(only), std::move(onItsWay)});
+  enqueueLocked({std::move(targets), bytes, std::move(done), std::move(only), std::move(onItsWay), {}});
+}
+
+void BlockMover::whileStopped(InStop body) {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  enqueueLocked({{}, 0, {}, {}, {}, std::move(body)});
+}
+
+void BlockMover::enqueueLocked(Request request) {
+  requests_.push_back(std::move(request));
   if (!std::exchange(started_, true)) thread_->start([this] { run(); });
   thread_->notify();
 }
@@ -81,6 +91,10 @@ void BlockMover::run() {
       if (stopping_) return;
       request = std::move(requests_.front());
       requests_.pop_front();
+    }
+    if (request.inStop) {
+      host_.stopWorld([&] { request.inStop(reliedOn()); });
+      continue;
     }
     const MoveResult result = carryOut(request);
     {
@@ -140,19 +154,29 @@ uint64_t BlockMover::bytesWanted(const Request& request) {
   return stopping_ || targets_.empty() || served >= request.bytes ? 0 : request.bytes - served;
 }
 
+/// World stopped: the blocks that threads may rely on checks of.
+std::set<uint64_t> BlockMover::reliedOn() const {
+  return core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
+}
+
 /// False if there is nothing to move.
 bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
   bool any = false;
   int64_t nanos = 0;
+  std::vector<ObjectRef> inTheWay;
   host_.stopWorld([&] {
     std::lock_guard lock(mutex_);
     const int64_t begin = core_.net.now();
     if ((any = held_)) return;  // since a moment ago
-    std::set<uint64_t> held = core_.options.fault == Fault::HoldNothing ? std::set<uint64_t>() : host_.heldBlocks();
+    std::set<uint64_t> held = reliedOn();
+    const std::set<ObjectRef> shared = leases_.shared();
     for (ObjectRef lent : loans_.lent()) held.insert(lent & ~uint64_t(rt::kBlockBytes - 1));
     for (const BlockGroup& group : host_.withdraw(bytes, only)) {
       any = true;
-      if (isHeld(group, held)) {
+      const auto firstShared = shared.lower_bound(group.address);
+      const auto endShared = shared.lower_bound(group.end());
+      inTheWay.insert(inTheWay.end(), firstShared, endShared);
+      if (firstShared != endShared || isHeld(group, held)) {
         host_.restore(group);
         ++result_.revoked;
         continue;
@@ -165,6 +189,10 @@ bool BlockMover::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {
     std::partition(window_.begin(), window_.end(),
                    [&](const Leaving& leaving) { return !takenBack_.contains(leaving.group.address); });
     nanos = core_.net.now() - begin;
+  });
+  // Such groups stay this time: leases are called back by messages.
+  core_.host.accessGuest([&] {
+    for (ObjectRef object : inTheWay) leases_.recall(object, nullptr);
   });
   // What a stop takes without blocks (the roots of many threads) smaller windows would only repeat. Many small objects
   // take longer than a few large ones.

@@ -31,6 +31,7 @@
 
 #include "cluster/objects/block_host.h"
 #include "cluster/objects/flusher.h"
+#include "cluster/objects/leases.h"
 #include "cluster/objects/messages.h"
 #include "cluster/objects/monitor_loans.h"
 #include "cluster/objects/space_core.h"
@@ -48,8 +49,8 @@ struct MoveResult {
 /// Thread-safe.
 class BlockMover {
  public:
-  BlockMover(SpaceCore& core, Flusher& flusher, const MonitorLoans& loans, BlockHost& host)
-      : core_(core), flusher_(flusher), loans_(loans), host_(host), thread_(host.makeThread()) {}
+  BlockMover(SpaceCore& core, Flusher& flusher, const MonitorLoans& loans, Leases& leases, BlockHost& host)
+      : core_(core), flusher_(flusher), loans_(loans), leases_(leases), host_(host), thread_(host.makeThread()) {}
   ~BlockMover() { stop(); }
 
   /// A group is on its way: at the target who needs it waits for it. On the I/O thread.
@@ -60,6 +61,10 @@ class BlockMover {
   /// thread; not at all if the program ends before. `only`, if it is not empty: addresses of the blocks that may move.
   void move(std::vector<NodeId> targets, uint64_t bytes, std::function<void(const MoveResult&)> done,
             std::set<uint64_t> only = {}, OnItsWay onItsWay = {});
+  /// Runs `body` on the mover thread, the world stopped; with the blocks that threads rely on. Not at all if the
+  /// program ends before.
+  using InStop = std::function<void(const std::set<uint64_t>& held)>;
+  void whileStopped(InStop body);
   /// Ends the mover thread. What it waits for is abandoned; the program is over.
   void stop();
 
@@ -80,6 +85,7 @@ class BlockMover {
     std::function<void(const MoveResult&)> done;
     std::set<uint64_t> only;
     OnItsWay onItsWay;
+    InStop inStop;  ///< then this is all that is asked for
   };
   struct Target {
     NodeId node;
@@ -102,10 +108,12 @@ class BlockMover {
 
   // -- mover thread
   void run();
+  void enqueueLocked(Request request);
   bool isHeldBack() const;
   MoveResult carryOut(const Request& request);
   bool sendWindows(const Request& request);
   uint64_t bytesWanted(const Request& request);
+  std::set<uint64_t> reliedOn() const;
   bool withdraw(uint64_t bytes, const std::set<uint64_t>& only);
   void awaitDeferred();
   bool sendWindow(const Request& request);
@@ -124,6 +132,7 @@ class BlockMover {
   SpaceCore& core_;
   Flusher& flusher_;
   const MonitorLoans& loans_;
+  Leases& leases_;
   BlockHost& host_;
   mutable std::mutex mutex_;
   std::deque<Request> requests_;

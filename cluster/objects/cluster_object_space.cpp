@@ -29,10 +29,12 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
       refresher_(core_, copies_),
       flusher_(core_),
       loans_(core_, flusher_),
-      homeSide_(core_, flusher_, loans_),
-      mover_(core_, flusher_, loans_, blocks),
+      leases_(core_),
+      homeSide_(core_, flusher_, loans_, leases_),
+      mover_(core_, flusher_, loans_, leases_, blocks),
       arrivals_(core_, blocks),
       evictor_(core_, blocks) {
+  leases_.open([this](auto body) { mover_.whileStopped(std::move(body)); });
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
     if (kind == ObjectMessage::Prepare) return arrivals_.handlePrepare(from, payload, std::move(responder));
@@ -43,6 +45,7 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
     if (kind >= ObjectMessage::Lend) {
       ByteReader in(payload);
       in.get<uint8_t>();
+      if (kind == ObjectMessage::Unlease) return endLease(in, *responder);
       return loans_.handle(from, kind, in, *responder);
     }
     homeSide_.handle(from, std::move(payload), std::move(responder));
@@ -78,10 +81,19 @@ void ClusterObjectSpace::checkElementsWrite(ThreadContext& ctx, ObjectRef array,
     makeWritable(ctx, CopyUnit(array, chunk), last);
 }
 
+/// At home: before a field is written nobody has a lease. True if somebody had; the thread has waited.
+bool ClusterObjectSpace::awaitLeases(ThreadContext& ctx, ObjectRef object) {
+  if (!Leases::isShared(object) || core_.options.fault == Fault::SharedIsWritten) return false;
+  WaitToken token = core_.host.prepareWait(ctx);
+  if (leases_.recall(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
+  return true;
+}
+
 /// Makes the thread a writer of the unit. Nobody is one of a head.
 void ClusterObjectSpace::makeWritable(ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
   for (;;) {
     validate(ctx, unit, lastChunk);
+    if (awaitLeases(ctx, unit.object)) continue;
     if (join(ctx, unit)) return;
     // Nobody becomes a writer of a copy whose home is on its way here.
     if (core_.homes.at(unit.object).state != HomeState::Settled)
@@ -255,14 +267,16 @@ bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
   if (!in.ok() || !copies_.isSound(fetch.unit, image)) return false;
   uint64_t stamp = core_.options.fault == Fault::StampAtReply ? core_.clock.load() : fetch.stamp;
   if (core_.options.noCache) stamp = rt::kEpochInvalid;
-  if (image.frozen && !core_.options.noCache) stamp = rt::kEpochImmutable;
   core_.stats.fetchBytes += image.data.size();
 
   bool isNew = false;
   {
     EntryTable::Shard& shard = core_.table.shard(fetch.unit);
     std::lock_guard lock(shard.mutex);
-    isNew = copies_.store(fetch.unit, image, stamp, &shard.entries[fetch.unit]);
+    Entry& entry = shard.entries[fetch.unit];
+    if (!core_.options.noCache)
+      stamp = image.frozen ? rt::kEpochImmutable : copies_.leaseOr(stamp, image.leased, &entry);
+    isNew = copies_.store(fetch.unit, image, stamp, &entry);
   }
   if (isNew && !image.frozen && !core_.options.noCache) core_.fetched.note(fetch.thread, {&fetch.unit, 1});
   return true;
@@ -300,14 +314,21 @@ bool ClusterObjectSpace::join(ThreadContext& ctx, const CopyUnit& unit) {
   EntryTable::Shard& shard = core_.table.shard(unit);
   std::lock_guard lock(shard.mutex);
   const uint64_t head = rt::header(unit.object)->epochWord.load(std::memory_order_acquire);
-  if (rt::isHomeEpoch(head) || (unit.chunk == 0 && rt::isChunkedEpoch(head))) return true;
+  const bool isHome =
+      rt::isWritableHomeEpoch(head) || (rt::isHomeEpoch(head) && core_.options.fault == Fault::SharedIsWritten);
+  if (isHome || (unit.chunk == 0 && rt::isChunkedEpoch(head))) return true;
   std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
-  const uint64_t word = epochWord.load(std::memory_order_acquire);
+  uint64_t word = epochWord.load(std::memory_order_acquire);
   // Without caching every copy looks stale.
   if (word < ctx.epoch && !core_.options.noCache) return false;
   const BlockHome home = core_.homes.at(unit.object);
   if (home.state != HomeState::Settled || home.node == core_.self) return false;
 
+  // A lease holds what its home has. From now on it is a copy as if it had been asked for just now.
+  if (rt::stampOf(word) == rt::kEpochLeased) {
+    word = core_.clock.load() | (word & rt::kWriterMask);
+    epochWord.store(word, std::memory_order_release);
+  }
   core_.contentChanges(unit.object);
   Entry& entry = shard.entries[unit];
   WriteSet& set = writeSetOf(ctx);
@@ -457,6 +478,17 @@ void ClusterObjectSpace::submitParked(const SyncRequest& request, const Hold& ho
 }
 
 std::optional<Resumption> ClusterObjectSpace::carryOutHere(const SyncRequest& request) {
+  // A thread that stores to a shared object waits parked, as for a monitor.
+  if (request.op == rt::SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load && Leases::isShared(request.object)) {
+    core_.exportOut(request.thread.object);
+    core_.traffic.begin(request.thread.id);
+    const auto again = [this, request, hold = core_.held.hold({request.a, request.b})] {
+      submitParked(request, hold);
+      core_.traffic.end(request.thread.id);
+    };
+    if (leases_.recall(request.object, again)) return std::nullopt;
+    core_.traffic.end(request.thread.id);
+  }
   core_.stats.syncLocal++;
   if (request.op == rt::SyncOp::ThreadEnd) core_.remoteUse.forget(request.thread.id);
   std::optional<Resumption> answer = core_.host.carryOut(request, core_.self);
@@ -530,6 +562,16 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, const Hold& hol
     });
   }
   core_.host.accessGuest([&] { core_.traffic.end(request.thread.id); });
+}
+
+void ClusterObjectSpace::endLease(ByteReader& in, Responder& responder) {
+  const ObjectRef object = in.get<uint64_t>();
+  if (!in.finished() || !core_.homes.valid(object)) return homeSide_.refuse(responder);
+  if (core_.options.fault == Fault::LeaseOutlivesRecall)
+    core_.net.postAfter(2'000'000, [this, object] { core_.host.accessGuest([&] { copies_.endLease(object); }); });
+  else
+    core_.host.accessGuest([&] { copies_.endLease(object); });
+  responder.reply({uint8_t(ReplyStatus::Done)});
 }
 
 void ClusterObjectSpace::answerByMail(const SyncRequest& request, const Resumption& answer) {

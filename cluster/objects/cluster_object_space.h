@@ -119,6 +119,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   bool join(rt::ThreadContext& ctx, const CopyUnit& unit);
   WriteSet& writeSetOf(rt::ThreadContext& ctx);
 
+  bool awaitLeases(rt::ThreadContext& ctx, ObjectRef object);
   /// At the home, which is here. The answer, if there is one at once.
   std::optional<rt::Resumption> carryOutHere(const rt::SyncRequest& request);
   /// `hold`: of what the request names, until it is answered.
@@ -127,6 +128,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void sendToHome(const rt::SyncRequest& request, Hold hold);
   void submitParked(const rt::SyncRequest& request, const Hold& hold);
   void onHomeReply(const rt::SyncRequest& request, const Hold& hold, BlockHome home, Result<Bytes> reply);
+  /// A node calls the leases of an object back.
+  void endLease(ByteReader& in, Responder& responder);
   void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
   void submitReleased(const Flusher::Companion& released);
@@ -138,6 +141,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   Flusher flusher_;
   SpinReads spinReads_;
   MonitorLoans loans_;
+  Leases leases_;
   HomeSide homeSide_;
   BlockMover mover_;
   BlockArrivals arrivals_;

@@ -74,7 +74,7 @@ bool Copies::store(const CopyUnit& unit, const ObjectImage& image, uint64_t stam
   if (written && !merge) entry->twin = makeTwin(unit.base(), shape);
   note(unit, shape);
   freshen(unit, stamp, entry);
-  return isNew && rt::stampOf(stamp) <= rt::kEpochMaxStamp;
+  return isNew && (rt::stampOf(stamp) <= rt::kEpochMaxStamp || stamp == rt::kEpochLeased);
 }
 
 /// A chunk is nothing without it. Only of arrays of which nobody here has hold any more it may be gone.
@@ -106,7 +106,8 @@ void Copies::giveUp(const CopyUnit& unit) {
   if (!core_.isCopied(unit)) return;  // it may have died, and another object lie across its place
   std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
   const uint64_t word = epochWord.load(std::memory_order_relaxed);
-  if (word <= (rt::kEpochGivenUp | rt::kWriterMask) || rt::stampOf(word) > rt::kEpochMaxStamp) return;
+  const bool ages = rt::stampOf(word) <= rt::kEpochMaxStamp || rt::stampOf(word) == rt::kEpochLeased;
+  if (word <= (rt::kEpochGivenUp | rt::kWriterMask) || !ages) return;
   const auto entry = shard.entries.find(unit);
   if (entry != shard.entries.end()) {
     if (!entry->second.writers.empty()) return;
@@ -116,6 +117,34 @@ void Copies::giveUp(const CopyUnit& unit) {
   core_.groupWord(unit).store(0, std::memory_order_relaxed);
   epochWord.store(rt::kEpochGivenUp | kNoWriter, std::memory_order_release);
   core_.stats.givenUp++;
+}
+
+uint64_t Copies::leaseOr(uint64_t stamp, bool leased, const Entry* entry) const {
+  if (!leased) return stamp;
+  if (!entry) return rt::kEpochLeased;
+  const bool isOver = entry->recalled && core_.options.fault != Fault::OvertakenRecallLost;
+  return isOver || entry->givenUp || entry->hasTwin || !entry->writers.empty() ? stamp : rt::kEpochLeased;
+}
+
+void Copies::endLease(ObjectRef object) {
+  endLeaseOf(object);
+  if (!core_.isCopied(object)) return;
+  const uint32_t chunks = core_.shapeOf(object).chunksOf(object);
+  for (uint32_t chunk = 1; chunk <= chunks; ++chunk) endLeaseOf(CopyUnit(object, chunk));
+}
+
+/// The copy stays in its group: who asks for others of it may ask for this one as well.
+void Copies::endLeaseOf(const CopyUnit& unit) {
+  EntryTable::Shard& shard = core_.table.shard(unit);
+  std::lock_guard lock(shard.mutex);
+  const auto entry = shard.entries.find(unit);
+  if (entry != shard.entries.end()) entry->second.recalled = entry->second.busy;
+  const BlockHome home = core_.homes.at(unit.object);
+  if (home.state != HomeState::Settled || home.node == core_.self || !core_.isCopied(unit)) return;
+  std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
+  if (rt::stampOf(epochWord.load(std::memory_order_relaxed)) != rt::kEpochLeased) return;
+  epochWord.store(rt::kEpochGivenUp | kNoWriter, std::memory_order_release);
+  core_.stats.recalledCopies++;
 }
 
 void Copies::endTransaction(const CopyUnit& unit) {

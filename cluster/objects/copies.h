@@ -35,6 +35,14 @@ class Copies {
   /// The copy is as fresh as `stamp` says, if it was not fresher already and is not given up.
   void freshen(const CopyUnit& unit, uint64_t stamp, const Entry* entry);
 
+  /// Under the lock too. What an answer makes of the copy: LEASED if it says `leased` and no recall has overtaken it,
+  /// else `stamp`. A copy that somebody writes is none that holds what the home has.
+  uint64_t leaseOr(uint64_t stamp, bool leased, const Entry* entry) const;
+
+  /// The object's home calls its lease back: no copy of it, and of none of its chunks, is a lease when this returns, or
+  /// becomes one by an answer that is on its way.
+  void endLease(ObjectRef object);
+
   /// Nobody uses the copy from now on without having asked for it again; what is on its way is too old already. Not if
   /// it is frozen, or somebody writes it.
   void giveUp(const CopyUnit& unit);
@@ -44,6 +52,7 @@ class Copies {
 
  private:
   static bool hasHead(const CopyUnit& chunk);
+  void endLeaseOf(const CopyUnit& unit);
   void note(const CopyUnit& unit, const ObjectShape& shape);
   bool agreesWithCopy(ObjectRef object, const ObjectImage& image) const;
   bool referencesAcceptable(const ObjectShape& shape, std::span<const uint8_t> data);

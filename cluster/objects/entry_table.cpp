@@ -13,7 +13,7 @@ void Entry::removeWriter(const WriteSet* set) {
 }
 
 void Entry::endTransaction(std::vector<std::function<void()>>& ready) {
-  busy = flushing = givenUp = false;
+  busy = flushing = givenUp = recalled = false;
   if (writers.empty()) {
     hasTwin = false;
     twin = {};

@@ -24,6 +24,7 @@ struct Entry {
   bool busy = false;
   bool flushing = false;  ///< busy with a flush
   bool givenUp = false;   ///< since the transaction began: what it brings is no copy of use
+  bool recalled = false;  ///< a lease since the transaction began: what it brings is none any more
   std::vector<const WriteSet*> writers;
   Twin twin;
   bool hasTwin = false;

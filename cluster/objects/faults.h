@@ -30,6 +30,13 @@ enum class Fault : uint8_t {
   LoanAwaitsOwner,          ///< a lent monitor that is called for stays as long as somebody is in it
   LoanDoesNotTick,          ///< a monitor is lent, or comes back, and the clock stands still there
   UnusedNeverAges,          ///< a copy that nobody has used since it came serves any thread, however old it is
+  // -- leases
+  RecallNotAwaited,     ///< a shared object is written while its leases are being called back
+  LeaseOutlivesRecall,  ///< a lessee answers a recall before its copy is stale
+  LesseeForgotten,      ///< a copy is leased to a node that is not noted
+  OvertakenRecallLost,  ///< a recall that comes before the answer that leases is forgotten
+  SharedIsWritten,      ///< threads at home write shared objects
+  FlushIgnoresLeases,   ///< a flush is applied to a shared object
   // -- cluster-wide collections
   CopiesOutliveTheDead,  ///< copies that are not marked stay
   ArrivalsTrusted,       ///< homes are not told of what comes from nodes that may not have begun

@@ -26,6 +26,9 @@ void HomeSide::handle(NodeId from, Bytes payload, std::shared_ptr<Responder> res
   ByteReader in(payload);
   const auto kind = ObjectMessage(in.get<uint8_t>());
   core_.host.accessGuest([&] {
+    // Nothing becomes shared before all of the message has been carried out: for that the world must be stopped.
+    if (leases_.any() && awaitsLeases(payload, [this, from, payload, responder] { handle(from, payload, responder); }))
+      return;
     switch (kind) {
       case ObjectMessage::Fetch:
         return fetch(from, in, *responder);
@@ -44,6 +47,36 @@ void HomeSide::handle(NodeId from, Bytes payload, std::shared_ptr<Responder> res
 void HomeSide::refuse(Responder& responder) {
   core_.stats.refused++;
   responder.reply({uint8_t(ReplyStatus::Refused)});
+}
+
+bool HomeSide::awaitsLeases(std::span<const uint8_t> payload, const std::function<void()>& then) {
+  ByteReader in(payload);
+  const auto kind = ObjectMessage(in.get<uint8_t>());
+  if (kind != ObjectMessage::Flush && kind != ObjectMessage::Sync) return false;
+  bool awaits = false;
+  // All are called back at once. The message waits for one, and looks again.
+  const auto changes = [&](ObjectRef object) {
+    if (leases_.isSharedHere(object)) awaits = leases_.recall(object, awaits ? nullptr : then) || awaits;
+  };
+  const auto changesBy = [&](const SyncRequest& request) {
+    if (in.ok() && request.op == SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load) changes(request.object);
+  };
+  if (kind == ObjectMessage::Sync) {
+    changesBy(getSync(in));
+    return awaits;
+  }
+  for (uint32_t left = in.getCount(kUnitBytes + 4); left > 0 && in.ok(); --left) {
+    if (core_.options.fault != Fault::FlushIgnoresLeases)
+      changes(getUnit(in).object);
+    else
+      getUnit(in);
+    for (uint32_t runs = in.getCount(8); runs > 0 && in.ok(); --runs) {
+      in.get<uint32_t>();
+      in.getBytes();
+    }
+  }
+  if (in.getBool()) changesBy(getSync(in));
+  return awaits;
 }
 
 ObjectRef HomeSide::awaited(std::span<const uint8_t> payload) const {
@@ -110,7 +143,9 @@ void HomeSide::fetch(NodeId from, ByteReader& in, Responder& responder) {
   if (!in.finished() || !isHomed(unit)) return refuse(responder);
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
-  putImage(out, unit);
+  const bool leased = neighbours && leases_.grant(from, unit);
+  if (!leased) leases_.noteAsked(unit, false);
+  putImage(out, unit, leased);
   std::vector<ObjectRef> references = exportReferences(out, unit);
   const size_t countAt = out.size();
   out.put(uint32_t(0));
@@ -135,13 +170,17 @@ void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
     out.put(uint8_t(answered ? RefreshOutcome::Changed : RefreshOutcome::Unanswered));
     if (!answered) continue;
     core_.blockUsers.note(from, unit.object);
-    putImage(out, unit);
+    const bool leased = leases_.grant(from, unit);
+    putImage(out, unit, leased);
     // A frozen object goes out once more: its copies need not be asked for ever again.
     const bool frozen = rt::header(unit.object)->classWord.load(std::memory_order_relaxed) & rt::kFlagFrozen;
     const size_t dataAt = out.size() - core_.shapeOf(unit).dataBytes();
-    if (!frozen && held != kHoldsNothing && contentHash(out.written(dataAt), seed) == held) {
+    const bool same = !frozen && held != kHoldsNothing && contentHash(out.written(dataAt), seed) == held;
+    if (!same && held != kHoldsNothing) leases_.noteChanged(unit.object);
+    if (!leased) leases_.noteAsked(unit, same);
+    if (same) {
       out.truncate(begin);
-      out.put(uint8_t(RefreshOutcome::Same));
+      out.put(uint8_t(leased ? RefreshOutcome::SameLeased : RefreshOutcome::Same));
       continue;
     }
     exportReferences(out, unit);
@@ -152,7 +191,7 @@ void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
   responder.reply(out.take());
 }
 
-void HomeSide::putImage(ByteWriter& out, const CopyUnit& unit) {
+void HomeSide::putImage(ByteWriter& out, const CopyUnit& unit, bool leased) {
   // Frozen is read first: if it is set, all stores to the object came before.
   const uint32_t classWord = rt::header(unit.object)->classWord.load(std::memory_order_acquire);
   const ObjectShape shape = core_.shapeOf(unit);
@@ -160,7 +199,8 @@ void HomeSide::putImage(ByteWriter& out, const CopyUnit& unit) {
                {classWord & rt::kClassMask,
                 (classWord & rt::kFlagFrozen) != 0,
                 shape.isArray() ? uint32_t(rt::arrayLength(unit.object)) : 0,
-                {}},
+                {},
+                leased},
                shape.dataBytes());
   uint8_t* data = out.grow(shape.dataBytes());
   for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
@@ -197,7 +237,7 @@ uint32_t HomeSide::putNeighbours(ByteWriter& out, ObjectRef of, std::vector<Obje
     if (std::find(sent.begin(), sent.end(), next) != sent.end()) continue;
     if (out.size() + core_.shapeOf(CopyUnit(next)).dataBytes() + kImageHeadBytes > end) break;
     out.put(next);
-    putImage(out, next);
+    putImage(out, next, false);  // what nobody has asked for is not leased
     const std::vector<ObjectRef> onward = exportReferences(out, next);
     sent.push_back(next);
     references.insert(references.end(), onward.rbegin(), onward.rend());

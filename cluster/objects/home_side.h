@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cluster/objects/flusher.h"
+#include "cluster/objects/leases.h"
 #include "cluster/objects/messages.h"
 #include "cluster/objects/monitor_loans.h"
 #include "cluster/objects/space_core.h"
@@ -15,8 +16,8 @@ namespace jvmc::cluster {
 
 class HomeSide {
  public:
-  HomeSide(SpaceCore& core, const Flusher& flusher, const MonitorLoans& loans)
-      : core_(core), flusher_(flusher), loans_(loans) {}
+  HomeSide(SpaceCore& core, const Flusher& flusher, const MonitorLoans& loans, Leases& leases)
+      : core_(core), flusher_(flusher), loans_(loans), leases_(leases) {}
 
   /// Handles a FETCH, REFRESH, FLUSH or SYNC, at once or when the block it is about has arrived.
   void handle(NodeId from, Bytes payload, std::shared_ptr<Responder> responder);
@@ -27,7 +28,7 @@ class HomeSide {
   void fetch(NodeId from, ByteReader& in, Responder& responder);
   void refresh(NodeId from, ByteReader& in, Responder& responder);
   /// Appends the object's image. Whoever sends it exports its references before.
-  void putImage(ByteWriter& out, const CopyUnit& unit);
+  void putImage(ByteWriter& out, const CopyUnit& unit, bool leased);
   /// Exports and returns the references in the image with which `out` ends.
   std::vector<ObjectRef> exportReferences(const ByteWriter& out, const CopyUnit& unit);
   uint32_t putNeighbours(ByteWriter& out, ObjectRef of, std::vector<ObjectRef> references);
@@ -35,6 +36,8 @@ class HomeSide {
   void sync(NodeId from, ByteReader& in, Responder& responder);
   /// Appends what SYNC is answered after its status. The request is sensible, its object served here.
   void carryOut(NodeId from, const rt::SyncRequest& request, ByteWriter& out);
+  /// The message changes shared objects: their leases are called back, and `then` will run.
+  bool awaitsLeases(std::span<const uint8_t> payload, const std::function<void()>& then);
   /// An object of the message whose block is on its way here, or null.
   ObjectRef awaited(std::span<const uint8_t> payload) const;
   /// If the object's home was here and has moved: says where to, and true.
@@ -50,6 +53,7 @@ class HomeSide {
   SpaceCore& core_;
   const Flusher& flusher_;
   const MonitorLoans& loans_;
+  Leases& leases_;
 };
 
 }  // namespace jvmc::cluster

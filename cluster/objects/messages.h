@@ -3,8 +3,9 @@
 //   unit    ref u64 | u32 chunk (copy_unit.h)
 //   FETCH   u8 1 | unit | u8 neighbours wanted
 //      ->   u8 status | image | u32 neighbours | each: ref u64, image
-//   image   u32 class index | u8 frozen | u32 array length | u64 bytes | data of the unit
-//   FLUSH   u8 2 | u32 units | each: unit, u32 runs | each run: u32 offset from the unit's base, u32 bytes, data
+//   image   u32 class index | u8 how long it holds (0 as usual; 1 frozen: for ever; 2 leased: until UNLEASE) | u32
+//   array length | u64 bytes | data of the unit FLUSH   u8 2 | u32 units | each: unit, u32 runs | each run: u32 offset
+//   from the unit's base, u32 bytes, data
 //           | u8 whether a request follows | the request, to be carried out when all units have been written
 //      ->   u8 status | u32 count | each unit that was not written, because it has moved: u32 index, whereabouts
 //           | if a request followed: u8 whether it was carried out | if so: u8 answered | resumption, if answered
@@ -13,7 +14,9 @@
 //   PREPARE and BLOCKS: see block_messages.h; LEND, RECALL and RETURN: monitor_loans.h
 //   REFRESH u8 6 | seed u64 | u32 units | each: unit, hash u64 of what the copy holds (contentHash; 0: nothing)
 //      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not
-//      homed here, or too much)
+//      homed here, or too much; 3 same, and leased)
+//   UNLEASE u8 10 | ref u64                          home -> lessee (leases.h)
+//      ->   u8 status: done
 //
 // status: 0 done; 1 refused (the object is not homed at the receiver and never was, or the message makes no sense);
 // 2 moved, followed by whereabouts: u32 node, u32 moves (HomeMap::learn); 3 lent: the monitor is on its way to the
@@ -41,10 +44,13 @@ enum class ObjectMessage : uint8_t {
   Refresh = 6,
   Lend = 7,
   Recall = 8,
-  Return = 9
+  Return = 9,
+  Unlease = 10
 };
 enum class ReplyStatus : uint8_t { Done = 0, Refused = 1, Moved = 2, Lent = 3 };
-enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2 };
+enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2, SameLeased = 3 };
+/// How long what an image says holds.
+enum class Holds : uint8_t { AsUsual = 0, ForEver = 1, UntilRecalled = 2 };
 
 /// Where REFRESH says how many units follow, and the bytes of each.
 inline constexpr size_t kRefreshCountAt = 9;
@@ -61,6 +67,7 @@ struct ObjectImage {
   bool frozen = false;
   uint32_t length = 0;  ///< arrays
   std::span<const uint8_t> data;
+  bool leased = false;  ///< not frozen, but the copy holds until its home recalls it
 };
 
 void putUnit(ByteWriter& out, const CopyUnit& unit);

@@ -143,7 +143,7 @@ bool Refresher::onReply(std::span<const CopyUnit> units, const Question& questio
 }
 
 bool Refresher::install(const CopyUnit& unit, const Question& question, ByteReader& in) {
-  const RefreshOutcome outcome = in.getEnum(RefreshOutcome::Unanswered);
+  const RefreshOutcome outcome = in.getEnum(RefreshOutcome::SameLeased);
   ObjectImage image;
   if (outcome == RefreshOutcome::Changed) {
     image = getImage(in);
@@ -160,11 +160,13 @@ bool Refresher::install(const CopyUnit& unit, const Question& question, ByteRead
   bool isNew = false;
   if (outcome == RefreshOutcome::Changed) {
     core_.stats.fetchBytes += image.data.size();
-    isNew = copies_.store(unit, image, image.frozen ? rt::kEpochImmutable : stamp, entry);
-  } else if (outcome == RefreshOutcome::Same) {
+    const uint64_t fresh = copies_.leaseOr(stamp, image.leased, entry);
+    isNew = copies_.store(unit, image, image.frozen ? rt::kEpochImmutable : fresh, entry);
+  } else if (outcome != RefreshOutcome::Unanswered) {
     core_.stats.refreshedSame++;
     // Else it is a copy no more, and holds nothing.
-    if (core_.epochWord(unit).load(std::memory_order_relaxed) != rt::kEpochInvalid) copies_.freshen(unit, stamp, entry);
+    if (core_.epochWord(unit).load(std::memory_order_relaxed) != rt::kEpochInvalid)
+      copies_.freshen(unit, copies_.leaseOr(stamp, outcome == RefreshOutcome::SameLeased, entry), entry);
   } else {
     core_.groupWord(unit).store(0, std::memory_order_relaxed);  // who needs it next asks for it alone
   }

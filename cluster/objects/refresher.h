@@ -10,6 +10,7 @@
 //     [X A B]     -> home 1     X and the first few go ahead: the thread waits for X alone
 //     [C ...]     -> home 2     the others follow, in messages of some 16 KiB of answer
 //   answer: each  same           the copy becomes as fresh as the stamp
+//                 same, leased   stays fresh until it is recalled (leases.h)
 //                 changed        likewise, with new content
 //                 unanswered     stays stale: whoever needs it asks for it alone, and is told where it has gone
 #pragma once

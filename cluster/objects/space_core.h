@@ -27,7 +27,12 @@ namespace jvmc::cluster {
 struct SpaceOptions {
   /// Reference mode for differential runs: every check asks the home again.
   bool noCache = false;
-  Fault fault = Fault::None;  ///< tests only
+  /// Objects that hardly ever change are leased (leases.h).
+  bool leases = true;
+  /// The world is stopped for that once in so long at most.
+  int64_t leaseNanos = 50'000'000;
+  bool leaseEverything = false;  ///< zeal: whatever is asked for, at the first opportunity
+  Fault fault = Fault::None;     ///< tests only
 };
 
 struct SpaceCore {

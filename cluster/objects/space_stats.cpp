@@ -41,6 +41,11 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.releases", releases);
   sink("objects.monitors_lent", monitorsLent);
   sink("objects.borrowed_operations", borrowedOperations);
+  sink("objects.shared", shared);
+  sink("objects.unshared", unshared);
+  sink("objects.leased", leased);
+  sink("objects.recalls", recalls);
+  sink("objects.recalled_copies", recalledCopies);
   sink("objects.early_releases", earlyReleases);
   sink("objects.deferred_releases", deferredReleases);
   sink("objects.flush_messages", flushMessages);

@@ -66,6 +66,9 @@ struct SpaceStats {
   Counter syncLocal{0}, syncRemote{0};  ///< operations at a home here / elsewhere
   Counter monitorsLent{0};              ///< to other nodes
   Counter borrowedOperations{0};        ///< on monitors of other nodes that were here
+  Counter shared{0}, leased{0};         ///< objects homed here that became shared; copies leased to others
+  Counter unshared{0}, recalls{0};      ///< shared objects that were written; messages that called leases back
+  Counter recalledCopies{0};            ///< leased copies here that were called back
   Counter syncsWithWrites{0};           ///< of the latter: together with the writes that they release
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedRefreshes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};

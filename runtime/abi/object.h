@@ -51,12 +51,21 @@ inline constexpr uint64_t kEpochGivenUp = kEpochStep;
 /// looks too old for every thread, so that a check of elements need not ask for it; who needs no more than class and
 /// length takes the slow path.
 inline constexpr uint64_t kEpochChunked = 2 * kEpochStep;
-inline constexpr uint64_t kEpochFirst = kEpochUsed + 3 * kEpochStep;            ///< where node clocks start
-inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;       ///< this node is the object's home
-inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 2) << kEpochShift;  ///< a copy that never goes stale
-inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 3) << kEpochShift;
+inline constexpr uint64_t kEpochFirst = kEpochUsed + 3 * kEpochStep;       ///< where node clocks start
+inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;  ///< this node is the object's home
+/// The same, but other nodes may hold leases: whoever changes its fields has them called back first.
+inline constexpr uint64_t kEpochShared = ((1ull << 48) - 2) << kEpochShift;
+inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 3) << kEpochShift;  ///< a copy that never goes stale
+inline constexpr uint64_t kEpochLeased = ((1ull << 48) - 4) << kEpochShift;     ///< a copy that is fresh until recalled
+inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 5) << kEpochShift;
 
+/// The object lives here: HOME or SHARED. Its fields may be read, its monitor used.
 inline bool isHomeEpoch(uint64_t epochWord) {
+  return epochWord >= kEpochShared;
+}
+
+/// Its fields may be written here without asking: HOME alone.
+inline bool isWritableHomeEpoch(uint64_t epochWord) {
   return epochWord >= kEpochHome;
 }
 

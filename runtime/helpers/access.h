@@ -16,6 +16,10 @@ inline bool isCurrent(ThreadContext* ctx, ObjectRef object) {
 inline bool isHome(ObjectRef object) {
   return isHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed));
 }
+/// Likewise, and no other node has a lease of it.
+inline bool isWritableHome(ObjectRef object) {
+  return isWritableHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed));
+}
 
 /// All of the object, elements too.
 inline bool isReadable(ThreadContext* ctx, ObjectRef object) {
@@ -30,7 +34,7 @@ inline void ensureReadable(ThreadContext* ctx, ObjectRef object) {
     jvmc_checkRead(ctx, object);
 }
 inline void ensureWritable(ThreadContext* ctx, ObjectRef object) {
-  if (!isHome(object)) [[unlikely]]
+  if (!isWritableHome(object)) [[unlikely]]
     jvmc_checkWrite(ctx, object);
 }
 /// The same for elements [low, high); nothing happens to what is beyond the array.
@@ -39,7 +43,7 @@ inline void ensureElementsReadable(ThreadContext* ctx, ObjectRef array, int32_t 
     jvmc_checkRangeRead(ctx, array, low, high);
 }
 inline void ensureElementsWritable(ThreadContext* ctx, ObjectRef array, int32_t low, int32_t high) {
-  if (!isHome(array)) [[unlikely]]
+  if (!isWritableHome(array)) [[unlikely]]
     jvmc_checkRangeWrite(ctx, array, low, high);
 }
 

@@ -33,7 +33,7 @@ extern "C" void jvmc_checkRangeRead(JvmcContext* ctx, ObjectRef array, int32_t l
   if (low < high) ctx->vm->space().checkElementsRead(*ctx, array, uint32_t(low), uint32_t(high));
 }
 extern "C" void jvmc_checkRangeWrite(JvmcContext* ctx, ObjectRef array, int32_t low, int32_t high) {
-  if (isHome(array)) return;
+  if (isWritableHome(array)) return;
   ensureReadable(ctx, array);
   low = std::max(low, 0), high = std::min(high, arrayLength(array));
   if (low < high) ctx->vm->space().checkElementsWrite(*ctx, array, uint32_t(low), uint32_t(high));
@@ -69,7 +69,7 @@ extern "C" int64_t jvmc_atomicAccess(JvmcContext* ctx, uint32_t op, ObjectRef ob
   bool isReference = sizeLog2 == 3 && holdsReference(info, uint32_t(offset));
   bool checked = ctx->vm->space().checked();
   // At home, with nothing to flush, it is one machine instruction.
-  if (isHome(object) && (!stores || ctx->writerSlot == 0)) {
+  if (stores ? isWritableHome(object) && ctx->writerSlot == 0 : isHome(object)) {
     if (isReference && stores && needsBarrier(ctx, object))
       jvmc_storeBarrier(ctx, object, offset, ObjectRef(what == AtomicOp::Cas ? b : a));
     uint64_t value = accessAtomically(what, object + uint64_t(offset), uint32_t(sizeLog2), uint64_t(a), uint64_t(b));

@@ -48,6 +48,9 @@ WAYS = {
     "nodes3-jit-blocks3": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal", "blocks:3"],
     "nodes3-auto-all": ["jvmcluster", "run", "--nodes", "3", "--zeal", "migrate:50,blocks:2,gc:40,io:4"],
     "nodes3-jit-rounds20": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal", "rounds:20"],
+    "nodes3-auto-leases1": ["jvmcluster", "run", "--nodes", "3", "--zeal", "leases:1"],
+    "nodes3-jit-leases1-migrate-blocks": ["jvmcluster", "run", "--nodes", "3", "--mode", "jit", "--zeal",
+                                          "leases:1,migrate:50,blocks:3"],
     "nodes3-rotate": ["jvmcluster", "run", "--nodes", "3", "--balance", "rotate"],
 }
 

@@ -182,11 +182,12 @@ int main(int count, char** words) {
     rounds += outcome.rounds;
     if (arguments.verbose)
       fmt::print(
-          "seed {}: {} | {} | {} events, {:.1f} ms, {} moves, {} blocks moved, {} fetches, {} joined, {} left, {} "
+          "seed {}: {} | {} | {} events, {:.1f} ms, {} moves, {} blocks moved, {} leased, {} recalls, {} fetches, {} "
+          "joined, {} left, {} "
           "frames repeated, {} rounds, {} of {} made buried, fingerprint {:016x}\n",
           seed, plan.describe(), outcome.programEnd, outcome.events, double(outcome.nanos) / 1e6, outcome.moves,
-          outcome.blockMoves, outcome.fetches, outcome.joined, outcome.drained, outcome.repeated, outcome.rounds,
-          outcome.buried, outcome.made, outcome.fingerprint);
+          outcome.blockMoves, outcome.leased, outcome.recalls, outcome.fetches, outcome.joined, outcome.drained,
+          outcome.repeated, outcome.rounds, outcome.buried, outcome.made, outcome.fingerprint);
     if (plan.describes) fmt::print("{}", outcome.tail);
     if (!outcome.violation.empty()) {
       ++failures;

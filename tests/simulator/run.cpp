@@ -182,6 +182,8 @@ class Run final : private Program {
       outcome.rounds = std::max(outcome.rounds, node->collector.completedRounds());
       outcome.moves += node->migrator.stats().movesIn;
       outcome.blockMoves += node->space.stats().movedGroups;
+      outcome.leased += node->space.stats().leased;
+      outcome.recalls += node->space.stats().recalls;
       outcome.fetches += node->space.stats().fetches;
     }
     if (outcome.violation.empty() && !plan_.describes) return outcome;
@@ -246,6 +248,9 @@ Plan Plan::fromSeed(uint64_t seed, bool collects) {
     plan.script.cells = true;
     plan.node.roundMillis = oneIn(2) ? 1 : 5;
   }
+  // Every other run leases whatever is asked for; in the others little is asked for often enough.
+  plan.node.space.leaseEverything = seed % 2 == 1;
+  if (plan.node.space.leaseEverything) plan.node.space.leaseNanos = kMillis / 2;
   return plan;
 }
 

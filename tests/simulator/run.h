@@ -43,6 +43,7 @@ struct Outcome {
   uint64_t events = 0;
   int64_t nanos = 0;  ///< simulated
   // -- what has happened, so that one sees that a run tests something
+  uint64_t leased = 0, recalls = 0;
   uint64_t moves = 0, blockMoves = 0, fetches = 0, joined = 0, drained = 0, repeated = 0;
   uint64_t rounds = 0, made = 0, buried = 0;
 };

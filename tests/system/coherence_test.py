@@ -16,12 +16,14 @@ PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 PATIENCE = 120  # seconds; the machine may be busy
 
 
-def objects(program, mode):
+def objects(program, mode, leases=True):
     """The run's statistics about objects, all nodes together."""
     with tempfile.TemporaryDirectory(prefix="jvmc-coherence-") as folder:
         stats = pathlib.Path(folder) / "stats.json"
         env = {name: value for name, value in os.environ.items() if not name.startswith("JVMC_")}
         env.update(XDG_RUNTIME_DIR=folder, HOME=folder)
+        if not leases:
+            env["JVMC_NO_LEASES"] = "1"
         done = subprocess.run([JVMCLUSTER, "run", "--nodes", "2", "--balance", "off", "--mode", mode, "--stats", stats,
                                PROGRAMS / program], env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=PATIENCE)
@@ -42,11 +44,19 @@ class Questions(unittest.TestCase):
     def test_what_was_read_together_is_asked_for_together(self):
         for mode in ("interp", "jit"):
             with self.subTest(mode):
-                stats = objects("read_sets.ir", mode)
+                stats = objects("read_sets.ir", mode, leases=False)
                 self.assertGreaterEqual(stats["refreshed"], 10_000, "19 times 1000 objects are stale when they are read")
                 self.assertGreaterEqual(stats["refreshed_same"], 0.9 * stats["refreshed"], "nothing changed")
                 # A first pass without a group asks for each object that no other one refers to.
                 self.assertLess(stats["fetches"], 3_000, "one wait an object would make 20,000")
+
+    def test_what_has_not_changed_for_long_is_leased_and_not_asked_for_any_more(self):
+        for mode in ("interp", "jit"):
+            with self.subTest(mode):
+                asked = objects("read_sets.ir", mode, leases=False)["refreshed"]
+                stats = objects("read_sets.ir", mode)
+                self.assertGreater(stats["leased"], 0)
+                self.assertLess(stats["refreshed"], 0.8 * asked)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ struct RunFlags {
 /// What `irc run` has no other node and no launcher for is refused.
 Result<rt::Zeal> parseLocalZeal(const std::string& list) {
   auto zeal = rt::parseZeal(list);
-  if (zeal.ok() && (zeal->migrateEvery || zeal->blocksEvery || zeal->outsideEvery || zeal->roundsEvery))
-    return Error{ErrorCode::kInvalidInput, "migrate:K, blocks:K, rounds:K and io:K need 'jvmcluster run'"};
+  if (zeal.ok() &&
+      (zeal->migrateEvery || zeal->blocksEvery || zeal->outsideEvery || zeal->roundsEvery || zeal->leasesEvery))
+    return Error{ErrorCode::kInvalidInput, "migrate:K, blocks:K, rounds:K, leases:K and io:K need 'jvmcluster run'"};
   return zeal;
 }
 

@@ -209,8 +209,9 @@ void addRun(CLI::App& app, CommonOptions& common, Action& action) {
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
   command
-      ->add_option("--zeal", options->zeal,
-                   "Force rare events: capture:K,migrate:K,blocks:K,gc:K,rounds:K,io:K; barrier:1 counts barriers")
+      ->add_option(
+          "--zeal", options->zeal,
+          "Force rare events: capture:K,migrate:K,blocks:K,gc:K,rounds:K,leases:K,io:K; barrier:1 counts barriers")
       ->envname("JVMC_ZEAL")
       ->check(tools::parsesWith(rt::parseZeal));
   command

@@ -13,17 +13,20 @@ struct Mode {
   bool noCache;
   bool moving = false;
   bool releasing = false;
+  bool leasing = false;
 };
 
 class LitmusTest : public testing::TestWithParam<Mode> {
  protected:
   TestCluster& cluster(uint32_t nodes, double seconds = 0.5) {
-    cluster_ = std::make_unique<TestCluster>(TestOptions{.nodes = nodes,
-                                                         .seconds = seconds,
-                                                         .delayOneIn = GetParam().delayOneIn,
-                                                         .moving = GetParam().moving,
-                                                         .releasing = GetParam().releasing,
-                                                         .space = {.noCache = GetParam().noCache}});
+    TestOptions options{.nodes = nodes,
+                        .seconds = seconds,
+                        .delayOneIn = GetParam().delayOneIn,
+                        .moving = GetParam().moving,
+                        .releasing = GetParam().releasing,
+                        .space = {.noCache = GetParam().noCache}};
+    if (GetParam().leasing) options.leasing();
+    cluster_ = std::make_unique<TestCluster>(options);
     return *cluster_;
   }
   void TearDown() override {
@@ -32,6 +35,8 @@ class LitmusTest : public testing::TestWithParam<Mode> {
     if (GetParam().moving) {
       EXPECT_GT(cluster_->shared().moves, 3u) << "no block moved";
     }
+    RecordProperty("leased", std::to_string(cluster_->shared().leased));
+    RecordProperty("recalls", std::to_string(cluster_->shared().recalls));
     RecordProperty("moves", std::to_string(cluster_->shared().moves));
     RecordProperty("revoked", std::to_string(cluster_->shared().revoked));
     RecordProperty("operations", std::to_string(cluster_->shared().operations));
@@ -43,7 +48,10 @@ class LitmusTest : public testing::TestWithParam<Mode> {
 INSTANTIATE_TEST_SUITE_P(Modes, LitmusTest,
                          testing::Values(Mode{"Quick", 0, false}, Mode{"Delayed", 8, false}, Mode{"NoCache", 0, true},
                                          Mode{"ReleasingEarly", 8, false, false, true}, Mode{"Moving", 0, false, true},
-                                         Mode{"MovingDelayed", 8, false, true}, Mode{"MovingNoCache", 0, true, true}),
+                                         Mode{"MovingDelayed", 8, false, true}, Mode{"MovingNoCache", 0, true, true},
+                                         Mode{"Leasing", 0, false, false, false, true},
+                                         Mode{"LeasingDelayed", 8, false, false, false, true},
+                                         Mode{"LeasingMoving", 8, false, true, false, true}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(LitmusTest, DataIsVisibleToWhoeverSawTheFlagOnTwoNodes) {

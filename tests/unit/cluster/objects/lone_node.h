@@ -28,7 +28,8 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
         core(*this, *this, homes, clock, {}),
         flusher(core),
         loans(core, flusher),
-        home(core, flusher, loans),
+        leases(core),
+        home(core, flusher, loans, leases),
         arrivals(core, *this) {
     memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
@@ -121,6 +122,7 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
   SpaceCore core;
   Flusher flusher;
   MonitorLoans loans;
+  Leases leases;
   HomeSide home;
   BlockArrivals arrivals;
   void* memory;

@@ -14,6 +14,7 @@ struct Setup {
   uint32_t delayOneIn = 0;
   bool moving = false;
   bool evicting = false;
+  bool leasing = false;
 };
 
 /// A run has a fixed time, in which a sanitizer leaves it fewer chances.
@@ -22,13 +23,15 @@ constexpr int kRunsMax = kSanitizedBuild ? 120 : 40;
 /// True if some run finds an error.
 bool caught(Setup setup, const std::function<void(TestCluster&)>& program) {
   for (int run = 1; run <= kRunsMax; ++run) {
-    TestCluster cluster({.nodes = setup.nodes,
-                         .seconds = 0.7,
-                         .delayOneIn = setup.delayOneIn,
-                         .seed = uint64_t(run),
-                         .moving = setup.moving,
-                         .evicting = setup.evicting,
-                         .space = {.fault = setup.fault}});
+    TestOptions options{.nodes = setup.nodes,
+                        .seconds = 0.7,
+                        .delayOneIn = setup.delayOneIn,
+                        .seed = uint64_t(run),
+                        .moving = setup.moving,
+                        .evicting = setup.evicting,
+                        .space = {.fault = setup.fault}};
+    if (setup.leasing) options.leasing();
+    TestCluster cluster(options);
     program(cluster);
     if (cluster.errors() > 0) return true;
   }
@@ -100,6 +103,28 @@ TEST(MutationTest, AskingAheadWithoutATransactionIsCaughtByReadSets) {
 }
 TEST(MutationTest, UnusedCopyThatNeverAgesIsCaughtByMessagePassing) {
   EXPECT_TRUE(caught({Fault::UnusedNeverAges, 3, 4}, [](TestCluster& c) { messagePassing(c, 2); }));
+}
+
+Setup leasing(Fault fault, uint32_t nodes, uint32_t delayOneIn = 0) {
+  return {fault, nodes, delayOneIn, false, false, true};
+}
+TEST(MutationTest, RecallThatIsNotAwaitedIsCaughtByMessagePassing) {
+  EXPECT_TRUE(caught(leasing(Fault::RecallNotAwaited, 3, 4), [](TestCluster& c) { messagePassing(c, 2); }));
+}
+TEST(MutationTest, LeaseThatOutlivesItsRecallIsCaughtByMessagePassing) {
+  EXPECT_TRUE(caught(leasing(Fault::LeaseOutlivesRecall, 3), [](TestCluster& c) { messagePassing(c, 2); }));
+}
+TEST(MutationTest, ForgottenLesseeIsCaughtByMessagePassing) {
+  EXPECT_TRUE(caught(leasing(Fault::LesseeForgotten, 3), [](TestCluster& c) { messagePassing(c, 2); }));
+}
+TEST(MutationTest, RecallThatOvertakesItsAnswerAndIsForgottenIsCaughtByMessagePassing) {
+  EXPECT_TRUE(caught(leasing(Fault::OvertakenRecallLost, 3, 4), [](TestCluster& c) { messagePassing(c, 2); }));
+}
+TEST(MutationTest, SharedObjectThatIsWrittenIsCaughtByMessagePassing) {
+  EXPECT_TRUE(caught(leasing(Fault::SharedIsWritten, 3), [](TestCluster& c) { messagePassing(c, 2); }));
+}
+TEST(MutationTest, FlushToASharedObjectIsCaughtByMessagePassing) {
+  EXPECT_TRUE(caught(leasing(Fault::FlushIgnoresLeases, 3), [](TestCluster& c) { messagePassing(c, 2); }));
 }
 
 }  // namespace

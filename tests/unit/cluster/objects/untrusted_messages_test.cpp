@@ -208,7 +208,7 @@ TEST(UntrustedMessagesTest, ARefreshAcceptsSoundReplies) {
 
 TEST(UntrustedMessagesTest, AnObjectNeverChangesItsClassOrLength) {
   for (const Bytes& reply : {refreshReply(kByteArray, 8, 8), refreshReply(kInstance, 0, 32), Bytes{},
-                             Bytes{uint8_t(ReplyStatus::Done)}, Bytes{uint8_t(ReplyStatus::Done), 3}}) {
+                             Bytes{uint8_t(ReplyStatus::Done)}, Bytes{uint8_t(ReplyStatus::Done), 0xFF}}) {
     LoneNode node;
     EXPECT_TRUE(fetched(node, kByteArray, fetchReply(kByteArray, 16, 16)));
     node.space.acquire(node.context, true);

@@ -392,6 +392,10 @@ void Mutator::barrier() {
   while (shared.barrier.load() < target) std::this_thread::sleep_for(std::chrono::microseconds(20));
 }
 
+uint64_t Mutator::fetchesHere() const {
+  return node.space->stats().fetches;
+}
+
 bool Mutator::timeIsUp() const {
   return node.timeIsUp();
 }
@@ -473,6 +477,9 @@ void TestCluster::runNode(uint32_t node, std::vector<int> sockets, const std::fu
   shared_->fetches += self.space->stats().fetches;
   shared_->flushes += self.space->stats().flushMessages;
   shared_->earlyReleases += self.space->stats().earlyReleases;
+  shared_->leased += self.space->stats().leased;
+  shared_->recalls += self.space->stats().recalls;
+  shared_->recalledCopies += self.space->stats().recalledCopies;
   shared_->finished++;
   while (shared_->finished < options_.nodes) usleep(500);  // others may still need this home
   usleep(2000);

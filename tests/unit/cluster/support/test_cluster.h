@@ -43,12 +43,19 @@ struct TestOptions {
   bool evicting = false;   ///< each node takes copies out of memory all the time
   bool releasing = false;  ///< each poll writes home what the thread has written
   SpaceOptions space;
+  /// Whatever is asked for is leased at once.
+  TestOptions& leasing() {
+    space.leaseEverything = true;
+    space.leaseNanos = 300'000;
+    return *this;
+  }
 };
 
 /// Memory that all processes share.
 struct Shared {
   std::atomic<uint64_t> errors{0}, operations{0}, barrier{0}, finished{0};
   std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0}, evictedBytes{0}, earlyReleases{0};
+  std::atomic<uint64_t> leased{0}, recalls{0}, recalledCopies{0};
   std::atomic<bool> over{false};
   char firstError[256] = {};
   /// What no correct run does: a wrong value, a node that dies or hangs.
@@ -125,6 +132,8 @@ class Mutator {
   bool timeIsUp() const;
   void error(const std::string& what);
   void countOperations(uint64_t count);
+  /// By all threads of the node.
+  uint64_t fetchesHere() const;
 
   TestNode& node;
   const uint32_t nodeId;
