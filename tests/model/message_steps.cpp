@@ -13,15 +13,24 @@ bool isRequestToHome(Kind kind) {
 
 }  // namespace
 
+/// HomeSide::awaitsLeases: what waits until the leases of a shared object are called back.
+bool Stepper::changesField(const Message& m) const {
+  if (m.kind == Kind::Flush) return !faulty(Fault::FlushIgnoresLeases);
+  return m.kind == Kind::Sync && instruction(from_, m.thread).op == Op::ElementStore &&
+         !faulty(in_model::AtomicIgnoresLeases);
+}
+
 void Stepper::deliver(int index) {
   const Message m = from_.message[index];
   const HomeState state = from_.node[m.to].belief[m.object].state;
   // Waits at the gate of the block (block_gates.h).
   if (isRequestToHome(m.kind) && state == HomeState::Incoming) return;
   if ((m.kind == Kind::SyncAgain || m.kind == Kind::FlushAgain) && state != HomeState::Settled) return;
+  if (from_.node[m.to].lease[m.object].recalling && changesField(m)) return;  // put aside
   begin();
-  now().remove(index);
   say("node {}: ", m.to);
+  if (changesField(m) && awaitsLeases(m)) return done();
+  now().remove(index);
   switch (m.kind) {
     case Kind::Fetch:
       deliverFetch(m);
@@ -71,6 +80,15 @@ void Stepper::deliver(int index) {
       settle(m.to, m.object, m.from, m.moves);
       node(m.to).mover = {};
       break;
+    case Kind::Unlease:
+      deliverUnlease(m);
+      break;
+    case Kind::UnleaseReply:
+      deliverUnleaseReply(m);
+      break;
+    case Kind::LeaseEnds:
+      endLease(m.to, m.object);
+      break;
     case Kind::None:
       return;
   }
@@ -104,11 +122,13 @@ void Stepper::deliverFetch(const Message& m) {
   reply.kind = Kind::FetchReply;
   std::swap(reply.from, reply.to);
   if (!redirect(m, reply)) {
+    reply.leased = grantLease(m.to, m.from, m.object);
     std::copy_n(copy(m.to, m.object).field, kFields, reply.field);
     const int neighbour = m.object == 0 ? scenario_.neighbourOf0 : -1;
     reply.neighbour = neighbour >= 0 && servedHere(m.to, uint8_t(neighbour));
     if (reply.neighbour) std::copy_n(copy(m.to, uint8_t(neighbour)).field, kFields, reply.neighbourField);
-    say("answers the fetch of {} with {} {}", name(m.object), reply.field[0], reply.field[1]);
+    say("answers the fetch of {} with {} {}{}", name(m.object), reply.field[0], reply.field[1],
+        reply.leased ? ", leased" : "");
   }
   now().send(reply);
 }
@@ -120,9 +140,13 @@ void Stepper::deliverFetchReply(const Message& m) {
     return sendFetch(m.thread, m.stamp);
   }
   const uint8_t stamp = faulty(Fault::StampAtReply) ? node(m.to).clock : m.stamp;
-  say("installs {} = {} {}, stamp {}", name(m.object), m.field[0], m.field[1], stamp);
+  const uint8_t freshness = leaseOr(stamp, m);
+  if (freshness == kLeased)
+    say("installs {} = {} {}, leased", name(m.object), m.field[0], m.field[1]);
+  else
+    say("installs {} = {} {}, stamp {}", name(m.object), m.field[0], m.field[1], stamp);
   copy(m.to, m.object).hasEntry = true;
-  install(m.to, m.object, m.field, stamp, true);
+  install(m.to, m.object, m.field, freshness, true);
   endTransaction(m.to, m.object);
   thread(m.thread).phase = Phase::Runs;
   if (m.neighbour) installNeighbour(m, stamp);
@@ -156,7 +180,7 @@ void Stepper::installNeighbour(const Message& m, uint8_t stamp) {
 void Stepper::endTransaction(uint8_t n, uint8_t o) {
   Copy& c = copy(n, o);
   if (!c.hasEntry) return;  // only with a fault
-  c.busy = c.flushing = false;
+  c.busy = c.flushing = c.recalled = false;
   if (c.writers == 0) c.hasTwin = false;
   if (!c.hasTwin) std::fill_n(c.twin, kFields, uint8_t(0));
   for (uint8_t t = 0; t < kThreads; ++t) {
@@ -223,7 +247,7 @@ void Stepper::deliverSync(const Message& m) {
   std::swap(reply.from, reply.to);
   if (!redirect(m, reply)) {
     const Op op = instruction(m.thread).op;
-    const bool release = op == Op::Unlock || op == Op::VolatileStore;
+    const bool release = op == Op::Unlock || op == Op::VolatileStore || op == Op::ElementStore;
     if (release && !faulty(Fault::HomeClockNotBumped)) say("clock {}; ", tick(m.to));  // I6
     reply.yes = carryOut(m.to, m.thread);
   }

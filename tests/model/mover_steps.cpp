@@ -40,15 +40,26 @@ bool Stepper::isHeld(uint8_t n, uint8_t o) const {
   return false;
 }
 
+void Stepper::stopWorld(uint8_t n) {
+  say("node {}: the world stops, ", n);
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
+    if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
+}
+
 void Stepper::moverSteps(uint8_t n) {
   const Mover& mover = from_.node[n].mover;
   switch (mover.state) {
     case MoverState::Idle:
       if (!worldMayStop(n)) return;
+      shareSteps(n);
       for (uint8_t o = 0; o < scenario_.objects.size(); ++o) {
         const Belief& home = from_.node[n].belief[o];
         if (home.state != HomeState::Settled || isHeld(n, o)) continue;
         const bool moves = home.node == n && from_.movesLeft > 0 && (scenario_.movable >> o & 1);
+        if (moves && from_.node[n].copy[o].stamp == kShared && !faulty(in_model::SharedBlocksLeave)) {
+          stays(n, o);
+          continue;
+        }
         for (uint8_t target = 0; moves && target < scenario_.nodes; ++target)
           if (target != n) withdraw(n, o, target);
         if (home.node != n && from_.evictionsLeft > 0) evict(n, o);
@@ -78,14 +89,22 @@ void Stepper::moverSteps(uint8_t n) {
 
 void Stepper::withdraw(uint8_t n, uint8_t o, uint8_t target) {
   begin();
-  say("node {}: the world stops, {} is to move to node {}", n, name(o), target);
+  stopWorld(n);
+  say("{} is to move to node {}", name(o), target);
   --now().movesLeft;
-  for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
-    if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
   node(n).mover = {MoverState::Withdrawn, o, target};
   belief(n, o).state = HomeState::Leaving;
   copy(n, o).stamp = kInvalid;
   copy(n, o).writer = kNobody;
+  done();
+}
+
+/// The object is shared: its block stays this time.
+void Stepper::stays(uint8_t n, uint8_t o) {
+  if (from_.node[n].lease[o].recalling) return;
+  begin();
+  say("node {}: a move meets {}: ", n, name(o));
+  recall(n, o);
   done();
 }
 
@@ -166,10 +185,9 @@ void Stepper::evict(uint8_t n, uint8_t o) {
   const Copy& c = from_.node[n].copy[o];
   if (c.hasEntry || c.stamp == kInvalid) return;
   begin();
-  say("node {}: the world stops, the copy of {} is evicted", n, name(o));
+  stopWorld(n);
+  say("the copy of {} is evicted", name(o));
   --now().evictionsLeft;
-  for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
-    if (nodeOf(t) == n && standsInPoll(from_, t)) polled(t);
   copy(n, o) = {};
   done();
 }

@@ -27,6 +27,7 @@ State Protocol::initial() const {
   State state{};
   state.movesLeft = scenario_.moves;
   state.evictionsLeft = scenario_.evictions;
+  state.sharesLeft = scenario_.shares;
   for (uint8_t n = 0; n < scenario_.nodes; ++n) {
     for (size_t o = 0; o < scenario_.objects.size(); ++o) {
       state.node[n].belief[o].node = scenario_.homes[o];

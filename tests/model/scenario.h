@@ -22,6 +22,7 @@ enum class Op : uint8_t {
   Unlock,         ///< release
   VolatileStore,  ///< release
   VolatileLoad,   ///< acquire
+  ElementStore,   ///< volatile, to an element that others read plainly: release and acquire
   End,            ///< release
 };
 
@@ -48,6 +49,8 @@ struct Scenario {
   uint8_t moves = 0;      ///< blocks that may be withdrawn, over all
   uint8_t movable = 0;    ///< objects whose block may be
   uint8_t evictions = 0;  ///< copies that may be evicted, over all
+  uint8_t shares = 0;     ///< objects that may become shared, over all
+  uint8_t sharable = 0;   ///< objects that may be
   int neighbourOf0 = -1;  ///< comes along with object 0
 };
 
@@ -55,6 +58,12 @@ struct Scenario {
 std::vector<Scenario> shortScenarios();
 /// The same with more threads, moves and evictions: minutes, gigabytes.
 std::vector<Scenario> longScenarios();
+
+/// Rules that only the model can remove.
+namespace in_model {
+inline constexpr Fault AtomicIgnoresLeases{128};  ///< an atomic store to a shared object does not wait
+inline constexpr Fault SharedBlocksLeave{129};    ///< a block moves though its object is shared
+}  // namespace in_model
 
 /// A rule, and the scenario in which its absence shows.
 struct Mutation {

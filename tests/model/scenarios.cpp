@@ -1,56 +1,7 @@
-#include "tests/model/scenario.h"
+#include "tests/model/scenarios.h"
 
 namespace jvmc::cluster::model {
 namespace {
-
-constexpr Instruction read(uint8_t object, uint8_t field = 0) {
-  return {Op::Read, object, field};
-}
-constexpr Instruction write(uint8_t object, uint8_t number, uint8_t field = 0) {
-  return {Op::Write, object, field, number};
-}
-constexpr Instruction checkRead(uint8_t object) {
-  return {Op::CheckRead, object};
-}
-constexpr Instruction checkWrite(uint8_t object) {
-  return {Op::CheckWrite, object};
-}
-constexpr Instruction load(uint8_t object, uint8_t field = 0) {
-  return {Op::Load, object, field};
-}
-constexpr Instruction store(uint8_t object, uint8_t number, uint8_t field = 0) {
-  return {Op::Store, object, field, number};
-}
-constexpr Instruction lock(uint8_t object) {
-  return {Op::Lock, object};
-}
-constexpr Instruction unlock(uint8_t object) {
-  return {Op::Unlock, object};
-}
-constexpr Instruction setFlag(uint8_t object, uint8_t number) {
-  return {Op::VolatileStore, object, 0, number};
-}
-constexpr Instruction seeFlag(uint8_t object) {
-  return {Op::VolatileLoad, object};
-}
-constexpr Instruction allocate() {
-  return {Op::Allocate};
-}
-/// No poll between this instruction and the one before.
-constexpr Instruction unpolled(Instruction i) {
-  i.polls = false;
-  return i;
-}
-
-Program on(uint8_t node, std::vector<Instruction> code) {
-  code.push_back({Op::End});
-  return {node, std::move(code)};
-}
-
-constexpr uint8_t only(int object) {
-  return uint8_t(1 << object);
-}
-constexpr uint8_t kAll = 7;
 
 Scenario messagePassing() {
   return {.name = "message_passing",
@@ -211,35 +162,45 @@ Scenario threeNodes() {
       .evictions = 1};
 }
 
+Scenario moving(Scenario scenario, uint8_t moves, uint8_t movable, uint8_t evictions) {
+  scenario.name += "_moving";
+  scenario.moves = moves;
+  scenario.movable = movable;
+  scenario.evictions = evictions;
+  return scenario;
+}
+
+template <class T>
+void append(std::vector<T>& all, std::vector<T> more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
 }  // namespace
 
 std::vector<Scenario> shortScenarios() {
-  return {messagePassing(),      lockedCounter(), localLock(),  movingLock(),
-          ownWrites(),           falseSharing(),  homeWrites(), hoistedChecks(),
-          checkOverAllocation(), leavingBlocks(), movingData(), chase(),
-          movingMonitor(),       neighbourhood(), eviction(),   threeNodes()};
+  std::vector<Scenario> all = {messagePassing(),      lockedCounter(), localLock(),  movingLock(),
+                               ownWrites(),           falseSharing(),  homeWrites(), hoistedChecks(),
+                               checkOverAllocation(), leavingBlocks(), movingData(), chase(),
+                               movingMonitor(),       neighbourhood(), eviction(),   threeNodes()};
+  append(all, leaseScenarios());
+  return all;
 }
 
 std::vector<Scenario> longScenarios() {
-  const auto moving = [](Scenario scenario, uint8_t moves, uint8_t movable, uint8_t evictions) {
-    scenario.name += "_moving";
-    scenario.moves = moves;
-    scenario.movable = movable;
-    scenario.evictions = evictions;
-    return scenario;
-  };
   Scenario data = movingData();
   data.name = "moving_data_three_nodes";
   data.nodes = 3;
   data.threads.push_back(on(2, {read(0, 0), write(0, 4, 1)}));
-  return {moving(lockedCounter(), 1, kAll, 0),          moving(ownWrites(), 2, only(0), 1),
-          moving(falseSharing(), 2, kAll, 1),           moving(neighbourhood(), 2, kAll, 1),
-          moving(messagePassing(), 2, kAll, 1),         data,
-          moving(threeNodes(), 2, only(0) | only(1), 0)};
+  std::vector<Scenario> all = {moving(lockedCounter(), 1, kAll, 0),          moving(ownWrites(), 2, only(0), 1),
+                               moving(falseSharing(), 2, kAll, 1),           moving(neighbourhood(), 2, kAll, 1),
+                               moving(messagePassing(), 2, kAll, 1),         data,
+                               moving(threeNodes(), 2, only(0) | only(1), 0)};
+  append(all, longLeaseScenarios());
+  return all;
 }
 
 std::vector<Mutation> mutations() {
-  return {
+  std::vector<Mutation> all = {
       {"StampAtReply", Fault::StampAtReply, "message_passing"},
       {"NoAckWait", Fault::NoAckWait, "locked_counter"},
       {"RefreshOverwrites", Fault::RefreshOverwrites, "own_writes"},
@@ -255,6 +216,8 @@ std::vector<Mutation> mutations() {
       {"ArrivalDoesNotTick", Fault::ArrivalDoesNotTick, "moving_lock"},
       {"NeighboursUnchecked", Fault::NeighboursUnchecked, "neighbourhood"},
   };
+  append(all, leaseMutations());
+  return all;
 }
 
 }  // namespace jvmc::cluster::model

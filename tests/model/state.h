@@ -17,10 +17,13 @@ namespace jvmc::cluster::model {
 inline constexpr int kNodes = 3, kObjects = 3, kThreads = 4, kFields = 2, kMessages = 12;
 
 using Threads = uint8_t;  ///< a set, a bit each
+using Nodes = uint8_t;    ///< likewise
 using Writes = uint16_t;  ///< a set, a bit for each numbered write
 
 inline constexpr uint8_t kInvalid = 0;     ///< rt::kEpochInvalid
 inline constexpr uint8_t kHome = 255;      ///< rt::kEpochHome
+inline constexpr uint8_t kShared = 254;    ///< rt::kEpochShared
+inline constexpr uint8_t kLeased = 253;    ///< rt::kEpochLeased
 inline constexpr uint8_t kNobody = 0;      ///< no writer, no owner; thread t is t + 1
 inline constexpr uint8_t kWritesMax = 16;  ///< numbers 1 to 15
 
@@ -30,6 +33,7 @@ struct Copy {
   uint8_t writer = kNobody;  ///< the thread whose slot the header holds
   uint8_t field[kFields] = {};
   bool hasEntry = false, busy = false, flushing = false, hasTwin = false;
+  bool recalled = false;  ///< Entry::recalled
   uint8_t twin[kFields] = {};
   Threads writers = 0;
   // Entry::waiters, by what they are.
@@ -44,6 +48,13 @@ struct HomeOnly {
   uint8_t queue[kThreads] = {};  ///< in order, kNobody at the end
 
   auto operator<=>(const HomeOnly&) const = default;
+};
+
+/// What the home knows of the leases of an object that is shared: Leases::Lease.
+struct Lease {
+  Nodes lessees = 0, unanswered = 0;
+  bool recalling = false;
+  Threads waiters = 0;
 };
 
 struct Belief {
@@ -63,6 +74,7 @@ struct Node {
   uint8_t clock = 1;
   Copy copy[kObjects];
   HomeOnly home[kObjects];
+  Lease lease[kObjects];
   Belief belief[kObjects];
   Mover mover;
 };
@@ -73,6 +85,7 @@ enum class Phase : uint8_t {
   WaitsFetch,   ///< for its own fetch
   WaitsBusy,    ///< for a transaction of somebody else
   WaitsBlock,   ///< for a block that changes its home
+  WaitsLease,   ///< at home, until all leases are called back
   Releases,     ///< parked until its writes are home
   WaitsAnswer,  ///< parked until the home has answered
   Done,
@@ -105,6 +118,9 @@ enum class Kind : uint8_t {
   PrepareReply,
   Blocks,
   BlocksReply,
+  Unlease,
+  UnleaseReply,
+  LeaseEnds,  ///< no message: a lessee is late with what it has answered already (only with a fault)
 };
 
 struct Message {
@@ -117,6 +133,7 @@ struct Message {
   uint8_t newNode = 0, newMoves = 0;
   uint8_t fields = 0;  ///< Flush: which
   uint8_t field[kFields] = {};
+  bool leased = false;     ///< FetchReply
   bool neighbour = false;  ///< FetchReply: an image of the object's neighbour comes along
   uint8_t neighbourField[kFields] = {};
   HomeOnly home = {};  ///< Blocks
@@ -136,7 +153,7 @@ struct State {
   Node node[kNodes];
   Thread thread[kThreads];
   uint8_t lastStored[kObjects] = {};  ///< into the volatile field, as the checker knows
-  uint8_t movesLeft = 0, evictionsLeft = 0;
+  uint8_t movesLeft = 0, evictionsLeft = 0, sharesLeft = 0;
   uint8_t filler = 0;  ///< to an even size
   uint8_t messageCount = 0;
   Message message[kMessages];  ///< sorted: a multiset

@@ -33,6 +33,7 @@ class Stepper {
     if (step_.violation.empty()) step_.violation = std::move(what);
   }
   void checkInvariants();
+  void checkLeases(uint8_t o);
 
   State& now() { return step_.state; }
   Node& node(uint8_t n) { return step_.state.node[n]; }
@@ -52,6 +53,7 @@ class Stepper {
     return b.node == n && (b.state == HomeState::Settled || b.state == HomeState::Leaving);
   }
   uint8_t tick(uint8_t n) { return ++node(n).clock; }
+  bool isShared(uint8_t n, uint8_t o) { return homedHere(n, o) && copy(n, o).stamp == kShared; }
 
   // -- threads (thread_steps.cpp): cluster_object_space.cpp, flusher.cpp
   bool standsInPoll(const State& state, uint8_t t) const;
@@ -61,6 +63,7 @@ class Stepper {
   bool mayWrite(uint8_t t, uint8_t o);
   void load(uint8_t t);
   void store(uint8_t t);
+  void written(uint8_t t);
   void advance(uint8_t t);
   bool fetch(uint8_t t);
   void sendFetch(uint8_t t, uint8_t stamp);
@@ -77,6 +80,7 @@ class Stepper {
   void grant(uint8_t n, uint8_t o, uint8_t t);
 
   // -- messages (message_steps.cpp): home_side.cpp and the callbacks of replies
+  bool changesField(const Message& m) const;
   void deliverFetch(const Message& m);
   void deliverFetchReply(const Message& m);
   void install(uint8_t n, uint8_t o, const uint8_t* image, uint8_t stamp, bool withEntry);
@@ -91,11 +95,24 @@ class Stepper {
   bool redirect(const Message& m, Message& reply);
   void learn(const Message& reply);
 
+  // -- leases (lease_steps.cpp): leases.cpp, Copies::endLease
+  bool grantLease(uint8_t n, uint8_t to, uint8_t o);
+  uint8_t leaseOr(uint8_t stamp, const Message& m);
+  bool awaitLeases(uint8_t t);
+  bool awaitsLeases(const Message& m);
+  bool recall(uint8_t n, uint8_t o);
+  void deliverUnlease(const Message& m);
+  void endLease(uint8_t n, uint8_t o);
+  void deliverUnleaseReply(const Message& m);
+  void shareSteps(uint8_t n);
+
   // -- moves and eviction (mover_steps.cpp): block_mover.cpp, evictor.cpp
   bool worldMayStop(uint8_t n) const;
   bool isHeld(uint8_t n, uint8_t o) const;
   void polled(uint8_t t);
+  void stopWorld(uint8_t n);
   void withdraw(uint8_t n, uint8_t o, uint8_t target);
+  void stays(uint8_t n, uint8_t o);
   void settle(uint8_t n, uint8_t o, uint8_t home, uint8_t moves);
   void restore(uint8_t n);
   void ship(uint8_t n);

@@ -8,7 +8,7 @@ Writes writesTo(const Scenario& scenario, size_t object, int field) {
   Writes all = 0;
   for (const Program& program : scenario.threads) {
     for (const Instruction& i : program.code) {
-      const bool stores = i.op == Op::Write || i.op == Op::Store;
+      const bool stores = i.op == Op::Write || i.op == Op::Store || i.op == Op::ElementStore;
       if (stores && i.object == object && i.field == field) all |= Writes(1 << i.write);
     }
   }
@@ -31,12 +31,13 @@ void Stepper::checkInvariants() {
     int homes = 0;
     for (uint8_t n = 0; n < scenario_.nodes; ++n) {
       homes += servedHere(n, o);
-      if (copy(n, o).stamp == kHome && !homedHere(n, o))
+      if (copy(n, o).stamp >= kShared && !homedHere(n, o))
         fail(fmt::format("node {} takes {} for its own, which is homed elsewhere", n, name(o)));
     }
     for (int m = 0; m < now().messageCount; ++m)
       homes += now().message[m].kind == Kind::Blocks && now().message[m].object == o;
     if (homes != 1) fail(fmt::format("{} has {} homes", name(o), homes));
+    if (removed_ == Fault::None) checkLeases(o);
   }
 }
 
@@ -88,6 +89,7 @@ bool Stepper::execute(uint8_t t) {
       if (me.phase == Phase::Runs && !mayWrite(t, i.object)) {
         if (!mayRead(t, i.object)) return fetch(t);
         if (belief(nodeOf(t), i.object).state != HomeState::Settled) return fetch(t);  // it waits for the block
+        if (isShared(nodeOf(t), i.object) && awaitLeases(t)) return true;
         join(t);
         me.inSlowPath = false;
         me.phase = Phase::Checked;  // the store comes without another look at the header
@@ -142,8 +144,13 @@ void Stepper::store(uint8_t t) {
   const Instruction& i = instruction(t);
   say("{} writes {}.{} = {}", char('A' + t), name(i.object), i.field, i.write);
   copy(nodeOf(t), i.object).field[i.field] = i.write;
-  now().ghost.before[i.write] = now().ghost.known[t];
-  now().ghost.known[t] |= Writes(1 << i.write);
+  written(t);
+}
+
+void Stepper::written(uint8_t t) {
+  const uint8_t number = instruction(t).write;
+  now().ghost.before[number] = now().ghost.known[t];
+  now().ghost.known[t] |= Writes(1 << number);
 }
 
 /// ClusterObjectSpace::fetch. False if nothing has happened.
@@ -193,8 +200,11 @@ void Stepper::sendFetch(uint8_t t, uint8_t stamp) {
 /// I3.
 void Stepper::join(uint8_t t) {
   const uint8_t o = instruction(t).object;
-  Copy& c = copy(nodeOf(t), o);
+  const uint8_t n = nodeOf(t);
+  Copy& c = copy(n, o);
+  if (homedHere(n, o)) return say("{} may write {}", char('A' + t), name(o));
   say("{} joins the writers of {}", char('A' + t), name(o));
+  if (c.stamp == kLeased) c.stamp = node(n).clock;  // it holds what the home has
   c.hasEntry = true;
   if (!c.hasTwin) std::copy(c.field, c.field + kFields, c.twin);
   c.hasTwin = true;
@@ -207,7 +217,7 @@ void Stepper::join(uint8_t t) {
 
 void Stepper::synchronise(uint8_t t) {
   const Op op = instruction(t).op;
-  const bool releases = op == Op::Unlock || op == Op::VolatileStore || op == Op::End;
+  const bool releases = op == Op::Unlock || op == Op::VolatileStore || op == Op::ElementStore || op == Op::End;
   if (!releases || release(t))
     submit(t);
   else
@@ -283,6 +293,9 @@ void Stepper::submit(uint8_t t) {
     thread(t).phase = Phase::Done;
     return;
   }
+  if (i.op == Op::ElementStore && isShared(nodeOf(t), i.object) && !faulty(in_model::AtomicIgnoresLeases) &&
+      awaitLeases(t))
+    return;
   thread(t).phase = Phase::WaitsAnswer;
   if (!homedHere(nodeOf(t), i.object)) return sendToHome(t);
   if (carryOut(nodeOf(t), t)) answered(t, false);
@@ -298,7 +311,7 @@ void Stepper::sendToHome(uint8_t t) {
 /// The thread has its answer and goes on.
 void Stepper::answered(uint8_t t, bool remote) {
   const Op op = instruction(t).op;
-  if (op == Op::Lock || op == Op::VolatileLoad) {
+  if (op == Op::Lock || op == Op::VolatileLoad || op == Op::ElementStore) {
     Node& here = node(nodeOf(t));
     thread(t).epoch = remote ? tick(nodeOf(t)) : here.clock;
     say("{} acquires, epoch {}", char('A' + t), thread(t).epoch);
@@ -342,6 +355,12 @@ bool Stepper::carryOut(uint8_t n, uint8_t t) {
       ghost.field[i.object] |= ghost.known[t];
       home.value = now().lastStored[i.object] = i.write;
       say("{} stores volatile {} = {}; ", char('A' + t), name(i.object), i.write);
+      return true;
+    case Op::ElementStore:
+      ghost.field[i.object] |= ghost.known[t];
+      copy(n, i.object).field[i.field] = i.write;
+      written(t);
+      say("{} stores {}.{} = {}; ", char('A' + t), name(i.object), i.field, i.write);
       return true;
     default:
       say("{} loads volatile {} = {}; ", char('A' + t), name(i.object), home.value);
