@@ -74,6 +74,7 @@ bool Stepper::recall(uint8_t n, uint8_t o) {
 }
 
 void Stepper::deliverUnleaseReply(const Message& m) {
+  if (isLent(m.to, m.object)) return contentIsBack(m);
   Lease& lease = node(m.to).lease[m.object];
   say("node {} has given up {}", m.from, name(m.object));
   if (!lease.recalling) return;  // only with a fault
@@ -106,6 +107,7 @@ uint8_t Stepper::leaseOr(uint8_t stamp, const Message& m) {
 }
 
 void Stepper::deliverUnlease(const Message& m) {
+  if (copy(m.to, m.object).stamp == kBorrowed) return giveBack(m);
   if (faulty(Fault::LeaseOutlivesRecall)) {
     say("will give up {}", name(m.object));
     now().send({.kind = Kind::LeaseEnds, .from = m.to, .to = m.to, .object = m.object});
@@ -121,7 +123,7 @@ void Stepper::endLease(uint8_t n, uint8_t o) {
   if (c.hasEntry) c.recalled = c.busy;
   const Belief& home = belief(n, o);
   const bool leased = home.state == HomeState::Settled && home.node != n && c.stamp == kLeased;
-  if (!leased) return say("has no lease of {}", name(o));
+  if (!leased) return say("does not have {} yet, or no more", name(o));
   say("gives up {}", name(o));
   c.stamp = kInvalid;
   c.writer = kNobody;

@@ -25,11 +25,18 @@ void Stepper::deliver(int index) {
   const HomeState state = from_.node[m.to].belief[m.object].state;
   // Waits at the gate of the block (block_gates.h).
   if (isRequestToHome(m.kind) && state == HomeState::Incoming) return;
-  if ((m.kind == Kind::SyncAgain || m.kind == Kind::FlushAgain) && state != HomeState::Settled) return;
+  if (m.kind == Kind::SyncAgain && state != HomeState::Settled) return;
+  // Without an entry the block has been here in between.
+  if (m.kind == Kind::FlushAgain && state != HomeState::Settled && from_.node[m.to].copy[m.object].hasEntry) return;
   if (from_.node[m.to].lease[m.object].recalling && changesField(m)) return;  // put aside
+  if (isPutAside(m)) return;
+  if (m.after > from_.node[m.from].owed.done) return;  // has not left yet
+  const bool isReturn = m.kind == Kind::Unlease && from_.node[m.to].copy[m.object].stamp == kBorrowed;
+  if (isReturn && !worldMayStop(m.to)) return;
   begin();
   say("node {}: ", m.to);
   if (changesField(m) && awaitsLeases(m)) return done();
+  if (awaitsLoan(m)) return done();
   now().remove(index);
   switch (m.kind) {
     case Kind::Fetch:
@@ -52,6 +59,9 @@ void Stepper::deliver(int index) {
       break;
     case Kind::SyncAgain:
       sendToHome(m.thread);
+      break;
+    case Kind::AfterOwed:
+      submit(m.thread);
       break;
     case Kind::FlushAgain:
       flushOne(m.thread, m.object);
@@ -85,6 +95,18 @@ void Stepper::deliver(int index) {
       break;
     case Kind::UnleaseReply:
       deliverUnleaseReply(m);
+      break;
+    case Kind::Settle:
+      say("is asked when it owes no more");
+      now().send(
+          {.kind = Kind::SettleReply, .from = m.to, .to = m.from, .object = m.object, .after = afterDeferred(m.to)});
+      break;
+    case Kind::SettleReply:
+      loanIsOver(m.to, m.object);
+      break;
+    case Kind::GiveUp:
+      say("node {} does not want {}; ", m.from, name(m.object));
+      if (node(m.to).loan[m.object].borrower == m.from && isLent(m.to, m.object)) recallLoan(m.to, m.object);
       break;
     case Kind::LeaseEnds:
       endLease(m.to, m.object);
@@ -125,10 +147,16 @@ void Stepper::deliverFetch(const Message& m) {
     reply.leased = grantLease(m.to, m.from, m.object);
     std::copy_n(copy(m.to, m.object).field, kFields, reply.field);
     const int neighbour = m.object == 0 ? scenario_.neighbourOf0 : -1;
-    reply.neighbour = neighbour >= 0 && servedHere(m.to, uint8_t(neighbour));
+    reply.neighbour = neighbour >= 0 && servedHere(m.to, uint8_t(neighbour)) && !isLent(m.to, uint8_t(neighbour));
     if (reply.neighbour) std::copy_n(copy(m.to, uint8_t(neighbour)).field, kFields, reply.neighbourField);
     say("answers the fetch of {} with {} {}{}", name(m.object), reply.field[0], reply.field[1],
         reply.leased ? ", leased" : "");
+    reply.lent = mayBorrow(m.to, m.from, m.object);
+    if (reply.lent) {
+      node(m.to).loan[m.object].state = LoanState::Lent;
+      reply.home.value = node(m.to).home[m.object].value;
+      say(", lent");
+    }
   }
   now().send(reply);
 }
@@ -147,6 +175,7 @@ void Stepper::deliverFetchReply(const Message& m) {
     say("installs {} = {} {}, stamp {}", name(m.object), m.field[0], m.field[1], stamp);
   copy(m.to, m.object).hasEntry = true;
   install(m.to, m.object, m.field, freshness, true);
+  if (m.lent) borrow(m.to, m.object, m.home.value);
   endTransaction(m.to, m.object);
   thread(m.thread).phase = Phase::Runs;
   if (m.neighbour) installNeighbour(m, stamp);
@@ -181,9 +210,9 @@ void Stepper::endTransaction(uint8_t n, uint8_t o) {
   Copy& c = copy(n, o);
   if (!c.hasEntry) return;  // only with a fault
   c.busy = c.flushing = c.recalled = false;
-  if (c.writers == 0) c.hasTwin = false;
+  if (c.writers == 0 && c.stamp != kBorrowed) c.hasTwin = false;
   if (!c.hasTwin) std::fill_n(c.twin, kFields, uint8_t(0));
-  for (uint8_t t = 0; t < kThreads; ++t) {
+  for (uint8_t t = 0; t < kThreads + kNodes; ++t) {
     if (c.waitingThreads >> t & 1) thread(t).phase = Phase::Runs;
     if (c.waitingJobs >> t & 1) now().send({.kind = Kind::FlushAgain, .from = n, .to = n, .object = o, .thread = t});
   }
@@ -194,7 +223,9 @@ void Stepper::endTransaction(uint8_t n, uint8_t o) {
 }
 
 void Stepper::dropIfIdle(Copy& c) {
-  if (c.busy || c.writers != 0 || c.waitingThreads != 0 || c.waitingJobs != 0 || c.waitingMover != 0) return;
+  if (c.stamp == kBorrowed || c.busy || c.writers != 0 || c.waitingThreads != 0 || c.waitingJobs != 0 ||
+      c.waitingMover != 0)
+    return;
   c.hasEntry = c.hasTwin = c.flushing = false;
   std::fill_n(c.twin, kFields, uint8_t(0));
 }
@@ -206,12 +237,13 @@ void Stepper::deliverFlush(const Message& m) {
   reply.kind = Kind::FlushReply;
   std::swap(reply.from, reply.to);
   if (!redirect(m, reply)) {
-    say("applies {}'s writes to {}:", char('A' + m.thread), name(m.object));
+    say("applies {}'s writes to {}:", who(m.thread), name(m.object));
     for (int f = 0; f < kFields; ++f) {
       if (!(m.fields >> f & 1)) continue;
       copy(m.to, m.object).field[f] = m.field[f];
       say(" .{} = {}", f, m.field[f]);
     }
+    reply.yes = m.yes && carryOutCompanion(m);
     reply.fields = 0;  // what is sent again if it has moved
     std::fill_n(reply.field, kFields, uint8_t(0));
   }
@@ -226,17 +258,26 @@ void Stepper::deliverFlushReply(const Message& m) {
     again.from = m.to;
     again.to = belief(m.to, m.object).node;
     again.moves = belief(m.to, m.object).moves;
-    again.moved = false;
+    again.moved = again.yes = false;
     again.newNode = again.newMoves = 0;
     say("sends {} again to node {}", name(m.object), again.to);
     return now().send(again);
   }
-  say("{}'s writes to {} are home; ", char('A' + m.thread), name(m.object));
+  say("{}'s writes to {} are home; ", who(m.thread), name(m.object));
   if (faulty(Fault::NoAckWait)) return;
   for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
     if (nodeOf(t) == m.to) thread(t).flushedSince |= uint8_t(1 << m.object);
   endTransaction(m.to, m.object);
-  finishJobStep(m.thread);
+  if (!m.yes) return finishJobStep(m.thread);
+  // It was all of the job.
+  --pending(m.thread);
+  uint8_t t = m.thread;
+  if (t >= kThreads) {
+    t = uint8_t(node(m.to).owed.companion - 1);
+    node(m.to).owed.companion = 0;
+    jobEnds(m.to);
+  }
+  answered(t, true);
 }
 
 // ---------------------------------------------------------------- requests
@@ -250,6 +291,11 @@ void Stepper::deliverSync(const Message& m) {
     const bool release = op == Op::Unlock || op == Op::VolatileStore || op == Op::ElementStore;
     if (release && !faulty(Fault::HomeClockNotBumped)) say("clock {}; ", tick(m.to));  // I6
     reply.yes = carryOut(m.to, m.thread);
+    if (reply.yes && (op == Op::Lock || op == Op::VolatileLoad || op == Op::ElementStore) && owes(m.to)) {
+      say("answers later");
+      reply.yes = false;
+      sendMail(m.to, m.thread, m.object);
+    }
   }
   now().send(reply);
 }

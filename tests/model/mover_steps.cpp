@@ -22,22 +22,24 @@ bool Stepper::worldMayStop(uint8_t n) const {
 /// BlockHost::heldBlocks: a thread relies on a check of the object that it has made since its last poll.
 bool Stepper::isHeld(uint8_t n, uint8_t o) const {
   if (faulty(Fault::HoldNothing)) return false;
-  for (uint8_t t = 0; t < scenario_.threads.size(); ++t) {
-    const Thread& thread = from_.thread[t];
-    const bool parked =
-        thread.phase == Phase::Releases || thread.phase == Phase::WaitsAnswer || thread.phase == Phase::Done;
-    if (nodeOf(t) != n || parked || standsInPoll(from_, t)) continue;
-    const std::vector<Instruction>& code = scenario_.threads[t].code;
-    const auto concerns = [&](size_t at) { return code[at].object == o; };
-    bool checked = false, accessed = false;
-    for (size_t at = thread.pc; at > 0 && code[at].polls == false; --at)
-      checked =
-          checked || (concerns(at - 1) && (code[at - 1].op == Op::CheckRead || code[at - 1].op == Op::CheckWrite));
-    for (size_t at = thread.pc; at < code.size() && (at == thread.pc || !code[at].polls); ++at)
-      accessed = accessed || (concerns(at) && (code[at].op == Op::Load || code[at].op == Op::Store));
-    if (checked && accessed) return true;
-  }
+  for (uint8_t t = 0; t < scenario_.threads.size(); ++t)
+    if (nodeOf(t) == n && holds(t, o)) return true;
   return false;
+}
+
+bool Stepper::holds(uint8_t t, uint8_t o) const {
+  const Thread& thread = from_.thread[t];
+  const bool parked =
+      thread.phase == Phase::Releases || thread.phase == Phase::WaitsAnswer || thread.phase == Phase::Done;
+  if (parked || standsInPoll(from_, t)) return false;
+  const std::vector<Instruction>& code = scenario_.threads[t].code;
+  const auto concerns = [&](size_t at) { return code[at].object == o; };
+  bool checked = false, accessed = false;
+  for (size_t at = thread.pc; at > 0 && code[at].polls == false; --at)
+    checked = checked || (concerns(at - 1) && (code[at - 1].op == Op::CheckRead || code[at - 1].op == Op::CheckWrite));
+  for (size_t at = thread.pc; at < code.size() && (at == thread.pc || !code[at].polls); ++at)
+    accessed = accessed || (concerns(at) && (code[at].op == Op::Load || code[at].op == Op::Store));
+  return checked && accessed;
 }
 
 void Stepper::stopWorld(uint8_t n) {
@@ -52,11 +54,13 @@ void Stepper::moverSteps(uint8_t n) {
     case MoverState::Idle:
       if (!worldMayStop(n)) return;
       shareSteps(n);
+      lendSteps(n);
       for (uint8_t o = 0; o < scenario_.objects.size(); ++o) {
         const Belief& home = from_.node[n].belief[o];
         if (home.state != HomeState::Settled || isHeld(n, o)) continue;
         const bool moves = home.node == n && from_.movesLeft > 0 && (scenario_.movable >> o & 1);
-        if (moves && from_.node[n].copy[o].stamp == kShared && !faulty(in_model::SharedBlocksLeave)) {
+        const bool lent = from_.node[n].loan[o].state != LoanState::None;
+        if (moves && (lent || (from_.node[n].copy[o].stamp == kShared && !faulty(in_model::SharedBlocksLeave)))) {
           stays(n, o);
           continue;
         }
@@ -66,6 +70,7 @@ void Stepper::moverSteps(uint8_t n) {
       }
       return;
     case MoverState::Withdrawn: {
+      if (mover.after > from_.node[n].owed.done) return;
       begin();
       const uint8_t moves = belief(n, mover.object).moves;
       if (faulty(Fault::MoveWithoutPrepare)) {
@@ -92,19 +97,22 @@ void Stepper::withdraw(uint8_t n, uint8_t o, uint8_t target) {
   stopWorld(n);
   say("{} is to move to node {}", name(o), target);
   --now().movesLeft;
-  node(n).mover = {MoverState::Withdrawn, o, target};
+  node(n).mover = {MoverState::Withdrawn, o, target, afterDeferred(n)};
   belief(n, o).state = HomeState::Leaving;
   copy(n, o).stamp = kInvalid;
   copy(n, o).writer = kNobody;
   done();
 }
 
-/// The object is shared: its block stays this time.
+/// The object is shared or on loan: its block stays this time.
 void Stepper::stays(uint8_t n, uint8_t o) {
-  if (from_.node[n].lease[o].recalling) return;
+  if (from_.node[n].lease[o].recalling || from_.node[n].loan[o].recalling) return;
   begin();
   say("node {}: a move meets {}: ", n, name(o));
-  recall(n, o);
+  if (isLent(n, o))
+    recallLoan(n, o);
+  else
+    recall(n, o);
   done();
 }
 

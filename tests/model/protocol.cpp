@@ -28,6 +28,8 @@ State Protocol::initial() const {
   state.movesLeft = scenario_.moves;
   state.evictionsLeft = scenario_.evictions;
   state.sharesLeft = scenario_.shares;
+  state.loansLeft = scenario_.loans;
+  state.returnsLeft = scenario_.returns;
   for (uint8_t n = 0; n < scenario_.nodes; ++n) {
     for (size_t o = 0; o < scenario_.objects.size(); ++o) {
       state.node[n].belief[o].node = scenario_.homes[o];
@@ -43,7 +45,11 @@ void Protocol::forEachStep(const State& state, bool labels, const std::function<
   for (int m = 0; m < state.messageCount; ++m) {
     if (m == 0 || !(state.message[m] == state.message[m - 1])) stepper.deliver(m);
   }
-  for (uint8_t n = 0; n < scenario_.nodes; ++n) stepper.moverSteps(n);
+  for (uint8_t n = 0; n < scenario_.nodes; ++n) {
+    stepper.moverSteps(n);
+    stepper.returnSteps(n);
+    stepper.owedSteps(n);
+  }
 }
 
 std::string Protocol::whyNotFinal(const State& state) const {
@@ -55,8 +61,10 @@ std::string Protocol::whyNotFinal(const State& state) const {
       const Node& node = state.node[n];
       if (node.belief[o].state != HomeState::Settled)
         return fmt::format("deadlock: a move of {} never ends", scenario_.objects[o]);
-      if (node.copy[o].hasEntry) return fmt::format("node {} never forgets its entry of {}", n, scenario_.objects[o]);
-      if (node.belief[o].node != n) continue;
+      if (node.copy[o].hasEntry && node.copy[o].stamp != kBorrowed)
+        return fmt::format("node {} never forgets its entry of {}", n, scenario_.objects[o]);
+      const Loan& loan = state.node[node.belief[o].node].loan[o];
+      if (n != (loan.state == LoanState::Lent ? loan.borrower : node.belief[o].node)) continue;
       for (int f = 0; f < kFields; ++f) {
         const uint8_t value = node.copy[o].field[f];
         const Writes later = writesTo(scenario_, o, f) & [&] {

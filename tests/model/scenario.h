@@ -46,12 +46,16 @@ struct Scenario {
   std::vector<std::string> objects;
   std::vector<uint8_t> homes;  ///< of the objects, at first
   std::vector<Program> threads;
-  uint8_t moves = 0;      ///< blocks that may be withdrawn, over all
-  uint8_t movable = 0;    ///< objects whose block may be
-  uint8_t evictions = 0;  ///< copies that may be evicted, over all
-  uint8_t shares = 0;     ///< objects that may become shared, over all
-  uint8_t sharable = 0;   ///< objects that may be
-  int neighbourOf0 = -1;  ///< comes along with object 0
+  uint8_t moves = 0;        ///< blocks that may be withdrawn, over all
+  uint8_t movable = 0;      ///< objects whose block may be
+  uint8_t evictions = 0;    ///< copies that may be evicted, over all
+  uint8_t shares = 0;       ///< objects that may become shared, over all
+  uint8_t sharable = 0;     ///< objects that may be
+  uint8_t loans = 0;        ///< objects that may be lent, over all
+  uint8_t lendable = 0;     ///< objects that may be
+  uint8_t returns = 0;      ///< borrowers that ask to be called back, over all
+  bool companions = false;  ///< requests travel with the writes that they release
+  int neighbourOf0 = -1;    ///< comes along with object 0
 };
 
 /// Explored in seconds, by every test run.
@@ -61,8 +65,17 @@ std::vector<Scenario> longScenarios();
 
 /// Rules that only the model can remove.
 namespace in_model {
-inline constexpr Fault AtomicIgnoresLeases{128};  ///< an atomic store to a shared object does not wait
-inline constexpr Fault SharedBlocksLeave{129};    ///< a block moves though its object is shared
+inline constexpr Fault AtomicIgnoresLeases{128};    ///< an atomic store to a shared object does not wait
+inline constexpr Fault SharedBlocksLeave{129};      ///< a block moves though its object is shared
+inline constexpr Fault BorrowersForgotten{130};     ///< who has checked a loan before its recall is no writer after it
+inline constexpr Fault ObjectLoanDoesNotTick{131};  ///< a loan begins, or ends, and the clock stands still there
+inline constexpr Fault ReturnNotSettled{132};       ///< a loan ends before what its borrower owes is home
+inline constexpr Fault GrantOwes{133};              ///< a loan begins before what its home owes is home
+inline constexpr Fault ReturnsForgotten{134};       ///< a neighbour is installed over what has been given back since
+inline constexpr Fault LentIsAnswered{135};         ///< a fetch of what is lent is answered with what is at home
+inline constexpr Fault ReturnAwaitsOwed{136};       ///< the content of a loan comes back with what its borrower owes
+inline constexpr Fault RequestAwaitsLoan{137};      ///< writes wait for the loan that the request with them is about
+inline constexpr Fault TwinOutlivesLoan{138};       ///< who has written before the loan keeps the twin from then
 }  // namespace in_model
 
 /// A rule, and the scenario in which its absence shows.

@@ -183,6 +183,8 @@ std::vector<Scenario> shortScenarios() {
                                checkOverAllocation(), leavingBlocks(), movingData(), chase(),
                                movingMonitor(),       neighbourhood(), eviction(),   threeNodes()};
   append(all, leaseScenarios());
+  append(all, loanScenarios());
+  append(all, owedScenarios());
   return all;
 }
 
@@ -196,6 +198,8 @@ std::vector<Scenario> longScenarios() {
                                moving(messagePassing(), 2, kAll, 1),         data,
                                moving(threeNodes(), 2, only(0) | only(1), 0)};
   append(all, longLeaseScenarios());
+  append(all, longLoanScenarios());
+  append(all, longOwedScenarios());
   return all;
 }
 
@@ -217,6 +221,8 @@ std::vector<Mutation> mutations() {
       {"NeighboursUnchecked", Fault::NeighboursUnchecked, "neighbourhood"},
   };
   append(all, leaseMutations());
+  append(all, loanMutations());
+  append(all, owedMutations());
   return all;
 }
 

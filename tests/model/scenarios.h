@@ -57,8 +57,21 @@ inline constexpr uint8_t only(int object) {
 }
 inline constexpr uint8_t kAll = 7;
 
+inline Scenario loan(Scenario scenario, uint8_t loans, uint8_t lendable, uint8_t returns = 0) {
+  scenario.loans = loans;
+  scenario.lendable = lendable;
+  scenario.returns = returns;
+  return scenario;
+}
+
 std::vector<Scenario> leaseScenarios();
 std::vector<Scenario> longLeaseScenarios();
 std::vector<Mutation> leaseMutations();
+std::vector<Scenario> loanScenarios();
+std::vector<Scenario> longLoanScenarios();
+std::vector<Mutation> loanMutations();
+std::vector<Scenario> owedScenarios();
+std::vector<Scenario> longOwedScenarios();
+std::vector<Mutation> owedMutations();
 
 }  // namespace jvmc::cluster::model

@@ -16,7 +16,7 @@ namespace jvmc::cluster::model {
 
 inline constexpr int kNodes = 3, kObjects = 3, kThreads = 4, kFields = 2, kMessages = 12;
 
-using Threads = uint8_t;  ///< a set, a bit each
+using Threads = uint8_t;  ///< a set, a bit each; behind the threads the nodes, for what they owe
 using Nodes = uint8_t;    ///< likewise
 using Writes = uint16_t;  ///< a set, a bit for each numbered write
 
@@ -24,6 +24,7 @@ inline constexpr uint8_t kInvalid = 0;     ///< rt::kEpochInvalid
 inline constexpr uint8_t kHome = 255;      ///< rt::kEpochHome
 inline constexpr uint8_t kShared = 254;    ///< rt::kEpochShared
 inline constexpr uint8_t kLeased = 253;    ///< rt::kEpochLeased
+inline constexpr uint8_t kBorrowed = 252;  ///< a copy that is on loan here
 inline constexpr uint8_t kNobody = 0;      ///< no writer, no owner; thread t is t + 1
 inline constexpr uint8_t kWritesMax = 16;  ///< numbers 1 to 15
 
@@ -57,6 +58,22 @@ struct Lease {
   Threads waiters = 0;
 };
 
+enum class LoanState : uint8_t {
+  None,
+  Reserved,  ///< for a node that has not asked yet; nobody has it
+  Lent,      ///< the borrower has it, or it is on its way there or back
+  Returned,  ///< the content is back, but perhaps not yet what the borrower owes
+};
+
+/// What the home knows of an object that is lent. Its header says LENT: too old for everyone.
+struct Loan {
+  LoanState state = LoanState::None;
+  uint8_t borrower = 0;
+  bool recalling = false;
+  Threads waiters = 0;
+  uint8_t after = 0;  ///< Reserved: it is given when so many jobs of what the home owes have ended
+};
+
 struct Belief {
   uint8_t node = 0;
   HomeState state = HomeState::Settled;
@@ -68,6 +85,17 @@ enum class MoverState : uint8_t { Idle, Withdrawn, Preparing, Ready, Shipped };
 struct Mover {
   MoverState state = MoverState::Idle;
   uint8_t object = 0, target = 0;
+  uint8_t after = 0;  ///< Owed::done
+};
+
+/// What the threads of a node have released to each other, and nobody else knows of yet. One job after the other takes
+/// it home.
+struct Owed {
+  uint8_t objects = 0;    ///< Flusher::deferred_
+  bool runs = false;      ///< a job is on its way
+  uint8_t pending = 0;    ///< Flusher::Job::pending
+  uint8_t done = 0;       ///< how many jobs have ended
+  uint8_t companion = 0;  ///< the thread whose release the job is as well, + 1
 };
 
 struct Node {
@@ -75,8 +103,10 @@ struct Node {
   Copy copy[kObjects];
   HomeOnly home[kObjects];
   Lease lease[kObjects];
+  Loan loan[kObjects];
   Belief belief[kObjects];
   Mover mover;
+  Owed owed;
 };
 
 enum class Phase : uint8_t {
@@ -85,7 +115,7 @@ enum class Phase : uint8_t {
   WaitsFetch,   ///< for its own fetch
   WaitsBusy,    ///< for a transaction of somebody else
   WaitsBlock,   ///< for a block that changes its home
-  WaitsLease,   ///< at home, until all leases are called back
+  WaitsLease,   ///< at home, until all leases are called back, or a loan has come back
   Releases,     ///< parked until its writes are home
   WaitsAnswer,  ///< parked until the home has answered
   Done,
@@ -111,6 +141,7 @@ enum class Kind : uint8_t {
   FlushReply,
   Sync,
   SyncReply,
+  AfterOwed,   ///< no message: a thread whose release goes with what its node owes
   SyncAgain,   ///< no message: a request that was sent on waits until it may be sent
   FlushAgain,  ///< no message: a job looks at an object again
   Mail,
@@ -120,6 +151,9 @@ enum class Kind : uint8_t {
   BlocksReply,
   Unlease,
   UnleaseReply,
+  Settle,
+  SettleReply,
+  GiveUp,
   LeaseEnds,  ///< no message: a lessee is late with what it has answered already (only with a fault)
 };
 
@@ -127,16 +161,20 @@ struct Message {
   Kind kind = Kind::None;
   uint8_t from = 0, to = 0, object = 0, thread = 0;
   uint8_t stamp = 0;   ///< Fetch and its reply
+  uint8_t after = 0;   ///< it leaves when the sender has ended so many jobs of what it owes
   uint8_t moves = 0;   ///< as the sender believed, or as the block has had
   bool moved = false;  ///< replies: ask `newNode` instead, home after `newMoves`
-  bool yes = false;    ///< SyncReply: answered; PrepareReply: ready
+  bool yes =
+      false;  ///< SyncReply: answered; PrepareReply: ready; Flush: with the request; UnleaseReply: a loan was here
   uint8_t newNode = 0, newMoves = 0;
-  uint8_t fields = 0;  ///< Flush: which
+  uint8_t fields = 0;  ///< Flush, UnleaseReply: which
   uint8_t field[kFields] = {};
   bool leased = false;     ///< FetchReply
+  bool lent = false;       ///< FetchReply
+  bool owes = false;       ///< UnleaseReply
   bool neighbour = false;  ///< FetchReply: an image of the object's neighbour comes along
   uint8_t neighbourField[kFields] = {};
-  HomeOnly home = {};  ///< Blocks
+  HomeOnly home = {};  ///< Blocks; of a loan, both ways, the value
 
   auto operator<=>(const Message&) const = default;
 };
@@ -153,8 +191,7 @@ struct State {
   Node node[kNodes];
   Thread thread[kThreads];
   uint8_t lastStored[kObjects] = {};  ///< into the volatile field, as the checker knows
-  uint8_t movesLeft = 0, evictionsLeft = 0, sharesLeft = 0;
-  uint8_t filler = 0;  ///< to an even size
+  uint8_t movesLeft = 0, evictionsLeft = 0, sharesLeft = 0, loansLeft = 0, returnsLeft = 0;
   uint8_t messageCount = 0;
   Message message[kMessages];  ///< sorted: a multiset
 

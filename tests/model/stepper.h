@@ -20,6 +20,8 @@ class Stepper {
   void threadSteps(uint8_t t);
   void deliver(int message);
   void moverSteps(uint8_t n);
+  void returnSteps(uint8_t n);
+  void owedSteps(uint8_t n);
 
  private:
   // -- the step that is being made
@@ -34,13 +36,19 @@ class Stepper {
   }
   void checkInvariants();
   void checkLeases(uint8_t o);
+  void checkLoans(uint8_t o);
 
   State& now() { return step_.state; }
   Node& node(uint8_t n) { return step_.state.node[n]; }
   Copy& copy(uint8_t n, uint8_t o) { return step_.state.node[n].copy[o]; }
   Belief& belief(uint8_t n, uint8_t o) { return step_.state.node[n].belief[o]; }
   Thread& thread(uint8_t t) { return step_.state.thread[t]; }
-  uint8_t nodeOf(uint8_t t) const { return scenario_.threads[t].node; }
+  uint8_t nodeOf(uint8_t t) const { return t < kThreads ? scenario_.threads[t].node : uint8_t(t - kThreads); }
+  /// A thread, or a node that sends what it owes.
+  std::string who(uint8_t t) const {
+    return t < kThreads ? std::string(1, char('A' + t)) : fmt::format("node {}", t - kThreads);
+  }
+  uint8_t& pending(uint8_t t) { return t < kThreads ? thread(t).pending : node(nodeOf(t)).owed.pending; }
   const Instruction& instruction(const State& state, uint8_t t) const {
     return scenario_.threads[t].code[state.thread[t].pc];
   }
@@ -55,7 +63,7 @@ class Stepper {
   uint8_t tick(uint8_t n) { return ++node(n).clock; }
   bool isShared(uint8_t n, uint8_t o) { return homedHere(n, o) && copy(n, o).stamp == kShared; }
 
-  // -- threads (thread_steps.cpp): cluster_object_space.cpp, flusher.cpp
+  // -- threads (thread_steps.cpp, release_steps.cpp): cluster_object_space.cpp, flusher.cpp
   bool standsInPoll(const State& state, uint8_t t) const;
   bool execute(uint8_t t);
   void access(uint8_t t, bool write);
@@ -76,8 +84,20 @@ class Stepper {
   void sendToHome(uint8_t t);
   void acquire(uint8_t t, bool remote);
   void answered(uint8_t t, bool remote);
+  bool isOperatedHere(uint8_t t);
   bool carryOut(uint8_t n, uint8_t t);
+  void sendMail(uint8_t n, uint8_t t, uint8_t o);
   void grant(uint8_t n, uint8_t o, uint8_t t);
+
+  // -- what nodes owe (owed_steps.cpp): flusher.cpp
+  bool owes(uint8_t n) { return node(n).owed.runs || node(n).owed.objects != 0; }
+  uint8_t afterDeferred(uint8_t n);
+  void defer(uint8_t t);
+  void jobEnds(uint8_t n);
+  void sendOwed(uint8_t n);
+  void addRequest(uint8_t t, uint8_t job);
+  uint8_t requesterOf(const Message& m) const;
+  bool carryOutCompanion(const Message& m);
 
   // -- messages (message_steps.cpp): home_side.cpp and the callbacks of replies
   bool changesField(const Message& m) const;
@@ -106,9 +126,24 @@ class Stepper {
   void deliverUnleaseReply(const Message& m);
   void shareSteps(uint8_t n);
 
+  // -- loans (loan_steps.cpp): leases.cpp, object_loans.cpp
+  bool isLent(uint8_t n, uint8_t o) { return node(n).loan[o].state != LoanState::None; }
+  void lendSteps(uint8_t n);
+  bool needsLoan(const Message& m) const;
+  bool isPutAside(const Message& m) const;
+  bool awaitsLoan(const Message& m);
+  bool awaitLoan(uint8_t t);
+  bool recallLoan(uint8_t n, uint8_t o);
+  bool mayBorrow(uint8_t n, uint8_t to, uint8_t o);
+  void contentIsBack(const Message& m);
+  void loanIsOver(uint8_t n, uint8_t o);
+  void borrow(uint8_t n, uint8_t o, uint8_t value);
+  void giveBack(const Message& m);
+
   // -- moves and eviction (mover_steps.cpp): block_mover.cpp, evictor.cpp
   bool worldMayStop(uint8_t n) const;
   bool isHeld(uint8_t n, uint8_t o) const;
+  bool holds(uint8_t t, uint8_t o) const;
   void polled(uint8_t t);
   void stopWorld(uint8_t n);
   void withdraw(uint8_t n, uint8_t o, uint8_t target);
