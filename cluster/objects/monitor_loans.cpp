@@ -1,5 +1,6 @@
 #include "cluster/objects/monitor_loans.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "ir/support/check.h"
@@ -143,7 +144,7 @@ bool MonitorLoans::take(NodeId from, ObjectMessage kind, ByteReader& in) {
       core_.host.trace({rt::TraceKind::Loan, from.value, 0, borrowed_[object].since, 0, object});
       home_->borrow(object, state);
       if (!std::exchange(looksForIdle_, true)) core_.net.postAfter(kIdleNanos, [this] { lookForIdle(); });
-      const auto early = recalledEarly_.find(object);
+      const auto early = recalledEarly_.find({object, from.value});
       const bool isRecalled = early != recalledEarly_.end() && early->second == number;
       if (early != recalledEarly_.end() && early->second <= number) recalledEarly_.erase(early);
       if (isRecalled || !core_.net.isPlace(core_.self)) giveBack(object);
@@ -153,8 +154,10 @@ bool MonitorLoans::take(NodeId from, ObjectMessage kind, ByteReader& in) {
       const bool urgent = in.getBool();
       if (!in.finished()) return false;
       const auto loan = borrowed_.find(object);
-      if (loan == borrowed_.end() || loan->second.number < number) {
-        recalledEarly_[object] = number;
+      const bool isHere = loan != borrowed_.end() && loan->second.home == from;
+      if (!isHere || loan->second.number < number) {
+        uint64_t& early = recalledEarly_[{object, from.value}];
+        early = std::max(early, number);
       } else if (loan->second.number == number) {
         urgent ? giveBack(object) : callBack(object, number);
       }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <unordered_map>
 
 #include "cluster/objects/flusher.h"
@@ -83,10 +84,12 @@ class MonitorLoans final : public rt::SyncHome::Lender {
   std::atomic<size_t> returning_{0};  ///< RETURNs that wait or are not answered
   // -- I/O thread only
   uint64_t loans_ = 0;
-  std::unordered_map<ObjectRef, uint64_t> lent_;           ///< by home: the number of the present loan
-  std::unordered_map<ObjectRef, Loan> borrowed_;           ///< monitors that are here
-  bool looksForIdle_ = false;                              ///< a timer runs
-  std::unordered_map<ObjectRef, uint64_t> recalledEarly_;  ///< numbers of loans that have not arrived yet
+  std::unordered_map<ObjectRef, uint64_t> lent_;  ///< by home: the number of the present loan
+  std::unordered_map<ObjectRef, Loan> borrowed_;  ///< monitors that are here
+  bool looksForIdle_ = false;                     ///< a timer runs
+  /// Numbers of loans that have not arrived yet, by object and home; the latest, for older ones may still be called
+  /// for.
+  std::map<std::pair<ObjectRef, uint32_t>, uint64_t> recalledEarly_;
 };
 
 }  // namespace jvmc::cluster
