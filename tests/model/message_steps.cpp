@@ -29,7 +29,7 @@ void Stepper::deliver(int index) {
   // Without an entry the block has been here in between.
   if (m.kind == Kind::FlushAgain && state != HomeState::Settled && from_.node[m.to].copy[m.object].hasEntry) return;
   if (from_.node[m.to].lease[m.object].recalling && changesField(m)) return;  // put aside
-  if (isPutAside(m)) return;
+  if (isPutAside(m) || awaitsMonitor(m)) return;
   if (m.after > from_.node[m.from].owed.done) return;  // has not left yet
   const bool isReturn = m.kind == Kind::Unlease && from_.node[m.to].copy[m.object].stamp == kBorrowed;
   if (isReturn && !worldMayStop(m.to)) return;
@@ -37,6 +37,11 @@ void Stepper::deliver(int index) {
   say("node {}: ", m.to);
   if (changesField(m) && awaitsLeases(m)) return done();
   if (awaitsLoan(m)) return done();
+  if (m.kind == Kind::Sync && isOfMonitor(m.thread) && homedHere(m.to, m.object) && !isLentTo(m) &&
+      node(m.to).monitor[m.object].lentTo != 0) {
+    callForMonitor(m.to, m.object);
+    return done();
+  }
   now().remove(index);
   switch (m.kind) {
     case Kind::Fetch:
@@ -95,6 +100,15 @@ void Stepper::deliver(int index) {
       break;
     case Kind::UnleaseReply:
       deliverUnleaseReply(m);
+      break;
+    case Kind::Lend:
+      deliverLend(m);
+      break;
+    case Kind::Recall:
+      deliverRecall(m);
+      break;
+    case Kind::Return:
+      deliverReturn(m);
       break;
     case Kind::Settle:
       say("is asked when it owes no more");
@@ -286,7 +300,10 @@ void Stepper::deliverSync(const Message& m) {
   Message reply = m;
   reply.kind = Kind::SyncReply;
   std::swap(reply.from, reply.to);
-  if (!redirect(m, reply)) {
+  reply.lent = isLentTo(m);
+  if (reply.lent) {
+    say("the monitor is there");
+  } else if (!redirect(m, reply)) {
     const Op op = instruction(m.thread).op;
     const bool release = op == Op::Unlock || op == Op::VolatileStore || op == Op::ElementStore;
     if (release && !faulty(Fault::HomeClockNotBumped)) say("clock {}; ", tick(m.to));  // I6
@@ -305,6 +322,7 @@ void Stepper::deliverSyncReply(const Message& m) {
     learn(m);
     return now().send({.kind = Kind::SyncAgain, .from = m.to, .to = m.to, .object = m.object, .thread = m.thread});
   }
+  if (m.lent) return submit(m.thread);
   if (m.yes) answered(m.thread, true);
 }
 

@@ -58,7 +58,8 @@ void Stepper::moverSteps(uint8_t n) {
       for (uint8_t o = 0; o < scenario_.objects.size(); ++o) {
         const Belief& home = from_.node[n].belief[o];
         if (home.state != HomeState::Settled || isHeld(n, o)) continue;
-        const bool moves = home.node == n && from_.movesLeft > 0 && (scenario_.movable >> o & 1);
+        const bool moves = home.node == n && from_.movesLeft > 0 && (scenario_.movable >> o & 1) &&
+                           from_.node[n].monitor[o].lentTo == 0;
         const bool lent = from_.node[n].loan[o].state != LoanState::None;
         if (moves && (lent || (from_.node[n].copy[o].stamp == kShared && !faulty(in_model::SharedBlocksLeave)))) {
           stays(n, o);

@@ -30,6 +30,7 @@ State Protocol::initial() const {
   state.sharesLeft = scenario_.shares;
   state.loansLeft = scenario_.loans;
   state.returnsLeft = scenario_.returns;
+  state.monitorLoansLeft = scenario_.monitorLoans;
   for (uint8_t n = 0; n < scenario_.nodes; ++n) {
     for (size_t o = 0; o < scenario_.objects.size(); ++o) {
       state.node[n].belief[o].node = scenario_.homes[o];
@@ -49,6 +50,7 @@ void Protocol::forEachStep(const State& state, bool labels, const std::function<
     stepper.moverSteps(n);
     stepper.returnSteps(n);
     stepper.owedSteps(n);
+    stepper.monitorSteps(n);
   }
 }
 

@@ -22,7 +22,8 @@ bool Stepper::isOperatedHere(uint8_t t) {
   const Instruction& i = instruction(t);
   const uint8_t n = nodeOf(t);
   const bool ofMonitor = i.op == Op::Lock || i.op == Op::Unlock;
-  return homedHere(n, i.object) || (!ofMonitor && copy(n, i.object).stamp == kBorrowed);
+  const bool borrowed = ofMonitor ? node(n).monitor[i.object].lentBy != 0 : copy(n, i.object).stamp == kBorrowed;
+  return homedHere(n, i.object) || borrowed;
 }
 
 /// Flusher::release. True if all is home already.
@@ -124,6 +125,14 @@ void Stepper::submit(uint8_t t) {
     return;
   const bool ofField = i.op != Op::Lock && i.op != Op::Unlock;
   if (ofField && homedHere(nodeOf(t), i.object) && isLent(nodeOf(t), i.object) && awaitLoan(t)) return;
+  MonitorLoan& monitor = node(nodeOf(t)).monitor[i.object];
+  if (!ofField && homedHere(nodeOf(t), i.object) && monitor.lentTo != 0) {
+    say("{} needs the monitor of {}: ", char('A' + t), name(i.object));
+    if (!monitor.recalling) callForMonitor(nodeOf(t), i.object);
+    monitor.waiters |= Threads(1 << t);
+    thread(t).phase = Phase::WaitsLease;
+    return;
+  }
   thread(t).phase = Phase::WaitsAnswer;
   if (!isOperatedHere(t)) return sendToHome(t);
   if (carryOut(nodeOf(t), t)) answered(t, false);

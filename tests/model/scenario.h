@@ -46,16 +46,17 @@ struct Scenario {
   std::vector<std::string> objects;
   std::vector<uint8_t> homes;  ///< of the objects, at first
   std::vector<Program> threads;
-  uint8_t moves = 0;        ///< blocks that may be withdrawn, over all
-  uint8_t movable = 0;      ///< objects whose block may be
-  uint8_t evictions = 0;    ///< copies that may be evicted, over all
-  uint8_t shares = 0;       ///< objects that may become shared, over all
-  uint8_t sharable = 0;     ///< objects that may be
-  uint8_t loans = 0;        ///< objects that may be lent, over all
-  uint8_t lendable = 0;     ///< objects that may be
-  uint8_t returns = 0;      ///< borrowers that ask to be called back, over all
-  bool companions = false;  ///< requests travel with the writes that they release
-  int neighbourOf0 = -1;    ///< comes along with object 0
+  uint8_t moves = 0;         ///< blocks that may be withdrawn, over all
+  uint8_t movable = 0;       ///< objects whose block may be
+  uint8_t evictions = 0;     ///< copies that may be evicted, over all
+  uint8_t shares = 0;        ///< objects that may become shared, over all
+  uint8_t sharable = 0;      ///< objects that may be
+  uint8_t loans = 0;         ///< objects that may be lent, over all
+  uint8_t lendable = 0;      ///< objects that may be
+  uint8_t returns = 0;       ///< how often borrowers give back unasked, objects and monitors, over all
+  uint8_t monitorLoans = 0;  ///< monitors that may be lent, over all
+  bool companions = false;   ///< requests travel with the writes that they release
+  int neighbourOf0 = -1;     ///< comes along with object 0
 };
 
 /// Explored in seconds, by every test run.
@@ -76,6 +77,8 @@ inline constexpr Fault LentIsAnswered{135};         ///< a fetch of what is lent
 inline constexpr Fault ReturnAwaitsOwed{136};       ///< the content of a loan comes back with what its borrower owes
 inline constexpr Fault RequestAwaitsLoan{137};      ///< writes wait for the loan that the request with them is about
 inline constexpr Fault TwinOutlivesLoan{138};       ///< who has written before the loan keeps the twin from then
+inline constexpr Fault EarlyRecallLost{139};        ///< a recall of a monitor that comes before it is forgotten
+inline constexpr Fault OlderRecallCounts{140};      ///< so is one if another follows that is about an older loan
 }  // namespace in_model
 
 /// A rule, and the scenario in which its absence shows.

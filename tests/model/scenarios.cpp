@@ -185,6 +185,7 @@ std::vector<Scenario> shortScenarios() {
   append(all, leaseScenarios());
   append(all, loanScenarios());
   append(all, owedScenarios());
+  append(all, monitorScenarios());
   return all;
 }
 
@@ -200,6 +201,7 @@ std::vector<Scenario> longScenarios() {
   append(all, longLeaseScenarios());
   append(all, longLoanScenarios());
   append(all, longOwedScenarios());
+  append(all, longMonitorScenarios());
   return all;
 }
 
@@ -223,6 +225,7 @@ std::vector<Mutation> mutations() {
   append(all, leaseMutations());
   append(all, loanMutations());
   append(all, owedMutations());
+  append(all, monitorMutations());
   return all;
 }
 

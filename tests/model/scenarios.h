@@ -73,5 +73,8 @@ std::vector<Mutation> loanMutations();
 std::vector<Scenario> owedScenarios();
 std::vector<Scenario> longOwedScenarios();
 std::vector<Mutation> owedMutations();
+std::vector<Scenario> monitorScenarios();
+std::vector<Scenario> longMonitorScenarios();
+std::vector<Mutation> monitorMutations();
 
 }  // namespace jvmc::cluster::model

@@ -74,6 +74,17 @@ struct Loan {
   uint8_t after = 0;  ///< Reserved: it is given when so many jobs of what the home owes have ended
 };
 
+/// A monitor that is at another node than its object: what the home and the borrower know of it (MonitorLoans).
+struct MonitorLoan {
+  uint8_t lentTo = 0;  ///< at home: a node, + 1
+  bool recalling = false;
+  Threads waiters = 0;
+  uint8_t lentBy = 0;             ///< at the borrower: it is here; its home, + 1
+  uint8_t number = 0;             ///< of that loan
+  uint8_t given = 0;              ///< at home: number of the latest loan
+  uint8_t recalled[kNodes] = {};  ///< at the borrower: the numbers of loans that have not come yet, by home
+};
+
 struct Belief {
   uint8_t node = 0;
   HomeState state = HomeState::Settled;
@@ -104,6 +115,7 @@ struct Node {
   HomeOnly home[kObjects];
   Lease lease[kObjects];
   Loan loan[kObjects];
+  MonitorLoan monitor[kObjects];
   Belief belief[kObjects];
   Mover mover;
   Owed owed;
@@ -115,7 +127,7 @@ enum class Phase : uint8_t {
   WaitsFetch,   ///< for its own fetch
   WaitsBusy,    ///< for a transaction of somebody else
   WaitsBlock,   ///< for a block that changes its home
-  WaitsLease,   ///< at home, until all leases are called back, or a loan has come back
+  WaitsLease,   ///< at home, until all leases are called back, or a loan or the monitor has come back
   Releases,     ///< parked until its writes are home
   WaitsAnswer,  ///< parked until the home has answered
   Done,
@@ -151,6 +163,9 @@ enum class Kind : uint8_t {
   BlocksReply,
   Unlease,
   UnleaseReply,
+  Lend,
+  Recall,
+  Return,
   Settle,
   SettleReply,
   GiveUp,
@@ -170,11 +185,12 @@ struct Message {
   uint8_t fields = 0;  ///< Flush, UnleaseReply: which
   uint8_t field[kFields] = {};
   bool leased = false;     ///< FetchReply
-  bool lent = false;       ///< FetchReply
+  bool lent = false;       ///< FetchReply; SyncReply: the monitor is there, or on its way
+  uint8_t number = 0;      ///< Lend, Recall, Return
   bool owes = false;       ///< UnleaseReply
   bool neighbour = false;  ///< FetchReply: an image of the object's neighbour comes along
   uint8_t neighbourField[kFields] = {};
-  HomeOnly home = {};  ///< Blocks; of a loan, both ways, the value
+  HomeOnly home = {};  ///< Blocks; the value of a loan; the monitor in Lend and Return
 
   auto operator<=>(const Message&) const = default;
 };
@@ -191,7 +207,7 @@ struct State {
   Node node[kNodes];
   Thread thread[kThreads];
   uint8_t lastStored[kObjects] = {};  ///< into the volatile field, as the checker knows
-  uint8_t movesLeft = 0, evictionsLeft = 0, sharesLeft = 0, loansLeft = 0, returnsLeft = 0;
+  uint8_t movesLeft = 0, evictionsLeft = 0, sharesLeft = 0, loansLeft = 0, returnsLeft = 0, monitorLoansLeft = 0;
   uint8_t messageCount = 0;
   Message message[kMessages];  ///< sorted: a multiset
 

@@ -22,6 +22,7 @@ class Stepper {
   void moverSteps(uint8_t n);
   void returnSteps(uint8_t n);
   void owedSteps(uint8_t n);
+  void monitorSteps(uint8_t n);
 
  private:
   // -- the step that is being made
@@ -139,6 +140,22 @@ class Stepper {
   void loanIsOver(uint8_t n, uint8_t o);
   void borrow(uint8_t n, uint8_t o, uint8_t value);
   void giveBack(const Message& m);
+
+  // -- monitors on loan (monitor_steps.cpp): monitor_loans.cpp, lending.cpp
+  bool isOfMonitor(uint8_t t) const {
+    const Op op = instruction(from_, t).op;
+    return op == Op::Lock || op == Op::Unlock;
+  }
+  void lendMonitor(uint8_t n, uint8_t o, uint8_t to);
+  void sendMonitor(Message message);
+  void takeMonitor(const Message& m);
+  void callForMonitor(uint8_t n, uint8_t o);
+  bool awaitsMonitor(const Message& m) const;
+  bool isLentTo(const Message& m);
+  void deliverLend(const Message& m);
+  void deliverRecall(const Message& m);
+  void giveBackMonitor(uint8_t n, uint8_t o);
+  void deliverReturn(const Message& m);
 
   // -- moves and eviction (mover_steps.cpp): block_mover.cpp, evictor.cpp
   bool worldMayStop(uint8_t n) const;
