@@ -149,6 +149,7 @@ void NodeServices::stop() {
   parts_->attached->keeper.stop();
   parts_->attached->collector.stop();
   parts_->attached->space.mover().stop();
+  parts_->attached->space.objectLoans().stop();
   parts_->attached->migrator.close();
 }
 
@@ -213,7 +214,8 @@ size_t NodeServices::threadsOnTheirWay() const {
 size_t NodeServices::sendLettersOn() {
   Parts::Attached& attached = *parts_->attached;
   attached.space.flushDeferred();
-  return attached.router.sendLettersOn() + attached.space.deferred() + attached.space.loans().end();
+  return attached.router.sendLettersOn() + attached.space.deferred() + attached.space.loans().end() +
+         attached.space.objectLoans().giveUp();
 }
 
 size_t NodeServices::roundsLed() const {

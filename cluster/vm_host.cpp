@@ -62,6 +62,10 @@ bool VmHost::plausible(ObjectRef object) {
   return vm_.heap().isLocal(object) && vm_.heap().plausible(object);
 }
 
+bool VmHost::isOrdinary(ObjectRef object) {
+  return !isThreadObject(object) && !vm_.layout().isInStaticsBlock(object);
+}
+
 void VmHost::exportObject(ObjectRef object) {
   vm_.heap().exportObject(object);
 }
@@ -246,20 +250,19 @@ void VmHost::stopWorld(const std::function<void()>& body) {
 
 /// A word may point into an object or right behind its end. Addresses of statics objects are constants of the code: no
 /// stack need show them.
-std::set<uint64_t> VmHost::heldBlocks() {
-  std::set<uint64_t> blocks;
-  bool any = false;
-  const auto add = [&](uint64_t word) {
-    if (homes_.plan().contains(word)) blocks.insert(word & ~uint64_t(rt::kBlockBytes - 1));
-  };
-  vm_.world().forEachContext([&](const ThreadContext& ctx) {
+void VmHost::forEachReliance(const VisitReliance& visit) {
+  std::set<uint64_t> statics;
+  for (uint64_t block = vm_.layout().staticsBegin(); block < vm_.layout().staticsEnd(); block += rt::kBlockBytes)
+    statics.insert(block);
+  vm_.world().forEachContext([&](ThreadContext& ctx) {
     if (ctx.quiescent) return;
-    any = true;
+    std::set<uint64_t> blocks = statics;
+    const auto add = [&](uint64_t word) {
+      if (homes_.plan().contains(word)) blocks.insert(word & ~uint64_t(rt::kBlockBytes - 1));
+    };
     vm_.world().visitStack(ctx, [&](const uint64_t* low, const uint64_t* high) { scanWords(low, high, add); });
+    visit(ctx, blocks);
   });
-  for (uint64_t block = vm_.layout().staticsBegin(); any && block < vm_.layout().staticsEnd(); block += rt::kBlockBytes)
-    blocks.insert(block);
-  return blocks;
 }
 
 std::vector<rt::BlockGroup> VmHost::withdraw(uint64_t bytes, const std::set<uint64_t>& only) {

@@ -30,6 +30,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
   // -- SpaceHost
   const rt::ClassInfo* classInfo(uint32_t index) override;
   bool plausible(ObjectRef object) override;
+  bool isOrdinary(ObjectRef object) override;
   void exportObject(ObjectRef object) override;
   void beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef value) override;
   void visitHomeRoots(const std::function<void(ObjectRef)>& visit) override;
@@ -58,7 +59,7 @@ class VmHost final : public SpaceHost, public ThreadHost, public BlockHost {
 
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override;
-  std::set<uint64_t> heldBlocks() override;
+  void forEachReliance(const VisitReliance& visit) override;
   std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) override;
   void restore(const rt::BlockGroup& group) override;
   rt::ObjectStarts objectsOf(const rt::BlockGroup& group) override;

@@ -202,6 +202,8 @@ bool Participant::begin(const Job& job) {
   const int64_t begun = roundBegan_ = now();
   sent_ = received_ = 0;
   orphanedSince_ = 0;
+  // What is here on loan is held by that alone. What is in use will be here again.
+  space_.objectLoans().giveUp();
   // Until the round is over: homes that stay are easier to reason about, and keep no garbage. What is on its way must
   // arrive first: others may wait for it, and the round for them.
   if (core_.options.fault != Fault::BlocksLeaveInRounds) space_.mover().hold();

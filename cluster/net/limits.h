@@ -7,7 +7,7 @@
 namespace jvmc::cluster {
 
 /// Version of the whole wire format (schema/*.capnp, the frames between nodes and the payload codecs).
-inline constexpr uint32_t kWireVersion = 9;
+inline constexpr uint32_t kWireVersion = 10;
 
 inline constexpr size_t kMaxHelloBytes = 4096;
 inline constexpr int64_t kHelloNanos = 5'000'000'000;  ///< time to greet

@@ -26,7 +26,14 @@ class BlockHost {
   /// World stopped: addresses of the blocks that threads may be relying on checks of. A check holds until the thread's
   /// next poll, and what is relied on is referred to: so these are the blocks that words of the stacks point into, of
   /// all threads that do not stand in a poll.
-  virtual std::set<uint64_t> heldBlocks() = 0;
+  std::set<uint64_t> heldBlocks() {
+    std::set<uint64_t> all;
+    forEachReliance([&](rt::ThreadContext&, const std::set<uint64_t>& blocks) { all.insert(blocks.begin(), blocks.end()); });
+    return all;
+  }
+  /// The same for each such thread.
+  using VisitReliance = std::function<void(rt::ThreadContext& ctx, const std::set<uint64_t>& blocks)>;
+  virtual void forEachReliance(const VisitReliance& visit) = 0;
 
   /// World stopped. See rt::Heap.
   virtual std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) = 0;

@@ -20,21 +20,29 @@ constexpr uint32_t kChunksAtOnce = 64, kChunksAhead = 4;
 /// Copies that were valid so many ticks of the clock ago are those that a thread has just come from.
 constexpr uint64_t kJustNow = 16 * rt::kEpochStep;
 
+/// In guest code or access: it cannot be called back meanwhile.
+bool isBorrowed(ObjectRef object) {
+  return rt::isBorrowedEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire));
+}
+
 }  // namespace
 
 ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeNet& net, HomeMap& homes,
                                        std::atomic<uint64_t>& clock, SpaceOptions options)
     : core_(host, net, homes, clock, options),
       copies_(core_),
-      refresher_(core_, copies_),
+      writers_(core_),
       flusher_(core_),
+      objectLoans_(core_, copies_, writers_, flusher_, blocks),
+      refresher_(core_, copies_, objectLoans_),
       loans_(core_, flusher_),
-      leases_(core_),
+      leases_(core_, flusher_),
       homeSide_(core_, flusher_, loans_, leases_),
       mover_(core_, flusher_, loans_, leases_, blocks),
       arrivals_(core_, blocks),
       evictor_(core_, blocks) {
-  leases_.open([this](auto body) { mover_.whileStopped(std::move(body)); });
+  leases_.open([this](auto body) { mover_.whileStopped(std::move(body)); },
+               [this](const CopyUnit& unit, ByteReader& diff) { return homeSide_.applyDiff(unit, diff); });
   net.setHandler(Channel::Objects, [this](NodeId from, Bytes payload, std::shared_ptr<Responder> responder) {
     const auto kind = ObjectMessage(payload.empty() ? 0 : payload[0]);
     if (kind == ObjectMessage::Prepare) return arrivals_.handlePrepare(from, payload, std::move(responder));
@@ -45,7 +53,7 @@ ClusterObjectSpace::ClusterObjectSpace(SpaceHost& host, BlockHost& blocks, NodeN
     if (kind >= ObjectMessage::Lend) {
       ByteReader in(payload);
       in.get<uint8_t>();
-      if (kind == ObjectMessage::Unlease) return endLease(in, *responder);
+      if (kind >= ObjectMessage::Unlease) return handleLeaseMessage(from, kind, in, std::move(responder));
       return loans_.handle(from, kind, in, *responder);
     }
     homeSide_.handle(from, std::move(payload), std::move(responder));
@@ -89,12 +97,20 @@ bool ClusterObjectSpace::awaitLeases(ThreadContext& ctx, ObjectRef object) {
   return true;
 }
 
+/// At home: before a field is read or written no other node has it on loan. The same.
+bool ClusterObjectSpace::awaitLoan(ThreadContext& ctx, ObjectRef object) {
+  if (!Leases::isLent(object)) return false;
+  WaitToken token = core_.host.prepareWait(ctx);
+  if (leases_.recall(object, [this, token] { core_.host.wake(token); })) core_.host.wait(ctx, std::move(token));
+  return true;
+}
+
 /// Makes the thread a writer of the unit. Nobody is one of a head.
 void ClusterObjectSpace::makeWritable(ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk) {
   for (;;) {
     validate(ctx, unit, lastChunk);
     if (awaitLeases(ctx, unit.object)) continue;
-    if (join(ctx, unit)) return;
+    if (writers_.join(ctx, unit)) return;
     // Nobody becomes a writer of a copy whose home is on its way here.
     if (core_.homes.at(unit.object).state != HomeState::Settled)
       awaitBlock(ctx, unit.object, core_.host.prepareWait(ctx));
@@ -140,8 +156,8 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, const CopyUnit& unit, uint32_
     const BlockHome home = core_.homes.at(unit.object);
     if (home.state != HomeState::Settled) {
       found = Found::Moving;
-    } else if (home.node == core_.self) {
-      found = Found::Here;  // since a moment ago
+    } else if (home.node == core_.self || isBorrowed(unit.object)) {
+      found = Found::Here;  // since a moment ago, or on loan to another node
     } else {
       Entry& entry = shard.entries[unit];
       if (entry.busy && !(overlap && entry.flushing)) {
@@ -157,7 +173,7 @@ bool ClusterObjectSpace::fetch(ThreadContext& ctx, const CopyUnit& unit, uint32_
   }
   switch (found) {
     case Found::Here:
-      break;
+      return !awaitLoan(ctx, unit.object);
     case Found::Moving:
       awaitBlock(ctx, unit.object, std::move(token));
       return false;
@@ -265,6 +281,7 @@ void ClusterObjectSpace::onFetched(const Fetch& fetch, BlockHome home, const Mom
 bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
   const ObjectImage image = getImage(in);
   if (!in.ok() || !copies_.isSound(fetch.unit, image)) return false;
+  if (image.holds == Holds::OnLoan && (fetch.unit.chunk != 0 || core_.options.noCache)) return false;
   uint64_t stamp = core_.options.fault == Fault::StampAtReply ? core_.clock.load() : fetch.stamp;
   if (core_.options.noCache) stamp = rt::kEpochInvalid;
   core_.stats.fetchBytes += image.data.size();
@@ -274,11 +291,11 @@ bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
     EntryTable::Shard& shard = core_.table.shard(fetch.unit);
     std::lock_guard lock(shard.mutex);
     Entry& entry = shard.entries[fetch.unit];
-    if (!core_.options.noCache)
-      stamp = image.frozen ? rt::kEpochImmutable : copies_.leaseOr(stamp, image.leased, &entry);
+    if (!core_.options.noCache) stamp = copies_.stampFor(image.holds, stamp, &entry);
     isNew = copies_.store(fetch.unit, image, stamp, &entry);
+    if (image.holds == Holds::OnLoan) objectLoans_.borrow(fetch.unit, entry);
   }
-  if (isNew && !image.frozen && !core_.options.noCache) core_.fetched.note(fetch.thread, {&fetch.unit, 1});
+  if (isNew && !image.isFrozen() && !core_.options.noCache) core_.fetched.note(fetch.thread, {&fetch.unit, 1});
   return true;
 }
 
@@ -299,66 +316,13 @@ bool ClusterObjectSpace::installNeighbours(const Fetch& fetch, const Moment& ask
                          !shard.entries.contains(object) && core_.stats.adoptedGroups == asked.adoptions &&
                          !core_.recentFlushes.maybeSince(asked.flushes, object);
     if (!unknown && core_.options.fault != Fault::NeighboursUnchecked) continue;
-    const uint64_t stamp = image.frozen ? rt::kEpochImmutable : fetch.stamp & ~rt::kEpochUsed;
-    if (copies_.store(object, image, stamp, nullptr) && !image.frozen) fresh.push_back(object);
+    const uint64_t stamp = image.isFrozen() ? rt::kEpochImmutable : fetch.stamp & ~rt::kEpochUsed;
+    if (copies_.store(object, image, stamp, nullptr) && !image.isFrozen()) fresh.push_back(object);
     core_.stats.neighbours++;
     core_.stats.fetchBytes += image.data.size();
   }
   if (!fresh.empty()) core_.fetched.note(fetch.thread, fresh);
   return true;
-}
-
-/// Makes the thread one of the copy's writers (I3). False if the copy has become too old meanwhile, or its block is
-/// moving.
-bool ClusterObjectSpace::join(ThreadContext& ctx, const CopyUnit& unit) {
-  EntryTable::Shard& shard = core_.table.shard(unit);
-  std::lock_guard lock(shard.mutex);
-  const uint64_t head = rt::header(unit.object)->epochWord.load(std::memory_order_acquire);
-  const bool isHome =
-      rt::isWritableHomeEpoch(head) || (rt::isHomeEpoch(head) && core_.options.fault == Fault::SharedIsWritten);
-  if (isHome || (unit.chunk == 0 && rt::isChunkedEpoch(head))) return true;
-  std::atomic<uint64_t>& epochWord = core_.epochWord(unit);
-  uint64_t word = epochWord.load(std::memory_order_acquire);
-  // Without caching every copy looks stale.
-  if (word < ctx.epoch && !core_.options.noCache) return false;
-  const BlockHome home = core_.homes.at(unit.object);
-  if (home.state != HomeState::Settled || home.node == core_.self) return false;
-
-  // A lease holds what its home has. From now on it is a copy as if it had been asked for just now.
-  if (rt::stampOf(word) == rt::kEpochLeased) {
-    word = core_.clock.load() | (word & rt::kWriterMask);
-    epochWord.store(word, std::memory_order_release);
-  }
-  core_.contentChanges(unit.object);
-  Entry& entry = shard.entries[unit];
-  WriteSet& set = writeSetOf(ctx);
-  const ObjectShape shape = core_.shapeOf(unit);
-  if (!entry.hasTwin) {
-    entry.twin = makeTwin(unit.base(), shape);
-    entry.hasTwin = true;
-    core_.stats.twinBytes += entry.twin.size() * 8;
-  }
-  if (!entry.hasWriter(&set)) {
-    entry.writers.push_back(&set);
-    set.units.push_back(unit);
-    const uint64_t bytes = core_.writtenBytesOf(shape);
-    set.bytes += bytes;
-    core_.writtenBytes += bytes;
-    core_.stats.joins++;
-  }
-  if (set.slot != kNoSlot) epochWord.store((word & ~rt::kWriterMask) | set.slot, std::memory_order_release);
-  return true;
-}
-
-WriteSet& ClusterObjectSpace::writeSetOf(ThreadContext& ctx) {
-  rt::GuestThread& thread = *ctx.thread;
-  if (!thread.writeSet) {
-    auto* set = new WriteSet;  // owned by the thread until Flusher::start takes it
-    set->slot = core_.slots.lease();
-    thread.writeSet = set;
-    thread.writerSlot = ctx.writerSlot = set->slot != kNoSlot ? set->slot : kDirtyWithoutSlot;
-  }
-  return *static_cast<WriteSet*>(thread.writeSet);
 }
 
 // ---------------------------------------------------------------- acquire, release, requests
@@ -421,6 +385,12 @@ std::optional<Resumption> ClusterObjectSpace::submit(ThreadContext& ctx, const S
     if (answer && answer->acquire) acquire(ctx, false);
     if (isHere) return answer;  // else it has just gone back
   }
+  if (request.op == rt::SyncOp::Atomic && isBorrowed(request.object)) {
+    if (request.isRelease()) flusher_.defer(ctx);
+    const std::optional<Resumption> answer = carryOutHere(request);
+    if (answer && answer->acquire) acquire(ctx, false);
+    return answer;
+  }
   const bool isHere = core_.homedHere(request.object);
   if (!isHere || request.mayWait()) core_.exportOut(request.thread.object);
   Hold hold = holdArguments(request);
@@ -478,8 +448,10 @@ void ClusterObjectSpace::submitParked(const SyncRequest& request, const Hold& ho
 }
 
 std::optional<Resumption> ClusterObjectSpace::carryOutHere(const SyncRequest& request) {
-  // A thread that stores to a shared object waits parked, as for a monitor.
-  if (request.op == rt::SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load && Leases::isShared(request.object)) {
+  // A thread that stores to a shared object, or needs one that is on loan, waits parked, as for a monitor.
+  const bool stores = request.op == rt::SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load;
+  if ((stores && Leases::isShared(request.object)) ||
+      (request.op == rt::SyncOp::Atomic && Leases::isLent(request.object))) {
     core_.exportOut(request.thread.object);
     core_.traffic.begin(request.thread.id);
     const auto again = [this, request, hold = core_.held.hold({request.a, request.b})] {
@@ -564,14 +536,21 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, const Hold& hol
   core_.host.accessGuest([&] { core_.traffic.end(request.thread.id); });
 }
 
-void ClusterObjectSpace::endLease(ByteReader& in, Responder& responder) {
+/// Leases and loans that this node has are called back, or it is asked to call one back.
+void ClusterObjectSpace::handleLeaseMessage(NodeId from, ObjectMessage kind, ByteReader& in,
+                                            std::shared_ptr<Responder> responder) {
   const ObjectRef object = in.get<uint64_t>();
-  if (!in.finished() || !core_.homes.valid(object)) return homeSide_.refuse(responder);
-  if (core_.options.fault == Fault::LeaseOutlivesRecall)
-    core_.net.postAfter(2'000'000, [this, object] { core_.host.accessGuest([&] { copies_.endLease(object); }); });
-  else
-    core_.host.accessGuest([&] { copies_.endLease(object); });
-  responder.reply({uint8_t(ReplyStatus::Done)});
+  if (!in.finished() || !core_.homes.valid(object)) return homeSide_.refuse(*responder);
+  switch (kind) {
+    case ObjectMessage::Unlease:
+      return objectLoans_.handleUnlease(object, std::move(responder));
+    case ObjectMessage::Settle:
+      return objectLoans_.handleSettle(std::move(responder));
+    case ObjectMessage::GiveUp:
+      return core_.host.accessGuest([&] { leases_.takeBack(object, from); });
+    default:
+      return homeSide_.refuse(*responder);
+  }
 }
 
 void ClusterObjectSpace::answerByMail(const SyncRequest& request, const Resumption& answer) {

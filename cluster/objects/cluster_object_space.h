@@ -67,6 +67,8 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   /// Moves homes of blocks.
   BlockMover& mover() { return mover_; }
   BlockArrivals& arrivals() { return arrivals_; }
+  /// Objects of other nodes that are here on loan.
+  ObjectLoans& objectLoans() { return objectLoans_; }
   /// Lends monitors to other nodes.
   MonitorLoans& loans() { return loans_; }
   /// Gives the memory of copies back.
@@ -116,10 +118,9 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void onFetched(const Fetch& fetch, BlockHome home, const Moment& asked, Result<Bytes> reply);
   bool installImage(const Fetch& fetch, ByteReader& reply);
   bool installNeighbours(const Fetch& fetch, const Moment& asked, ByteReader& reply);
-  bool join(rt::ThreadContext& ctx, const CopyUnit& unit);
-  WriteSet& writeSetOf(rt::ThreadContext& ctx);
 
   bool awaitLeases(rt::ThreadContext& ctx, ObjectRef object);
+  bool awaitLoan(rt::ThreadContext& ctx, ObjectRef object);
   /// At the home, which is here. The answer, if there is one at once.
   std::optional<rt::Resumption> carryOutHere(const rt::SyncRequest& request);
   /// `hold`: of what the request names, until it is answered.
@@ -128,8 +129,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void sendToHome(const rt::SyncRequest& request, Hold hold);
   void submitParked(const rt::SyncRequest& request, const Hold& hold);
   void onHomeReply(const rt::SyncRequest& request, const Hold& hold, BlockHome home, Result<Bytes> reply);
-  /// A node calls the leases of an object back.
-  void endLease(ByteReader& in, Responder& responder);
+  void handleLeaseMessage(NodeId from, ObjectMessage kind, ByteReader& in, std::shared_ptr<Responder> responder);
   void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.
   void submitReleased(const Flusher::Companion& released);
@@ -137,8 +137,10 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   std::atomic<bool> releaseEarly_{false};
   SpaceCore core_;
   Copies copies_;
-  Refresher refresher_;
+  Writers writers_;
   Flusher flusher_;
+  ObjectLoans objectLoans_;
+  Refresher refresher_;
   SpinReads spinReads_;
   MonitorLoans loans_;
   Leases leases_;

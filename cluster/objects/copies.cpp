@@ -63,7 +63,7 @@ bool Copies::store(const CopyUnit& unit, const ObjectImage& image, uint64_t stam
   const bool isNew = before <= (rt::kEpochGivenUp | rt::kWriterMask);
   if (before != rt::kEpochInvalid) core_.contentChanges(object);
   if (unit.chunk == 0) {
-    rt::header(object)->classWord.store(image.classIndex | (image.frozen ? uint32_t(rt::kFlagFrozen) : 0),
+    rt::header(object)->classWord.store(image.classIndex | (image.isFrozen() ? uint32_t(rt::kFlagFrozen) : 0),
                                         std::memory_order_relaxed);
     if (shape.isArray()) rt::storeGuest<uint32_t>(object + rt::kArrayLengthOffset, image.length);
     if (whole.chunksOf(object) != 0) stamp = rt::kEpochChunked;
@@ -119,8 +119,9 @@ void Copies::giveUp(const CopyUnit& unit) {
   core_.stats.givenUp++;
 }
 
-uint64_t Copies::leaseOr(uint64_t stamp, bool leased, const Entry* entry) const {
-  if (!leased) return stamp;
+uint64_t Copies::stampFor(Holds holds, uint64_t stamp, const Entry* entry) const {
+  if (holds == Holds::ForEver) return rt::kEpochImmutable;
+  if (holds != Holds::UntilRecalled) return stamp;
   if (!entry) return rt::kEpochLeased;
   const bool isOver = entry->recalled && core_.options.fault != Fault::OvertakenRecallLost;
   return isOver || entry->givenUp || entry->hasTwin || !entry->writers.empty() ? stamp : rt::kEpochLeased;

@@ -35,9 +35,9 @@ class Copies {
   /// The copy is as fresh as `stamp` says, if it was not fresher already and is not given up.
   void freshen(const CopyUnit& unit, uint64_t stamp, const Entry* entry);
 
-  /// Under the lock too. What an answer makes of the copy: LEASED if it says `leased` and no recall has overtaken it,
-  /// else `stamp`. A copy that somebody writes is none that holds what the home has.
-  uint64_t leaseOr(uint64_t stamp, bool leased, const Entry* entry) const;
+  /// Under the lock too. What an answer that says `holds` makes of the copy: IMMUTABLE; LEASED, if no recall has
+  /// overtaken it and nobody writes the copy, which then is none that holds what the home has; else `stamp`.
+  uint64_t stampFor(Holds holds, uint64_t stamp, const Entry* entry) const;
 
   /// The object's home calls its lease back: no copy of it, and of none of its chunks, is a lease when this returns, or
   /// becomes one by an answer that is on its way.

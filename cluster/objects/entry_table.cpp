@@ -14,7 +14,7 @@ void Entry::removeWriter(const WriteSet* set) {
 
 void Entry::endTransaction(std::vector<std::function<void()>>& ready) {
   busy = flushing = givenUp = recalled = false;
-  if (writers.empty()) {
+  if (writers.empty() && !borrowed) {
     hasTwin = false;
     twin = {};
   }

@@ -24,7 +24,8 @@ struct Entry {
   bool busy = false;
   bool flushing = false;  ///< busy with a flush
   bool givenUp = false;   ///< since the transaction began: what it brings is no copy of use
-  bool recalled = false;  ///< a lease since the transaction began: what it brings is none any more
+  bool recalled = false;  ///< a lease or loan since the transaction began: what it brings is none any more
+  bool borrowed = false;  ///< on loan: all threads here write it, without being writers; the twin is what its home has
   std::vector<const WriteSet*> writers;
   Twin twin;
   bool hasTwin = false;
@@ -32,7 +33,7 @@ struct Entry {
 
   /// A transaction is over: forgets a twin that nobody needs, and moves those who waited to `ready`.
   void endTransaction(std::vector<std::function<void()>>& ready);
-  bool idle() const { return !busy && writers.empty() && waiters.empty(); }
+  bool idle() const { return !busy && !borrowed && writers.empty() && waiters.empty(); }
   bool hasWriter(const WriteSet* set) const;
   void removeWriter(const WriteSet* set);
 };

@@ -36,7 +36,12 @@ enum class Fault : uint8_t {
   LesseeForgotten,      ///< a copy is leased to a node that is not noted
   OvertakenRecallLost,  ///< a recall that comes before the answer that leases is forgotten
   SharedIsWritten,      ///< threads at home write shared objects
-  FlushIgnoresLeases,   ///< a flush is applied to a shared object
+  FlushIgnoresLeases,   ///< a flush is applied to a shared object, or one that is lent
+  // -- objects on loan
+  BorrowersForgotten,     ///< who has checked an object before its recall is no writer of it after that
+  ObjectLoanDoesNotTick,  ///< an object is lent, or comes back, and the clock stands still there
+  ReturnNotSettled,       ///< an object is at home again before what its borrower owes is
+  GrantOwes,              ///< an object is lent before what its home owes is home
   // -- cluster-wide collections
   CopiesOutliveTheDead,  ///< copies that are not marked stay
   ArrivalsTrusted,       ///< homes are not told of what comes from nodes that may not have begun

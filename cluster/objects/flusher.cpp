@@ -218,6 +218,11 @@ void Flusher::flushOne(const JobPtr& job, const CopyUnit& unit, Batches& batches
   const auto found = shard.entries.find(unit);
   if (found == shard.entries.end()) return;  // its home has come here meanwhile, and what was written is there
   Entry& entry = found->second;
+  // Whoever needs it elsewhere has it called back.
+  if (entry.borrowed) {
+    entry.removeWriter(job->set.get());
+    return;
+  }
   if (core_.homes.at(unit.object).state != HomeState::Settled) {
     ++job->pending;
     const auto again = [this, job, unit] {

@@ -12,6 +12,14 @@ constexpr uint32_t kNeighboursMax = 64;
 constexpr size_t kImageHeadBytes = 25;
 /// An answer to REFRESH ends with the object that goes beyond it. Far more than anybody asks for at a time.
 constexpr size_t kRefreshBytesMax = 1 << 20;
+/// Who writes more objects at a time has none that is hot.
+constexpr uint32_t kHotUnitsMax = 16;
+
+RefreshOutcome sameThatHolds(Holds holds) {
+  return holds == Holds::OnLoan          ? RefreshOutcome::SameLent
+         : holds == Holds::UntilRecalled ? RefreshOutcome::SameLeased
+                                         : RefreshOutcome::Same;
+}
 
 }  // namespace
 
@@ -52,24 +60,36 @@ void HomeSide::refuse(Responder& responder) {
 bool HomeSide::awaitsLeases(std::span<const uint8_t> payload, const std::function<void()>& then) {
   ByteReader in(payload);
   const auto kind = ObjectMessage(in.get<uint8_t>());
-  if (kind != ObjectMessage::Flush && kind != ObjectMessage::Sync) return false;
+  // REFRESH leaves out what is lent: it couples objects, and what nobody waits for should call no loan back.
+  if (kind == ObjectMessage::Refresh) return false;
   bool awaits = false;
   // All are called back at once. The message waits for one, and looks again.
+  const auto next = [&] { return awaits ? nullptr : then; };
+  const auto needs = [&](ObjectRef object, Leases::Until until) {
+    if (leases_.isAway(object)) awaits = leases_.recall(object, next(), until) || awaits;
+  };
   const auto changes = [&](ObjectRef object) {
-    if (leases_.isSharedHere(object)) awaits = leases_.recall(object, awaits ? nullptr : then) || awaits;
+    if (leases_.isSharedHere(object)) awaits = leases_.recall(object, next()) || awaits;
   };
   const auto changesBy = [&](const SyncRequest& request) {
     if (in.ok() && request.op == SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load) changes(request.object);
   };
+  if (kind == ObjectMessage::Fetch) {
+    needs(getUnit(in).object, Leases::Until::ContentIsHere);
+    return awaits;
+  }
   if (kind == ObjectMessage::Sync) {
-    changesBy(getSync(in));
+    const SyncRequest request = getSync(in);
+    if (in.ok() && request.op == SyncOp::Atomic) needs(request.object, Leases::Until::ItIsHome);
+    changesBy(request);
     return awaits;
   }
   for (uint32_t left = in.getCount(kUnitBytes + 4); left > 0 && in.ok(); --left) {
-    if (core_.options.fault != Fault::FlushIgnoresLeases)
-      changes(getUnit(in).object);
-    else
-      getUnit(in);
+    const ObjectRef object = getUnit(in).object;
+    if (core_.options.fault != Fault::FlushIgnoresLeases) {
+      needs(object, Leases::Until::ContentIsHere);
+      changes(object);
+    }
     for (uint32_t runs = in.getCount(8); runs > 0 && in.ok(); --runs) {
       in.get<uint32_t>();
       in.getBytes();
@@ -126,8 +146,8 @@ const rt::ClassInfo* HomeSide::classOfHomed(ObjectRef object) {
   if (object == rt::kNullRef || !core_.isConceivable(object) || !core_.servedHere(object)) return nullptr;
   // While its block is about to leave, the epoch is invalid and the heap alone knows what is an object.
   // In this order: a block that stays after all gets its epochs back before it is settled.
-  if (core_.homedHere(object) && !rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire)))
-    return nullptr;
+  const uint64_t word = rt::header(object)->epochWord.load(std::memory_order_acquire);
+  if (core_.homedHere(object) && !rt::isHomeEpoch(word) && !rt::isLentEpoch(word)) return nullptr;
   return core_.host.classInfo(rt::classIndexOf(object));
 }
 
@@ -143,9 +163,9 @@ void HomeSide::fetch(NodeId from, ByteReader& in, Responder& responder) {
   if (!in.finished() || !isHomed(unit)) return refuse(responder);
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
-  const bool leased = neighbours && leases_.grant(from, unit);
-  if (!leased) leases_.noteAsked(unit, false);
-  putImage(out, unit, leased);
+  const Holds holds = neighbours ? leases_.grant(from, unit) : Holds::AsUsual;
+  if (holds == Holds::AsUsual) leases_.noteAsked(from, unit, false);
+  putImage(out, unit, holds);
   std::vector<ObjectRef> references = exportReferences(out, unit);
   const size_t countAt = out.size();
   out.put(uint32_t(0));
@@ -165,22 +185,23 @@ void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
     const CopyUnit unit = getUnit(in);
     const uint64_t held = in.get<uint64_t>();
     if (!core_.homes.valid(unit.object)) return refuse(responder);
-    const bool answered = out.size() < kRefreshBytesMax && isHomed(unit);
+    bool answered = out.size() < kRefreshBytesMax && isHomed(unit);
+    const Holds holds = answered ? leases_.grant(from, unit) : Holds::AsUsual;
+    answered = answered && (holds == Holds::OnLoan || !leases_.isLentHere(unit.object));
     const size_t begin = out.size();
     out.put(uint8_t(answered ? RefreshOutcome::Changed : RefreshOutcome::Unanswered));
     if (!answered) continue;
     core_.blockUsers.note(from, unit.object);
-    const bool leased = leases_.grant(from, unit);
-    putImage(out, unit, leased);
+    putImage(out, unit, holds);
     // A frozen object goes out once more: its copies need not be asked for ever again.
     const bool frozen = rt::header(unit.object)->classWord.load(std::memory_order_relaxed) & rt::kFlagFrozen;
     const size_t dataAt = out.size() - core_.shapeOf(unit).dataBytes();
     const bool same = !frozen && held != kHoldsNothing && contentHash(out.written(dataAt), seed) == held;
-    if (!same && held != kHoldsNothing) leases_.noteChanged(unit.object);
-    if (!leased) leases_.noteAsked(unit, same);
+    if (!same && held != kHoldsNothing) leases_.noteDiffers(unit.object);
+    if (holds == Holds::AsUsual) leases_.noteAsked(from, unit, same);
     if (same) {
       out.truncate(begin);
-      out.put(uint8_t(leased ? RefreshOutcome::SameLeased : RefreshOutcome::Same));
+      out.put(uint8_t(sameThatHolds(holds)));
       continue;
     }
     exportReferences(out, unit);
@@ -191,16 +212,15 @@ void HomeSide::refresh(NodeId from, ByteReader& in, Responder& responder) {
   responder.reply(out.take());
 }
 
-void HomeSide::putImage(ByteWriter& out, const CopyUnit& unit, bool leased) {
+void HomeSide::putImage(ByteWriter& out, const CopyUnit& unit, Holds holds) {
   // Frozen is read first: if it is set, all stores to the object came before.
   const uint32_t classWord = rt::header(unit.object)->classWord.load(std::memory_order_acquire);
   const ObjectShape shape = core_.shapeOf(unit);
   putImageHead(out,
                {classWord & rt::kClassMask,
-                (classWord & rt::kFlagFrozen) != 0,
+                classWord & rt::kFlagFrozen ? Holds::ForEver : holds,
                 shape.isArray() ? uint32_t(rt::arrayLength(unit.object)) : 0,
-                {},
-                leased},
+                {}},
                shape.dataBytes());
   uint8_t* data = out.grow(shape.dataBytes());
   for (uint64_t offset = shape.begin(); offset < shape.end(); offset += 8) {
@@ -233,11 +253,11 @@ uint32_t HomeSide::putNeighbours(ByteWriter& out, ObjectRef of, std::vector<Obje
   while (!references.empty() && count < kNeighboursMax) {
     const ObjectRef next = references.back();
     references.pop_back();
-    if (!core_.homes.valid(next) || !classOfHomed(next)) continue;
+    if (!core_.homes.valid(next) || !classOfHomed(next) || leases_.isLentHere(next)) continue;
     if (std::find(sent.begin(), sent.end(), next) != sent.end()) continue;
     if (out.size() + core_.shapeOf(CopyUnit(next)).dataBytes() + kImageHeadBytes > end) break;
     out.put(next);
-    putImage(out, next, false);  // what nobody has asked for is not leased
+    putImage(out, next, Holds::AsUsual);  // what nobody has asked for is not leased
     const std::vector<ObjectRef> onward = exportReferences(out, next);
     sent.push_back(next);
     references.insert(references.end(), onward.rbegin(), onward.rend());
@@ -261,14 +281,19 @@ void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
       ++movedCount;
       moved.put(i);
       putWhereabouts(moved, *home);
-    } else if (!in.ok() || !applyDiff(unit, runs, in)) {
+    } else if (!in.ok() || !applyRuns(unit, runs, in)) {
       return refuse(responder);
+    } else if (units <= kHotUnitsMax) {
+      leases_.noteChanged(from, unit.object);
     }
     core_.blockUsers.note(from, unit.object);
   }
   const bool withRequest = in.getBool();
   const SyncRequest request = withRequest ? getSync(in) : SyncRequest{};
-  const bool carriesOut = withRequest && movedCount == 0 && !movedTo(request.object) && !loans_.isLentTo(from, request);
+  // A flush never waits until something is home that its borrower owes: that waits for flushes.
+  const bool isAway = request.op == SyncOp::Atomic && leases_.any() && leases_.isAway(request.object);
+  const bool carriesOut =
+      withRequest && movedCount == 0 && !movedTo(request.object) && !loans_.isLentTo(from, request) && !isAway;
   if (!in.finished() || (carriesOut && !sensible(request))) return refuse(responder);
   core_.stats.servedFlushes++;
   core_.stats.redirects += movedCount;
@@ -281,7 +306,12 @@ void HomeSide::flush(NodeId from, ByteReader& in, Responder& responder) {
   responder.reply(out.take());
 }
 
-bool HomeSide::applyDiff(const CopyUnit& unit, uint32_t runs, ByteReader& in) {
+bool HomeSide::applyDiff(const CopyUnit& unit, ByteReader& in) {
+  const uint32_t runs = in.getCount(9);
+  return in.ok() && applyRuns(unit, runs, in);
+}
+
+bool HomeSide::applyRuns(const CopyUnit& unit, uint32_t runs, ByteReader& in) {
   if (!isHomed(unit)) return false;
   const ObjectShape shape = core_.shapeOf(unit);
   const uint64_t from = unit.base() - unit.object;
@@ -316,6 +346,8 @@ void HomeSide::carryOut(NodeId from, const SyncRequest& request, ByteWriter& out
   // I6: the clock moves before the release can be seen, so that whoever acquires after it finds older copies stale.
   if (request.isRelease() && core_.options.fault != Fault::HomeClockNotBumped) core_.tick();
 
+  if (request.op == SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load)
+    leases_.noteChanged(from, request.object);
   std::optional<rt::Resumption> answer = core_.host.carryOut(request, from);
   // What threads here have released to it must be home before it knows. The answer waits for that, as mail does; this
   // reply does not: what came with the request is acknowledged, or two nodes could wait for each other.

@@ -35,7 +35,7 @@ uint64_t contentHash(std::span<const uint8_t> data, uint64_t seed) {
 
 void putImageHead(ByteWriter& out, const ObjectImage& image, uint64_t dataBytes) {
   out.put(image.classIndex);
-  out.put(uint8_t(image.frozen ? Holds::ForEver : image.leased ? Holds::UntilRecalled : Holds::AsUsual));
+  out.put(uint8_t(image.holds));
   out.put(image.length);
   out.put(dataBytes);
 }
@@ -48,9 +48,7 @@ void putImage(ByteWriter& out, const ObjectImage& image) {
 ObjectImage getImage(ByteReader& in) {
   ObjectImage image;
   image.classIndex = in.get<uint32_t>();
-  const Holds holds = in.getEnum(Holds::UntilRecalled);
-  image.frozen = holds == Holds::ForEver;
-  image.leased = holds == Holds::UntilRecalled;
+  image.holds = in.getEnum(Holds::OnLoan);
   image.length = in.get<uint32_t>();
   image.data = in.take(in.get<uint64_t>());
   return image;

@@ -3,9 +3,10 @@
 //   unit    ref u64 | u32 chunk (copy_unit.h)
 //   FETCH   u8 1 | unit | u8 neighbours wanted
 //      ->   u8 status | image | u32 neighbours | each: ref u64, image
-//   image   u32 class index | u8 how long it holds (0 as usual; 1 frozen: for ever; 2 leased: until UNLEASE) | u32
-//   array length | u64 bytes | data of the unit FLUSH   u8 2 | u32 units | each: unit, u32 runs | each run: u32 offset
-//   from the unit's base, u32 bytes, data
+//   image   u32 class index | u8 how long it holds (0 as usual; 1 frozen: for ever; 2 leased: until UNLEASE; 3 on
+//           loan: likewise, and it may be written) | u32 array length | u64 bytes | data of the unit
+//   diff    u32 runs | each run: u32 offset from the unit's base, u32 bytes, data
+//   FLUSH   u8 2 | u32 units | each: unit, diff
 //           | u8 whether a request follows | the request, to be carried out when all units have been written
 //      ->   u8 status | u32 count | each unit that was not written, because it has moved: u32 index, whereabouts
 //           | if a request followed: u8 whether it was carried out | if so: u8 answered | resumption, if answered
@@ -14,9 +15,12 @@
 //   PREPARE and BLOCKS: see block_messages.h; LEND, RECALL and RETURN: monitor_loans.h
 //   REFRESH u8 6 | seed u64 | u32 units | each: unit, hash u64 of what the copy holds (contentHash; 0: nothing)
 //      ->   u8 status | each in this order: u8 outcome (0 same; 1 changed, followed by the image; 2 unanswered: not
-//      homed here, or too much; 3 same, and leased)
-//   UNLEASE u8 10 | ref u64                          home -> lessee (leases.h)
-//      ->   u8 status: done
+//      homed here, or too much; 3 same, and leased; 4 same, and on loan)
+//   UNLEASE u8 10 | ref u64                          home -> who has a lease or loan (leases.h, object_loans.h)
+//      ->   u8 status: done | u8 whether it was on loan | if so: u8 whether SETTLE is needed | diff
+//   SETTLE  u8 11 | ref u64                          home -> who has had it on loan
+//      ->   u8 status: done; all is home that it owed when it gave the object back
+//   GIVE UP u8 12 | ref u64                          borrower -> home: to be called back. Not answered
 //
 // status: 0 done; 1 refused (the object is not homed at the receiver and never was, or the message makes no sense);
 // 2 moved, followed by whereabouts: u32 node, u32 moves (HomeMap::learn); 3 lent: the monitor is on its way to the
@@ -45,12 +49,14 @@ enum class ObjectMessage : uint8_t {
   Lend = 7,
   Recall = 8,
   Return = 9,
-  Unlease = 10
+  Unlease = 10,
+  Settle = 11,
+  GiveUp = 12
 };
 enum class ReplyStatus : uint8_t { Done = 0, Refused = 1, Moved = 2, Lent = 3 };
-enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2, SameLeased = 3 };
+enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2, SameLeased = 3, SameLent = 4 };
 /// How long what an image says holds.
-enum class Holds : uint8_t { AsUsual = 0, ForEver = 1, UntilRecalled = 2 };
+enum class Holds : uint8_t { AsUsual = 0, ForEver = 1, UntilRecalled = 2, OnLoan = 3 };
 
 /// Where REFRESH says how many units follow, and the bytes of each.
 inline constexpr size_t kRefreshCountAt = 9;
@@ -64,10 +70,11 @@ inline constexpr uint64_t kHoldsNothing = 0;
 /// The copy of one unit, as it travels.
 struct ObjectImage {
   uint32_t classIndex = 0;
-  bool frozen = false;
+  Holds holds = Holds::AsUsual;
   uint32_t length = 0;  ///< arrays
   std::span<const uint8_t> data;
-  bool leased = false;  ///< not frozen, but the copy holds until its home recalls it
+
+  bool isFrozen() const { return holds == Holds::ForEver; }
 };
 
 void putUnit(ByteWriter& out, const CopyUnit& unit);

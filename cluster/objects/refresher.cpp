@@ -17,8 +17,8 @@ constexpr uint64_t kTogetherBytes = 256 << 10;
 
 }  // namespace
 
-Refresher::Refresher(SpaceCore& core, Copies& copies)
-    : core_(core), copies_(copies), secret_(uint64_t(std::random_device{}()) << 32 | std::random_device{}()) {}
+Refresher::Refresher(SpaceCore& core, Copies& copies, ObjectLoans& loans)
+    : core_(core), copies_(copies), loans_(loans), secret_(uint64_t(std::random_device{}()) << 32 | std::random_device{}()) {}
 
 void Refresher::refresh(const Wanted& wanted, uint64_t epoch, const Others& others) {
   const CopyUnit& unit = wanted.unit;
@@ -143,13 +143,17 @@ bool Refresher::onReply(std::span<const CopyUnit> units, const Question& questio
 }
 
 bool Refresher::install(const CopyUnit& unit, const Question& question, ByteReader& in) {
-  const RefreshOutcome outcome = in.getEnum(RefreshOutcome::SameLeased);
+  const RefreshOutcome outcome = in.getEnum(RefreshOutcome::SameLent);
   ObjectImage image;
   if (outcome == RefreshOutcome::Changed) {
     image = getImage(in);
     if (!in.ok() || !copies_.isSound(unit, image)) return false;
   }
   if (!in.ok()) return false;
+  const Holds holds = outcome == RefreshOutcome::SameLent     ? Holds::OnLoan
+                      : outcome == RefreshOutcome::SameLeased ? Holds::UntilRecalled
+                                                              : image.holds;
+  if (holds == Holds::OnLoan && unit.chunk != 0) return false;
   uint64_t stamp = core_.options.fault == Fault::StampAtReply ? core_.clock.load() : question.stamp;
   if (unit != question.wanted) stamp &= ~rt::kEpochUsed;
 
@@ -160,16 +164,16 @@ bool Refresher::install(const CopyUnit& unit, const Question& question, ByteRead
   bool isNew = false;
   if (outcome == RefreshOutcome::Changed) {
     core_.stats.fetchBytes += image.data.size();
-    const uint64_t fresh = copies_.leaseOr(stamp, image.leased, entry);
-    isNew = copies_.store(unit, image, image.frozen ? rt::kEpochImmutable : fresh, entry);
+    isNew = copies_.store(unit, image, copies_.stampFor(image.holds, stamp, entry), entry);
   } else if (outcome != RefreshOutcome::Unanswered) {
     core_.stats.refreshedSame++;
     // Else it is a copy no more, and holds nothing.
     if (core_.epochWord(unit).load(std::memory_order_relaxed) != rt::kEpochInvalid)
-      copies_.freshen(unit, copies_.leaseOr(stamp, outcome == RefreshOutcome::SameLeased, entry), entry);
+      copies_.freshen(unit, copies_.stampFor(holds, stamp, entry), entry);
   } else {
     core_.groupWord(unit).store(0, std::memory_order_relaxed);  // who needs it next asks for it alone
   }
+  if (holds == Holds::OnLoan && entry) loans_.borrow(unit, *entry);
   if (isNew) core_.fetched.note(question.thread, {&unit, 1});
   return true;
 }

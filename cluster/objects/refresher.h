@@ -11,6 +11,7 @@
 //     [C ...]     -> home 2     the others follow, in messages of some 16 KiB of answer
 //   answer: each  same           the copy becomes as fresh as the stamp
 //                 same, leased   stays fresh until it is recalled (leases.h)
+//                 same, lent     is ours until it is recalled (object_loans.h)
 //                 changed        likewise, with new content
 //                 unanswered     stays stale: whoever needs it asks for it alone, and is told where it has gone
 #pragma once
@@ -18,12 +19,13 @@
 #include <span>
 
 #include "cluster/objects/copies.h"
+#include "cluster/objects/object_loans.h"
 
 namespace jvmc::cluster {
 
 class Refresher {
  public:
-  Refresher(SpaceCore& core, Copies& copies);
+  Refresher(SpaceCore& core, Copies& copies, ObjectLoans& loans);
 
   /// The copy that a thread waits for.
   struct Wanted {
@@ -64,6 +66,7 @@ class Refresher {
 
   SpaceCore& core_;
   Copies& copies_;
+  ObjectLoans& loans_;
   const uint64_t secret_;  ///< in each seed
 };
 

@@ -27,6 +27,9 @@ class SpaceHost {
   virtual const rt::ClassInfo* classInfo(uint32_t index) = 0;
   /// A reference from another node may be stored or used: null is not asked for.
   virtual bool plausible(ObjectRef object) = 0;
+  /// It may be lent: nothing but threads and messages about its fields changes them, and code has no other way to it
+  /// than a reference (so it is neither a Thread nor holds a class's statics).
+  virtual bool isOrdinary(ObjectRef) { return true; }
   /// The object is known to another node from now on.
   virtual void exportObject(ObjectRef object) = 0;
   /// Before a reference that came in a message is stored into an object homed here.

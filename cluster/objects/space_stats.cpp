@@ -46,6 +46,9 @@ void SpaceStats::report(const StatSink& sink) const {
   sink("objects.leased", leased);
   sink("objects.recalls", recalls);
   sink("objects.recalled_copies", recalledCopies);
+  sink("objects.lent", objectsLent);
+  sink("objects.borrowed", objectsBorrowed);
+  sink("objects.returned", objectsReturned);
   sink("objects.early_releases", earlyReleases);
   sink("objects.deferred_releases", deferredReleases);
   sink("objects.flush_messages", flushMessages);

@@ -69,6 +69,8 @@ struct SpaceStats {
   Counter shared{0}, leased{0};         ///< objects homed here that became shared; copies leased to others
   Counter unshared{0}, recalls{0};      ///< shared objects that were written; messages that called leases back
   Counter recalledCopies{0};            ///< leased copies here that were called back
+  Counter objectsLent{0};               ///< homed here, to other nodes
+  Counter objectsBorrowed{0}, objectsReturned{0};  ///< of other nodes
   Counter syncsWithWrites{0};           ///< of the latter: together with the writes that they release
   Counter acquiresRemote{0};            ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedRefreshes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};

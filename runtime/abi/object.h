@@ -51,26 +51,40 @@ inline constexpr uint64_t kEpochGivenUp = kEpochStep;
 /// looks too old for every thread, so that a check of elements need not ask for it; who needs no more than class and
 /// length takes the slow path.
 inline constexpr uint64_t kEpochChunked = 2 * kEpochStep;
-inline constexpr uint64_t kEpochFirst = kEpochUsed + 3 * kEpochStep;       ///< where node clocks start
+/// At home: another node has the object on loan. Too old for every thread; who needs it takes the slow path, which
+/// calls it back.
+inline constexpr uint64_t kEpochLent = 3 * kEpochStep;
+inline constexpr uint64_t kEpochFirst = kEpochUsed + 4 * kEpochStep;       ///< where node clocks start
 inline constexpr uint64_t kEpochHome = ((1ull << 48) - 1) << kEpochShift;  ///< this node is the object's home
 /// The same, but other nodes may hold leases: whoever changes its fields has them called back first.
 inline constexpr uint64_t kEpochShared = ((1ull << 48) - 2) << kEpochShift;
 inline constexpr uint64_t kEpochImmutable = ((1ull << 48) - 3) << kEpochShift;  ///< a copy that never goes stale
 inline constexpr uint64_t kEpochLeased = ((1ull << 48) - 4) << kEpochShift;     ///< a copy that is fresh until recalled
 inline constexpr uint64_t kEpochMaxStamp = ((1ull << 48) - 5) << kEpochShift;
+/// A copy that is here on loan. Its fields are accessed as if this were their home, volatile ones too; at home the
+/// writer is 0. The lock word says that the monitor is inflated, so nobody takes that here.
+inline constexpr uint64_t kEpochBorrowed = kEpochHome | kWriterMask;
 
-/// The object lives here: HOME or SHARED. Its fields may be read, its monitor used.
+/// The object lives here, HOME or SHARED, or is here on loan. Its fields may be read.
 inline bool isHomeEpoch(uint64_t epochWord) {
   return epochWord >= kEpochShared;
 }
 
-/// Its fields may be written here without asking: HOME alone.
+/// Its fields may be written here without asking: HOME, or here on loan.
 inline bool isWritableHomeEpoch(uint64_t epochWord) {
   return epochWord >= kEpochHome;
 }
 
 inline bool isChunkedEpoch(uint64_t epochWord) {
   return epochWord >> kEpochShift == kEpochChunked >> kEpochShift;
+}
+
+inline bool isLentEpoch(uint64_t epochWord) {
+  return epochWord >> kEpochShift == kEpochLent >> kEpochShift;
+}
+
+inline bool isBorrowedEpoch(uint64_t epochWord) {
+  return epochWord == kEpochBorrowed;
 }
 
 /// How fresh the copy is, whether it has been used or not; without the writer. What a CHUNKED header says is so for

@@ -583,8 +583,8 @@ class RegionHeap final : public Heap {
   bool looksLikeYoungObject(Region& region, ObjectRef ref) const {
     const BlockInfo& block = region.blockOf(ref);
     if (block.kind == BlockKind::LargeHead) return ref % kBlockBytes == 0;
-    if (block.kind != BlockKind::Small || !isHomeEpoch(header(ref)->epochWord.load(std::memory_order_relaxed)))
-      return false;
+    const uint64_t epochWord = header(ref)->epochWord.load(std::memory_order_relaxed);
+    if (block.kind != BlockKind::Small || (!isHomeEpoch(epochWord) && !isLentEpoch(epochWord))) return false;
     uint32_t index = classIndexOf(ref);
     if (index >= layout_.indexCount() || classes_[index]->instanceBytes == 0) return false;
     return (ref & (kBlockBytes - 1)) + ObjectModel::bytes(*classes_[index], ref) <= kBlockBytes;

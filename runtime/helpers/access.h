@@ -16,7 +16,10 @@ inline bool isCurrent(ThreadContext* ctx, ObjectRef object) {
 inline bool isHome(ObjectRef object) {
   return isHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed));
 }
-/// Likewise, and no other node has a lease of it.
+inline bool isBorrowed(ObjectRef object) {
+  return isBorrowedEpoch(header(object)->epochWord.load(std::memory_order_relaxed));
+}
+/// At home or borrowed, and no other node has a lease of it.
 inline bool isWritableHome(ObjectRef object) {
   return isWritableHomeEpoch(header(object)->epochWord.load(std::memory_order_relaxed));
 }

@@ -46,7 +46,7 @@ extern "C" void jvmc_freeze(JvmcContext* ctx, ObjectRef object) {
   // refers to.
   if (ctx->writerSlot != 0 || ctx->vm->space().owesWrites()) ctx->vm->space().publish(*ctx);
   // Elsewhere than at home there is no flag to set: a copy stays an ordinary copy, which is always right.
-  if (isHome(object)) header(object)->classWord.fetch_or(kFlagFrozen, std::memory_order_release);
+  if (isHome(object) && !isBorrowed(object)) header(object)->classWord.fetch_or(kFlagFrozen, std::memory_order_release);
 }
 
 extern "C" void jvmc_fence(JvmcContext* ctx) {

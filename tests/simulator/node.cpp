@@ -89,6 +89,7 @@ void SimNode::stop() {
   balancer_.stop();
   collector.stop();
   space.mover().stop();
+  space.objectLoans().stop();
   migrator.close();
 }
 

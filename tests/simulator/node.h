@@ -65,6 +65,7 @@ class SimNode final : public MemberNode, public cluster::SpaceHost, public clust
   // -- cluster::SpaceHost
   const rt::ClassInfo* classInfo(uint32_t index) override { return around_.world.classes.at(index); }
   bool plausible(ObjectRef object) override { return heap_.isObject(object); }
+  bool isOrdinary(ObjectRef object) override { return rt::classIndexOf(object) != kThreadClass; }
   void exportObject(ObjectRef object) override { heap_.exportObject(object); }
   void beforeReferenceStore(ObjectRef object, uint64_t offset, ObjectRef) override {
     heap_.beforeReferenceStore(object, offset);
@@ -80,7 +81,7 @@ class SimNode final : public MemberNode, public cluster::SpaceHost, public clust
 
   // -- cluster::BlockHost. All threads stand still whenever the simulator handles an event.
   void stopWorld(const std::function<void()>& body) override { body(); }
-  std::set<uint64_t> heldBlocks() override { return scheduler_.heldBlocks(); }
+  void forEachReliance(const VisitReliance& visit) override { scheduler_.forEachReliance(visit); }
   std::vector<rt::BlockGroup> withdraw(uint64_t bytes, const std::set<uint64_t>& only) override {
     return heap_.withdraw(bytes, only);
   }

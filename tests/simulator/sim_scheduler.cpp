@@ -84,7 +84,8 @@ class SimScheduler::RunningGuest final : public Guest {
   void freeze(ObjectRef object) override {
     entry_.held.push_back(object);
     if (ctx_.writerSlot != 0 || scheduler_.parts_.space.owesWrites()) scheduler_.parts_.space.publish(ctx_);
-    if (rt::isHomeEpoch(rt::header(object)->epochWord.load())) rt::header(object)->classWord |= rt::kFlagFrozen;
+    const uint64_t epochWord = rt::header(object)->epochWord.load();
+    if (rt::isHomeEpoch(epochWord) && !rt::isBorrowedEpoch(epochWord)) rt::header(object)->classWord |= rt::kFlagFrozen;
   }
   bool submit(SyncRequest request, rt::WaitKind kind) override {
     GuestThread& thread = *entry_.thread;
@@ -451,13 +452,13 @@ void SimScheduler::exportAnswer(const Resumption& answer) {
   if (parts_.space.core().isConceivable(answer.value)) parts_.space.core().exportOut(answer.value);
 }
 
-std::set<uint64_t> SimScheduler::heldBlocks() const {
-  std::set<uint64_t> blocks;
+void SimScheduler::forEachReliance(const cluster::BlockHost::VisitReliance& visit) {
   for (const auto& [id, entry] : entries_) {
     if (!entry->fiber || entry->fiber->context().quiescent) continue;
+    std::set<uint64_t> blocks;
     for (ObjectRef object : entry->held) blocks.insert(object & ~uint64_t(rt::kBlockBytes - 1));
+    visit(entry->fiber->context(), blocks);
   }
-  return blocks;
 }
 
 bool SimScheduler::hasEnded(const rt::ThreadRef& thread) {

@@ -47,7 +47,7 @@ class SimScheduler final : public cluster::ThreadHost {
   /// References that threads and their stacks hold.
   void visitRoots(const std::function<void(ObjectRef)>& visit) const;
   /// Blocks of objects that have been checked and may be about to be used.
-  std::set<uint64_t> heldBlocks() const;
+  void forEachReliance(const cluster::BlockHost::VisitReliance& visit);
   std::string describe() const;
 
   // -- waiting in a slow path, as cluster::SpaceHost

@@ -266,6 +266,69 @@ void hoistedChecks(TestCluster& cluster, uint32_t threads) {
   });
 }
 
+void hotObjects(TestCluster& cluster, uint32_t threads) {
+  constexpr uint32_t kThreadsMax = 8;
+  constexpr int64_t kTurnNanos = 3'000'000;
+  const auto plainWord = [](uint32_t thread) { return kFirstElement + 8 * thread; };
+  const auto volatileWord = [](uint32_t thread) { return kFirstElement + 8 * (kThreadsMax + thread); };
+  const uint32_t nodes = cluster.options().nodes;
+  std::vector<ObjectRef> hot, told, noise;
+  for (uint32_t i = 0; i < nodes; ++i) hot.push_back(cluster.object(i, kLongs, 2 * kThreadsMax));
+  for (uint32_t i = 0; i < nodes * threads; ++i) told.push_back(cluster.object((i + 1) % nodes, kRecord));
+  for (uint32_t i = 0; i < nodes; ++i) noise.push_back(cluster.object(i, kRecord));
+  std::vector<ObjectRef> directories;  // the hot object of the node comes along with it
+  for (uint32_t i = 0; i < nodes; ++i) directories.push_back(cluster.object(i, kReferences, 1));
+  cluster.run(threads, [&](Mutator& me) {
+    if (me.index == 0) me.write<uint64_t>(directories[me.nodeId], kFirstElement, hot[me.nodeId]);
+    me.release();
+    me.barrier();
+    std::vector<uint64_t> mine(nodes);
+    uint64_t rounds = 0;
+    for (; !me.timeIsUp(); ++rounds) {
+      const uint32_t which = uint32_t(me.random.below(nodes));
+      const bool isMyTurn = (steadyNanos() / kTurnNanos + which) % nodes == me.nodeId;
+      if (!isMyTurn && me.random.below(20) != 0) {
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+        continue;
+      }
+      const ObjectRef object = hot[which];
+      switch (me.random.below(10)) {
+        case 0:
+          me.acquire();
+          if (me.read<uint64_t>(object, plainWord(me.number)) != mine[which]) return me.error("an own word was lost");
+          break;
+        case 1:
+        case 8:
+          mine[which] = rounds;
+          me.acquire();
+          me.writeAfterRead(object, plainWord(me.number), rounds, noise[me.random.below(nodes)], kFirstField);
+          if (me.read<uint64_t>(object, plainWord(me.number)) != rounds) return me.error("an own word was lost at once");
+          break;
+        case 2:
+        case 7:
+          me.write<uint64_t>(told[me.number], kFirstField, rounds);
+          me.atomic(rt::AtomicOp::Store, object, uint32_t(volatileWord(me.number)), rounds);
+          break;
+        case 3:
+        case 4:
+        case 5: {
+          const auto other = uint32_t(me.random.below(nodes * threads));
+          static_cast<void>(me.read<uint64_t>(told[other], kFirstField));  // a copy that will be too old
+          const uint64_t seen = me.atomic(rt::AtomicOp::Load, object, uint32_t(volatileWord(other)));
+          if (me.read<uint64_t>(told[other], kFirstField) < seen) return me.error("older than the volatile word tells");
+          break;
+        }
+        case 6:
+          static_cast<void>(me.read<uint64_t>(directories[which], kFirstElement));
+          break;
+        default:
+          me.release();
+      }
+    }
+    me.countOperations(rounds);
+  });
+}
+
 void hoistedReads(TestCluster& cluster, uint32_t threads) {
   constexpr uint64_t kWords = 8;
   const uint32_t nodes = cluster.options().nodes;

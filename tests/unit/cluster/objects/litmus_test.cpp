@@ -36,6 +36,7 @@ class LitmusTest : public testing::TestWithParam<Mode> {
       EXPECT_GT(cluster_->shared().moves, 3u) << "no block moved";
     }
     RecordProperty("leased", std::to_string(cluster_->shared().leased));
+    RecordProperty("lent", std::to_string(cluster_->shared().lent));
     RecordProperty("recalls", std::to_string(cluster_->shared().recalls));
     RecordProperty("moves", std::to_string(cluster_->shared().moves));
     RecordProperty("revoked", std::to_string(cluster_->shared().revoked));
@@ -92,6 +93,9 @@ TEST_P(LitmusTest, BytesChangedAtHomeDoNotDisturbAWriterElsewhere) {
 }
 TEST_P(LitmusTest, ChecksMadeBeforeAWaitHoldAfterIt) {
   hoistedChecks(cluster(3), 2);
+}
+TEST_P(LitmusTest, HotObjectsGoFromNodeToNodeAndLoseNothing) {
+  hotObjects(cluster(3), 2);
 }
 TEST_P(LitmusTest, WhatComesAlongDoesNotUndoWrites) {
   neighbourhood(cluster(3), 2);

@@ -28,7 +28,7 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
         core(*this, *this, homes, clock, {}),
         flusher(core),
         loans(core, flusher),
-        leases(core),
+        leases(core, flusher),
         home(core, flusher, loans, leases),
         arrivals(core, *this) {
     memory = mmap(reinterpret_cast<void*>(kPlan.base), kPlan.bytes(), PROT_READ | PROT_WRITE,
@@ -84,7 +84,7 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
 
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override { body(); }
-  std::set<uint64_t> heldBlocks() override { return {}; }
+  void forEachReliance(const VisitReliance&) override {}
   std::vector<rt::BlockGroup> withdraw(uint64_t, const std::set<uint64_t>&) override { return {}; }
   void restore(const rt::BlockGroup&) override {}
   rt::ObjectStarts objectsOf(const rt::BlockGroup&) override { return {}; }
@@ -131,7 +131,7 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
 inline Bytes fetchReply(uint32_t cls, uint32_t length, size_t dataBytes) {
   ByteWriter out;
   out.put(uint8_t(ReplyStatus::Done));
-  putImage(out, {cls, false, length, {}});
+  putImage(out, {cls, Holds::AsUsual, length, {}});
   out.patch(10, uint32_t(dataBytes));
   std::fill_n(out.grow(dataBytes), dataBytes, uint8_t(0));
   out.put(uint32_t(0));

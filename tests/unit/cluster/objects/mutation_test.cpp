@@ -126,6 +126,18 @@ TEST(MutationTest, SharedObjectThatIsWrittenIsCaughtByMessagePassing) {
 TEST(MutationTest, FlushToASharedObjectIsCaughtByMessagePassing) {
   EXPECT_TRUE(caught(leasing(Fault::FlushIgnoresLeases, 3), [](TestCluster& c) { messagePassing(c, 2); }));
 }
+TEST(MutationTest, ForgottenBorrowersAreCaughtByHotObjects) {
+  EXPECT_TRUE(caught(leasing(Fault::BorrowersForgotten, 3, 4), [](TestCluster& c) { hotObjects(c, 2); }));
+}
+TEST(MutationTest, AnObjectLoanThatDoesNotTickIsCaughtByHotObjects) {
+  EXPECT_TRUE(caught(leasing(Fault::ObjectLoanDoesNotTick, 2, 4), [](TestCluster& c) { hotObjects(c, 2); }));
+}
+TEST(MutationTest, AReturnThatIsNotSettledIsCaughtByHotObjects) {
+  EXPECT_TRUE(caught(leasing(Fault::ReturnNotSettled, 2, 4), [](TestCluster& c) { hotObjects(c, 2); }));
+}
+TEST(MutationTest, AGrantThatOwesIsCaughtByHotObjects) {
+  EXPECT_TRUE(caught(leasing(Fault::GrantOwes, 2, 4), [](TestCluster& c) { hotObjects(c, 2); }));
+}
 
 }  // namespace
 }  // namespace jvmc::cluster::test

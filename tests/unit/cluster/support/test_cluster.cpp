@@ -99,6 +99,7 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
   // -- SpaceHost
   const rt::ClassInfo* classInfo(uint32_t index) override { return classes_.at(index); }
   bool plausible(ObjectRef) override { return true; }
+  bool isOrdinary(ObjectRef object) override { return rt::classIndexOf(object) != kThread; }
   void exportObject(ObjectRef) override {}
   void beforeReferenceStore(ObjectRef, uint64_t, ObjectRef) override {}
   void visitHomeRoots(const std::function<void(ObjectRef)>&) override {}
@@ -146,12 +147,13 @@ class TestNode final : public SpaceHost, public BlockHost, private rt::ThreadPos
     for (auto& mutator : mutators) mutator->stopWanted_ = false;
     for (auto& mutator : mutators) mutator->guest_.unlock();
   }
-  std::set<uint64_t> heldBlocks() override {
-    std::set<uint64_t> blocks;
-    for (auto& mutator : mutators)
-      for (ObjectRef object : mutator->held_)
-        if (!mutator->context.quiescent) blocks.insert(object & ~uint64_t(rt::kBlockBytes - 1));
-    return blocks;
+  void forEachReliance(const VisitReliance& visit) override {
+    for (auto& mutator : mutators) {
+      if (mutator->context.quiescent) continue;
+      std::set<uint64_t> blocks;
+      for (ObjectRef object : mutator->held_) blocks.insert(object & ~uint64_t(rt::kBlockBytes - 1));
+      visit(mutator->context, blocks);
+    }
   }
   std::vector<rt::BlockGroup> withdraw(uint64_t, const std::set<uint64_t>&) override {
     std::map<uint64_t, rt::BlockGroup> here;
@@ -374,7 +376,8 @@ void Mutator::acquire() {
 void Mutator::freeze(ObjectRef object) {
   const InGuest here(*this);
   if (context.writerSlot != 0 || node.space->owesWrites()) node.space->publish(context);
-  if (rt::isHomeEpoch(rt::header(object)->epochWord.load(std::memory_order_acquire)))
+  const uint64_t epochWord = rt::header(object)->epochWord.load(std::memory_order_acquire);
+  if (rt::isHomeEpoch(epochWord) && !rt::isBorrowedEpoch(epochWord))
     rt::header(object)->classWord.fetch_or(rt::kFlagFrozen, std::memory_order_release);
 }
 
@@ -394,6 +397,18 @@ void Mutator::barrier() {
 
 uint64_t Mutator::fetchesHere() const {
   return node.space->stats().fetches;
+}
+
+uint64_t Mutator::flushesHere() const {
+  return node.space->stats().flushMessages;
+}
+
+size_t Mutator::borrowedHere() const {
+  return node.space->objectLoans().count();
+}
+
+void Mutator::giveUpLoans() {
+  node.space->objectLoans().giveUp();
 }
 
 bool Mutator::timeIsUp() const {
@@ -480,6 +495,9 @@ void TestCluster::runNode(uint32_t node, std::vector<int> sockets, const std::fu
   shared_->leased += self.space->stats().leased;
   shared_->recalls += self.space->stats().recalls;
   shared_->recalledCopies += self.space->stats().recalledCopies;
+  shared_->lent += self.space->stats().objectsLent;
+  shared_->borrowed += self.space->stats().objectsBorrowed;
+  shared_->returned += self.space->stats().objectsReturned;
   shared_->finished++;
   while (shared_->finished < options_.nodes) usleep(500);  // others may still need this home
   usleep(2000);

@@ -56,6 +56,7 @@ struct Shared {
   std::atomic<uint64_t> errors{0}, operations{0}, barrier{0}, finished{0};
   std::atomic<uint64_t> fetches{0}, flushes{0}, moves{0}, revoked{0}, evictedBytes{0}, earlyReleases{0};
   std::atomic<uint64_t> leased{0}, recalls{0}, recalledCopies{0};
+  std::atomic<uint64_t> lent{0}, borrowed{0}, returned{0};
   std::atomic<bool> over{false};
   char firstError[256] = {};
   /// What no correct run does: a wrong value, a node that dies or hangs.
@@ -134,6 +135,10 @@ class Mutator {
   void countOperations(uint64_t count);
   /// By all threads of the node.
   uint64_t fetchesHere() const;
+  uint64_t flushesHere() const;
+  /// Objects that are here on loan.
+  size_t borrowedHere() const;
+  void giveUpLoans();
 
   TestNode& node;
   const uint32_t nodeId;
