@@ -28,7 +28,8 @@ class BlockHost {
   /// all threads that do not stand in a poll.
   std::set<uint64_t> heldBlocks() {
     std::set<uint64_t> all;
-    forEachReliance([&](rt::ThreadContext&, const std::set<uint64_t>& blocks) { all.insert(blocks.begin(), blocks.end()); });
+    forEachReliance(
+        [&](rt::ThreadContext&, const std::set<uint64_t>& blocks) { all.insert(blocks.begin(), blocks.end()); });
     return all;
   }
   /// The same for each such thread.

@@ -346,8 +346,7 @@ void HomeSide::carryOut(NodeId from, const SyncRequest& request, ByteWriter& out
   // I6: the clock moves before the release can be seen, so that whoever acquires after it finds older copies stale.
   if (request.isRelease() && core_.options.fault != Fault::HomeClockNotBumped) core_.tick();
 
-  if (request.op == SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load)
-    leases_.noteChanged(from, request.object);
+  if (request.op == SyncOp::Atomic && request.atomicOp != rt::AtomicOp::Load) leases_.noteChanged(from, request.object);
   std::optional<rt::Resumption> answer = core_.host.carryOut(request, from);
   // What threads here have released to it must be home before it knows. The answer waits for that, as mail does; this
   // reply does not: what came with the request is acknowledged, or two nodes could wait for each other.

@@ -96,18 +96,18 @@ class Leases {
 
  private:
   enum class Loan : uint8_t {
-    None,       ///< the object is shared
-    Closing,    ///< reserved for the borrower; this node owes writes that threads have released by the object
-    Reserved,   ///< the borrower's next question gets it
-    Lent,       ///< the content is there
-    Returned,   ///< and here again, but what the borrower owed may not be home
+    None,      ///< the object is shared
+    Closing,   ///< reserved for the borrower; this node owes writes that threads have released by the object
+    Reserved,  ///< the borrower's next question gets it
+    Lent,      ///< the content is there
+    Returned,  ///< and here again, but what the borrower owed may not be home
   };
   struct Lease {
     std::vector<NodeId> lessees{};  ///< or the borrower, when it has the object
     Loan loan = Loan::None;
     NodeId borrower{};
     uint64_t number = 0;  ///< of the loan
-    int64_t since = 0;  ///< when it was lent
+    int64_t since = 0;    ///< when it was lent
     bool recalling = false;
     size_t unanswered = 0;
     std::vector<std::function<void()>> contentWaiters{};  ///< of a loan

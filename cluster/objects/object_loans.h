@@ -15,8 +15,8 @@
 //
 // Two answers, because an answer to FETCH may not wait for flushes, which wait for such answers: content goes home at
 // once. But volatile fields in it may tell of releases whose writes this node owes, so nobody acquires by it before
-// these are home. A thread that has checked the object before the recall may store to it until its next poll: it goes on
-// as a writer of an ordinary copy, and its next release takes that along.
+// these are home. A thread that has checked the object before the recall may store to it until its next poll: it goes
+// on as a writer of an ordinary copy, and its next release takes that along.
 #pragma once
 
 #include <atomic>

@@ -18,7 +18,10 @@ constexpr uint64_t kTogetherBytes = 256 << 10;
 }  // namespace
 
 Refresher::Refresher(SpaceCore& core, Copies& copies, ObjectLoans& loans)
-    : core_(core), copies_(copies), loans_(loans), secret_(uint64_t(std::random_device{}()) << 32 | std::random_device{}()) {}
+    : core_(core),
+      copies_(copies),
+      loans_(loans),
+      secret_(uint64_t(std::random_device{}()) << 32 | std::random_device{}()) {}
 
 void Refresher::refresh(const Wanted& wanted, uint64_t epoch, const Others& others) {
   const CopyUnit& unit = wanted.unit;

@@ -71,8 +71,8 @@ struct SpaceStats {
   Counter recalledCopies{0};            ///< leased copies here that were called back
   Counter objectsLent{0};               ///< homed here, to other nodes
   Counter objectsBorrowed{0}, objectsReturned{0};  ///< of other nodes
-  Counter syncsWithWrites{0};           ///< of the latter: together with the writes that they release
-  Counter acquiresRemote{0};            ///< each makes the copies that were here stale
+  Counter syncsWithWrites{0};                      ///< of the latter: together with the writes that they release
+  Counter acquiresRemote{0};                       ///< each makes the copies that were here stale
   Counter servedFetches{0}, servedFetchBytes{0}, servedRefreshes{0}, servedFlushes{0}, servedSyncs{0}, refused{0};
   Counter movedGroups{0}, movedBytes{0};       ///< blocks that left for another home
   Counter adoptedGroups{0};                    ///< blocks that came here

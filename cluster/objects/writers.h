@@ -1,5 +1,5 @@
-// Who writes which copy (I3): before its first store to a copy a thread joins the copy's writers, and the copy's content
-// is kept as the twin.
+// Who writes which copy (I3): before its first store to a copy a thread joins the copy's writers, and the copy's
+// content is kept as the twin.
 #pragma once
 
 #include "cluster/objects/space_core.h"
@@ -16,8 +16,8 @@ class Writers {
   /// guest code.
   bool join(rt::ThreadContext& ctx, const CopyUnit& unit);
 
-  /// Under the lock of the unit's shard: enters the thread, which writes the unit, or may. Its entry has a twin. Caller:
-  /// the thread, or the world is stopped.
+  /// Under the lock of the unit's shard: enters the thread, which writes the unit, or may. Its entry has a twin.
+  /// Caller: the thread, or the world is stopped.
   void enter(rt::ThreadContext& ctx, const CopyUnit& unit, Entry& entry);
 
   /// Under the lock too: what the copy holds is kept as the twin, unless there is one.

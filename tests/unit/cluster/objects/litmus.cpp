@@ -302,7 +302,8 @@ void hotObjects(TestCluster& cluster, uint32_t threads) {
           mine[which] = rounds;
           me.acquire();
           me.writeAfterRead(object, plainWord(me.number), rounds, noise[me.random.below(nodes)], kFirstField);
-          if (me.read<uint64_t>(object, plainWord(me.number)) != rounds) return me.error("an own word was lost at once");
+          if (me.read<uint64_t>(object, plainWord(me.number)) != rounds)
+            return me.error("an own word was lost at once");
           break;
         case 2:
         case 7:

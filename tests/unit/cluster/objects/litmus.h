@@ -40,10 +40,10 @@ void hoistedReads(TestCluster& cluster, uint32_t threads);
 /// own in them. Nothing a thread stored may vanish.
 void neighbourhood(TestCluster& cluster, uint32_t threads);
 
-/// Nodes take turns at objects that one of them uses much and the others hardly ever: each thread stores to words of its
-/// own in them, now and then with a check made before a wait, and tells by a volatile word in them what it has written
-/// to an object with another home. Nothing it stored may vanish, and whoever sees the volatile word sees the other
-/// object. At most 8 threads.
+/// Nodes take turns at objects that one of them uses much and the others hardly ever: each thread stores to words of
+/// its own in them, now and then with a check made before a wait, and tells by a volatile word in them what it has
+/// written to an object with another home. Nothing it stored may vanish, and whoever sees the volatile word sees the
+/// other object. At most 8 threads.
 void hotObjects(TestCluster& cluster, uint32_t threads);
 
 /// x and y are volatiles at two homes: r1=x; y=1 | r2=y; x=1. Not both may read the new value.

@@ -84,7 +84,9 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
 
   // -- BlockHost
   void stopWorld(const std::function<void()>& body) override { body(); }
-  void forEachReliance(const VisitReliance&) override {}
+  void forEachReliance(const VisitReliance& visit) override {
+    if (!relyingOn.empty()) visit(context, relyingOn);
+  }
   std::vector<rt::BlockGroup> withdraw(uint64_t, const std::set<uint64_t>&) override { return {}; }
   void restore(const rt::BlockGroup&) override {}
   rt::ObjectStarts objectsOf(const rt::BlockGroup&) override { return {}; }
@@ -118,6 +120,7 @@ class LoneNode : public SpaceHost, public BlockHost, public NodeNet {
   int fatalErrors = 0, carriedOut = 0, adopted = 0;
   rt::GuestThread thread;
   rt::ThreadContext context;
+  std::set<uint64_t> relyingOn;  ///< blocks, the thread
   ClusterObjectSpace space;
   SpaceCore core;
   Flusher flusher;
