@@ -271,8 +271,10 @@ void ClusterObjectSpace::onFetched(const Fetch& fetch, BlockHome home, const Mom
     installed = status == ReplyStatus::Done && in.ok() && installImage(fetch, in);
     if (!installed) return;
     copies_.endTransaction(fetch.unit);
-    core_.host.wake(fetch.token);  // the neighbours need not hold it up
-    installed = installNeighbours(fetch, asked, in) && in.finished();
+    if (fetch.token) {
+      core_.host.wake(fetch.token);  // the neighbours need not hold it up
+      installed = installNeighbours(fetch, asked, in) && in.finished();
+    }
     core_.traffic.end(fetch.thread);
   });
   if (!installed) core_.host.fatal({ErrorCode::kCorrupt, fmt::format("node {} sent no valid object", home.node.value)});
@@ -295,7 +297,8 @@ bool ClusterObjectSpace::installImage(const Fetch& fetch, ByteReader& in) {
     isNew = copies_.store(fetch.unit, image, stamp, &entry);
     if (image.holds == Holds::OnLoan) objectLoans_.borrow(fetch.unit, entry);
   }
-  if (isNew && !image.isFrozen() && !core_.options.noCache) core_.fetched.note(fetch.thread, {&fetch.unit, 1});
+  if (isNew && fetch.token && !image.isFrozen() && !core_.options.noCache)
+    core_.fetched.note(fetch.thread, {&fetch.unit, 1});
   return true;
 }
 
@@ -536,6 +539,26 @@ void ClusterObjectSpace::onHomeReply(const SyncRequest& request, const Hold& hol
   core_.host.accessGuest([&] { core_.traffic.end(request.thread.id); });
 }
 
+/// On behalf of nobody: if the answer does not lend it, it is given up at once, and so is what comes along.
+void ClusterObjectSpace::askForOffered(ObjectRef object) {
+  constexpr rt::ThreadId kNobody = 0;
+  uint64_t stamp = 0;
+  {
+    EntryTable::Shard& shard = core_.table.shard(object);
+    std::lock_guard lock(shard.mutex);
+    const BlockHome home = core_.homes.at(object);
+    if (home.state != HomeState::Settled || home.node == core_.self || core_.options.noCache) return;
+    Entry& entry = shard.entries[object];
+    if (entry.busy || entry.borrowed) return;
+    entry.busy = entry.givenUp = true;
+    stamp = core_.clock.load();
+  }
+  if (core_.isTracing()) core_.trace->grey(object);
+  core_.stats.fetches++;
+  core_.traffic.begin(kNobody);
+  sendFetch({kNobody, object, stamp, nullptr});
+}
+
 /// Leases and loans that this node has are called back, or it is asked to call one back.
 void ClusterObjectSpace::handleLeaseMessage(NodeId from, ObjectMessage kind, ByteReader& in,
                                             std::shared_ptr<Responder> responder) {
@@ -546,6 +569,9 @@ void ClusterObjectSpace::handleLeaseMessage(NodeId from, ObjectMessage kind, Byt
       return objectLoans_.handleUnlease(object, std::move(responder));
     case ObjectMessage::Settle:
       return objectLoans_.handleSettle(std::move(responder));
+    case ObjectMessage::Offer:
+      core_.host.accessGuest([&] { askForOffered(object); });
+      return responder->reply({uint8_t(ReplyStatus::Done)});
     case ObjectMessage::GiveUp:
       return core_.host.accessGuest([&] { leases_.takeBack(object, from); });
     default:

@@ -100,7 +100,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
     rt::ThreadId thread;  ///< which asks
     CopyUnit unit;
     uint64_t stamp;
-    WaitToken token;
+    WaitToken token;  ///< null: nobody waits
   };
 
   void validate(rt::ThreadContext& ctx, const CopyUnit& unit, uint32_t lastChunk = 0);
@@ -129,6 +129,7 @@ class ClusterObjectSpace final : public rt::ObjectSpace {
   void sendToHome(const rt::SyncRequest& request, Hold hold);
   void submitParked(const rt::SyncRequest& request, const Hold& hold);
   void onHomeReply(const rt::SyncRequest& request, const Hold& hold, BlockHome home, Result<Bytes> reply);
+  void askForOffered(ObjectRef object);
   void handleLeaseMessage(NodeId from, ObjectMessage kind, ByteReader& in, std::shared_ptr<Responder> responder);
   void answerByMail(const rt::SyncRequest& request, const rt::Resumption& answer);
   /// On behalf of a thread that waits for the answer as mail. I/O thread, inside guest access.

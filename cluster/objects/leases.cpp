@@ -110,14 +110,35 @@ bool Leases::mayLend(ObjectRef object, NodeId to) {
 /// acquire by them.
 void Leases::openLoans(const std::vector<std::pair<ObjectRef, uint64_t>>& loans) {
   const auto open = [this, loans] {
-    std::lock_guard lock(mutex_);
     for (const auto& [object, number] : loans) {
-      const auto found = shared_.find(object);
-      const bool isIt = found != shared_.end() && found->second.number == number;
-      if (isIt && found->second.loan == Loan::Closing) found->second.loan = Loan::Reserved;
+      // A collection under way has not found that anybody holds it: perhaps nobody does.
+      if (core_.isTracing() && !core_.trace->isMarked(object)) {
+        recall(object, nullptr);
+      } else if (const std::optional<NodeId> borrower = reserve(object, number)) {
+        offer(object, *borrower);
+      }
     }
   };
   core_.options.fault == Fault::GrantOwes ? open() : flusher_.afterDeferred(open);
+}
+
+/// Who gets it; nobody if it has been needed here meanwhile.
+std::optional<NodeId> Leases::reserve(ObjectRef object, uint64_t number) {
+  std::lock_guard lock(mutex_);
+  const auto found = shared_.find(object);
+  if (found == shared_.end() || found->second.number != number || found->second.loan != Loan::Closing)
+    return std::nullopt;
+  found->second.loan = Loan::Reserved;
+  return found->second.borrower;
+}
+
+/// It is held until the borrower has heard of it, which holds it from then on.
+void Leases::offer(ObjectRef object, NodeId borrower) {
+  core_.exportOut(object);
+  ByteWriter message;
+  message.put(uint8_t(ObjectMessage::Offer));
+  message.put(object);
+  core_.net.request(borrower, Channel::Objects, message.take(), [hold = core_.held.hold({object})](const auto&) {});
 }
 
 /// Objects that are no more.

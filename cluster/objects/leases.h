@@ -10,7 +10,7 @@
 //     SHARED --- UNLEASE to each lessee, all have answered ------------>  HOME
 //
 //     HOME   --- likewise --------------------------------------------->  LENT      reserved: nothing passes here
-//     LENT   --- the borrower asks, and all is home that is owed here -->  LENT      lent: the content is there
+//     LENT   --- all is home that is owed here: OFFER; it asks -------->  LENT      lent: the content is there
 //     LENT   --- UNLEASE, the content is back; SETTLE, all is known ---->  HOME
 //
 // Invariant: while another node has a copy that says LEASED, the header at home says SHARED, and the fields do not
@@ -98,7 +98,7 @@ class Leases {
   enum class Loan : uint8_t {
     None,      ///< the object is shared
     Closing,   ///< reserved for the borrower; this node owes writes that threads have released by the object
-    Reserved,  ///< the borrower's next question gets it
+    Reserved,  ///< the borrower's next question gets it, and it has been told so
     Lent,      ///< the content is there
     Returned,  ///< and here again, but what the borrower owed may not be home
   };
@@ -137,6 +137,8 @@ class Leases {
   bool mayLend(ObjectRef object, NodeId to);
   void forgetStaleLocked();
   void openLoans(const std::vector<std::pair<ObjectRef, uint64_t>>& loans);
+  std::optional<NodeId> reserve(ObjectRef object, uint64_t number);
+  void offer(ObjectRef object, NodeId borrower);
   void sendRecall(ObjectRef object, NodeId lessee);
   bool onAnswer(ObjectRef object, NodeId lessee, std::span<const uint8_t> answer);
   void contentIsBack(ObjectRef object);

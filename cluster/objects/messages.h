@@ -21,6 +21,8 @@
 //   SETTLE  u8 11 | ref u64                          home -> who has had it on loan
 //      ->   u8 status: done; all is home that it owed when it gave the object back
 //   GIVE UP u8 12 | ref u64                          borrower -> home: to be called back. Not answered
+//   OFFER   u8 13 | ref u64                          home -> who may have it on loan, by FETCH
+//      ->   u8 status: done
 //
 // status: 0 done; 1 refused (the object is not homed at the receiver and never was, or the message makes no sense);
 // 2 moved, followed by whereabouts: u32 node, u32 moves (HomeMap::learn); 3 lent: the monitor is on its way to the
@@ -51,7 +53,8 @@ enum class ObjectMessage : uint8_t {
   Return = 9,
   Unlease = 10,
   Settle = 11,
-  GiveUp = 12
+  GiveUp = 12,
+  Offer = 13
 };
 enum class ReplyStatus : uint8_t { Done = 0, Refused = 1, Moved = 2, Lent = 3 };
 enum class RefreshOutcome : uint8_t { Same = 0, Changed = 1, Unanswered = 2, SameLeased = 3, SameLent = 4 };

@@ -131,9 +131,9 @@ std::vector<Scenario> longLoanScenarios() {
 
 std::vector<Mutation> loanMutations() {
   return {
-      {"BorrowersForgotten", in_model::BorrowersForgotten, "return_over_check"},
-      {"ObjectLoanDoesNotTick", in_model::ObjectLoanDoesNotTick, "flag_goes_out"},
-      {"ObjectLoanDoesNotTick", in_model::ObjectLoanDoesNotTick, "flag_comes_back"},
+      {"BorrowersForgotten", Fault::BorrowersForgotten, "return_over_check"},
+      {"ObjectLoanDoesNotTick", Fault::ObjectLoanDoesNotTick, "flag_goes_out"},
+      {"ObjectLoanDoesNotTick", Fault::ObjectLoanDoesNotTick, "flag_comes_back"},
       {"HoldNothing", Fault::HoldNothing, "loan_over_check"},
       {"OvertakenRecallLost", Fault::OvertakenRecallLost, "borrowed_data"},
       {"FlushIgnoresLeases", Fault::FlushIgnoresLeases, "loan_over_flush"},

@@ -24,7 +24,7 @@ void Stepper::lendSteps(uint8_t n) {
       copy(n, o).stamp = kInvalid;
       copy(n, o).writer = kNobody;
       node(n).loan[o] = {.state = LoanState::Reserved, .borrower = to};
-      if (!faulty(in_model::GrantOwes)) node(n).loan[o].after = afterDeferred(n);
+      if (!faulty(Fault::GrantOwes)) node(n).loan[o].after = afterDeferred(n);
       done();
     }
   }
@@ -109,7 +109,7 @@ void Stepper::contentIsBack(const Message& m) {
   node(m.to).home[m.object].value = m.home.value;
   say("{} = {} {} is back; ", name(m.object), c.field[0], c.field[1]);
   loan.state = LoanState::Returned;
-  if (!m.owes || faulty(in_model::ReturnNotSettled)) return loanIsOver(m.to, m.object);
+  if (!m.owes || faulty(Fault::ReturnNotSettled)) return loanIsOver(m.to, m.object);
   say("node {} owes", m.from);
   now().send({.kind = Kind::Settle, .from = m.to, .to = m.from, .object = m.object});
 }
@@ -117,7 +117,7 @@ void Stepper::contentIsBack(const Message& m) {
 /// Leases::acknowledged.
 void Stepper::loanIsOver(uint8_t n, uint8_t o) {
   Loan& loan = node(n).loan[o];
-  if (!faulty(in_model::ObjectLoanDoesNotTick)) tick(n);
+  if (!faulty(Fault::ObjectLoanDoesNotTick)) tick(n);
   say("{} is home, clock {}", name(o), node(n).clock);
   copy(n, o).stamp = kHome;
   for (uint8_t t = 0; t < kThreads; ++t)
@@ -133,7 +133,7 @@ void Stepper::borrow(uint8_t n, uint8_t o, uint8_t value) {
   if (c.recalled && !faulty(Fault::OvertakenRecallLost)) return say(", which is called back");
   if (!c.hasTwin) std::copy_n(c.field, kFields, c.twin);
   c.hasTwin = true;
-  if (!faulty(in_model::ObjectLoanDoesNotTick)) tick(n);
+  if (!faulty(Fault::ObjectLoanDoesNotTick)) tick(n);
   say(", on loan, clock {}", node(n).clock);
   c.stamp = kBorrowed;
   c.writer = kNobody;
@@ -175,7 +175,7 @@ void Stepper::giveBack(const Message& m) {
   for (uint8_t t = 0; t < scenario_.threads.size(); ++t) {
     if (nodeOf(t) != n) continue;
     if (!faulty(in_model::ReturnsForgotten)) thread(t).flushedSince |= uint8_t(1 << o);
-    if (faulty(in_model::BorrowersForgotten) || !holds(t, o)) continue;
+    if (faulty(Fault::BorrowersForgotten) || !holds(t, o)) continue;
     say("{} may still write it; ", char('A' + t));
     c.writers |= Threads(1 << t);
     thread(t).writeSet |= uint8_t(1 << o);

@@ -66,19 +66,15 @@ std::vector<Scenario> longScenarios();
 
 /// Rules that only the model can remove.
 namespace in_model {
-inline constexpr Fault AtomicIgnoresLeases{128};    ///< an atomic store to a shared object does not wait
-inline constexpr Fault SharedBlocksLeave{129};      ///< a block moves though its object is shared
-inline constexpr Fault BorrowersForgotten{130};     ///< who has checked a loan before its recall is no writer after it
-inline constexpr Fault ObjectLoanDoesNotTick{131};  ///< a loan begins, or ends, and the clock stands still there
-inline constexpr Fault ReturnNotSettled{132};       ///< a loan ends before what its borrower owes is home
-inline constexpr Fault GrantOwes{133};              ///< a loan begins before what its home owes is home
-inline constexpr Fault ReturnsForgotten{134};       ///< a neighbour is installed over what has been given back since
-inline constexpr Fault LentIsAnswered{135};         ///< a fetch of what is lent is answered with what is at home
-inline constexpr Fault ReturnAwaitsOwed{136};       ///< the content of a loan comes back with what its borrower owes
-inline constexpr Fault RequestAwaitsLoan{137};      ///< writes wait for the loan that the request with them is about
-inline constexpr Fault TwinOutlivesLoan{138};       ///< who has written before the loan keeps the twin from then
-inline constexpr Fault EarlyRecallLost{139};        ///< a recall of a monitor that comes before it is forgotten
-inline constexpr Fault OlderRecallCounts{140};      ///< so is one if another follows that is about an older loan
+inline constexpr Fault AtomicIgnoresLeases{128};  ///< an atomic store to a shared object does not wait
+inline constexpr Fault SharedBlocksLeave{129};    ///< a block moves though its object is shared
+inline constexpr Fault ReturnsForgotten{134};     ///< a neighbour is installed over what has been given back since
+inline constexpr Fault LentIsAnswered{135};       ///< a fetch of what is lent is answered with what is at home
+inline constexpr Fault ReturnAwaitsOwed{136};     ///< the content of a loan comes back with what its borrower owes
+inline constexpr Fault RequestAwaitsLoan{137};    ///< writes wait for the loan that the request with them is about
+inline constexpr Fault TwinOutlivesLoan{138};     ///< who has written before the loan keeps the twin from then
+inline constexpr Fault EarlyRecallLost{139};      ///< a recall of a monitor that comes before it is forgotten
+inline constexpr Fault OlderRecallCounts{140};    ///< so is one if another follows that is about an older loan
 }  // namespace in_model
 
 /// A rule, and the scenario in which its absence shows.

@@ -52,6 +52,9 @@ Json summaryOf(const Json& report) {
   Json summary = {{"slowChecks", slow}, {"slowHits", hits}};
   summary["hitShare"] = slow == 0 ? Json() : Json(double(hits) / double(slow));
   summary["copiesFetched"] = number(report, "objects.fetches") + number(report, "objects.neighbours");
+  summary["leased"] = number(report, "objects.leased");
+  summary["lent"] = number(report, "objects.lent");
+  summary["recalls"] = number(report, "objects.recalls");
   summary["roundTrips"] = number(report, "objects.fetch.count") + number(report, "objects.flush.count") +
                           number(report, "objects.sync.count");
   summary["bytesOut"] = overChannels(report, "bytes_out");
@@ -70,8 +73,8 @@ std::string text(const Json& value) {
 }
 
 Table nodeTable(const std::vector<Json>& reports) {
-  Table table({"NODE", "OBJECTS", "BYTES", "ALLOCATED", "COLLECTIONS", "SLOW-CHECKS", "HITS", "COPIES", "ROUND-TRIPS",
-               "OUT", "IN", "BLOCKS-OUT", "BLOCKS-IN"});
+  Table table({"NODE", "OBJECTS", "BYTES", "ALLOCATED", "COLLECTIONS", "SLOW-CHECKS", "HITS", "COPIES", "LEASED",
+               "LENT", "ROUND-TRIPS", "OUT", "IN", "BLOCKS-OUT", "BLOCKS-IN"});
   for (const Json& report : reports) {
     const Json& summary = report["summary"];
     const Json& share = summary["hitShare"];
@@ -81,7 +84,8 @@ Table nodeTable(const std::vector<Json>& reports) {
                isKnown ? formatBytes(number(report, "homed.bytes")) : "",
                formatBytes(number(report, "heap.allocatedBytes")), text(report["heap"]["collections"]),
                text(summary["slowChecks"]), share.is_null() ? "" : fmt::format("{:.1f}%", 100 * share.get<double>()),
-               text(summary["copiesFetched"]), text(summary["roundTrips"]), formatBytes(number(summary, "bytesOut")),
+               text(summary["copiesFetched"]), text(summary["leased"]), text(summary["lent"]),
+               text(summary["roundTrips"]), formatBytes(number(summary, "bytesOut")),
                formatBytes(number(summary, "bytesIn")), text(summary["blocksOut"]), text(summary["blocksIn"])});
   }
   return table;

@@ -33,6 +33,15 @@ class BorrowerTest : public testing::Test {
     node_.space.checkWrite(node_.context, object_);
     EXPECT_EQ(node_.space.objectLoans().count(), 1u);
   }
+  void offer(Bytes answer) {
+    ByteWriter message;
+    message.put(uint8_t(ObjectMessage::Offer));
+    message.put(object_);
+    node_.nextReply = std::move(answer);
+    const auto responder = std::make_shared<AwaitedResponder>();
+    node_.handler(NodeId(1), message.take(), responder);
+    EXPECT_EQ(responder->answer.get_future().get(), returned({}));
+  }
   /// The answer to UNLEASE.
   Bytes recall() {
     ByteWriter unlease;
@@ -81,6 +90,18 @@ TEST_F(BorrowerTest, ARecallThatOvertakesTheLoanEndsIt) {
   asked.front()(image(Holds::OnLoan));
   EXPECT_EQ(node_.space.objectLoans().count(), 0u);
   EXPECT_LT(epochWord(), rt::kEpochMaxStamp) << "an ordinary copy";
+}
+
+TEST_F(BorrowerTest, WhatIsOfferedIsAskedForThoughNobodyWaitsForIt) {
+  offer(image(Holds::OnLoan));
+  EXPECT_EQ(node_.space.objectLoans().count(), 1u);
+  EXPECT_TRUE(rt::isBorrowedEpoch(epochWord()));
+}
+
+TEST_F(BorrowerTest, WhatIsOfferedAndNotLentAfterAllIsNoCopyOfUse) {
+  offer(image(Holds::AsUsual));
+  EXPECT_EQ(node_.space.objectLoans().count(), 0u);
+  EXPECT_EQ(epochWord() & ~rt::kWriterMask, rt::kEpochGivenUp);
 }
 
 TEST_F(BorrowerTest, WhoReliesOnItBecomesAWriter) {
