@@ -16,7 +16,8 @@ const char kUsage[] =
     "Usage: coherence_litmus [--rounds N] [--seconds S] [--seed N] [--list] [PROGRAM...]\n"
     "Runs each litmus program (all, if none is named) until it has done N rounds (default 10000), in runs of S "
     "seconds\n"
-    "(default 5): as it is, with one message in eight delayed, with blocks that move, and with both, in turn.\n"
+    "(default 5): as it is, with one message in eight delayed, with blocks that move, with both, and these four with\n"
+    "leases and loans of whatever other nodes use, in turn.\n"
     "Exit code: 0 nothing forbidden was seen, 1 something was, 2 usage.\n";
 
 struct Options {
@@ -56,12 +57,14 @@ bool run(const LitmusProgram& program, const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   uint64_t rounds = 0, moves = 0, seed = options.seed;
   for (; rounds < options.rounds; ++seed) {
-    TestCluster cluster({.nodes = program.nodes,
-                         .seconds = options.seconds,
-                         .delayOneIn = seed % 2 != 0 ? 0u : 8u,
-                         .seed = seed,
-                         .moving = seed / 2 % 2 != 0,
-                         .space = {}});
+    TestOptions disturbed{.nodes = program.nodes,
+                          .seconds = options.seconds,
+                          .delayOneIn = seed % 2 != 0 ? 0u : 8u,
+                          .seed = seed,
+                          .moving = seed / 2 % 2 != 0,
+                          .space = {}};
+    if (seed / 4 % 2 != 0) disturbed.leasing();
+    TestCluster cluster(disturbed);
     program.run(cluster);
     rounds += cluster.shared().operations;
     moves += cluster.shared().moves;

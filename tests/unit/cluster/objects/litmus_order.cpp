@@ -251,6 +251,7 @@ const std::vector<LitmusProgram>& litmusPrograms() {
       {"chunks_8", 3, [](TestCluster& c) { falseSharing(c, 2, kLongs, 100); }},
       {"neighbour_bytes", 2, [](TestCluster& c) { neighbourBytes(c); }},
       {"hoisted_checks", 3, [](TestCluster& c) { hoistedChecks(c, 2); }},
+      {"hot_objects", 3, [](TestCluster& c) { hotObjects(c, 2); }},
       {"neighbourhood", 3, [](TestCluster& c) { neighbourhood(c, 2); }},
       {"read_sets", 3, [](TestCluster& c) { readSets(c, 2); }},
       {"frozen_publication", 3, [](TestCluster& c) { frozenPublication(c, 2); }},
