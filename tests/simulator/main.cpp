@@ -185,8 +185,8 @@ int main(int count, char** words) {
     plan.traces = arguments.traces;
     plan.node.space.fault = faultOf(arguments.fault);
     // Leases and loans tick clocks and leave messages out, which hides what lacks elsewhere.
-    const bool aboutLeases = plan.node.space.fault >= cluster::Fault::RecallNotAwaited &&
-                             plan.node.space.fault <= cluster::Fault::GrantOwes;
+    const bool aboutLeases =
+        plan.node.space.fault >= cluster::Fault::RecallNotAwaited && plan.node.space.fault <= cluster::Fault::GrantOwes;
     plan.node.space.leases = arguments.fault.empty() || aboutLeases;
     plan.net.takesRepeated = plan.node.space.fault == cluster::Fault::FramesComeTwice;
     Outcome outcome = laboratory.run(seed, plan);
